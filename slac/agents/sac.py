@@ -1,0 +1,227 @@
+"""Soft actor-critic over any pair of actor and critic inputs (Sec. 5)."""
+
+from typing import Callable
+
+import gin
+import tensorflow as tf
+from tf_agents.agents import tf_agent
+from tf_agents.utils import common
+
+from slac import networks, settings
+
+
+@gin.configurable
+class SoftActorCritic(tf_agent.TFAgent):
+  """Actor, two critics with targets, and a temperature.
+
+  A subclass makes the inputs from experience and decides when to call what;
+  here are the networks, their losses, Eq. (8)-(10), and their updates. Every
+  loss is a method that returns `(loss, metrics)`.
+  """
+
+  def __init__(
+    self,
+    time_step_spec,
+    action_spec,
+    make_policies: Callable,
+    actor_input_size: int,
+    critic_input_size: int,
+    experience_spec,
+    experience_length: int,
+    hidden_size: settings.Count = gin.REQUIRED,
+    stddev_scale: settings.Positive = gin.REQUIRED,
+    learning_rate: settings.Positive = gin.REQUIRED,
+    gamma: settings.Fraction = gin.REQUIRED,
+    target_update_rate: settings.Fraction = gin.REQUIRED,
+    reward_scale: settings.Positive = gin.REQUIRED,
+  ):
+    """Builds the networks.
+
+    Args:
+      time_step_spec: of what the policies observe.
+      action_spec: a float vector in [-1, 1].
+      make_policies: maps the actor to the pair (policy, collect_policy).
+      actor_input_size: D of the actor's input `[B, D]`.
+      critic_input_size: D of the critics' input `[B, D]`.
+      experience_spec: a Trajectory of specs of one step of experience.
+      experience_length: the number of steps of a sequence of experience.
+      hidden_size: of the two hidden layers of actor and critics.
+      stddev_scale: multiplies the actor's standard deviation before the tanh.
+      learning_rate: Adam's, of actor, critics and temperature.
+      gamma: the discount factor.
+      target_update_rate: tau of the target critics.
+      reward_scale: multiplies rewards in the critics' target.
+    """
+    action_size = action_spec.shape.num_elements()
+    self._actor = networks.TanhGaussianActor(
+      actor_input_size, action_size, hidden_size, stddev_scale
+    )
+    self._critics = [
+      networks.Critic(critic_input_size, action_size, hidden_size)
+      for _ in range(2)
+    ]
+    self._target_critics = [
+      networks.Critic(critic_input_size, action_size, hidden_size)
+      for _ in range(2)
+    ]
+    common.soft_variables_update(
+      _variables(self._critics), _variables(self._target_critics), tau=1.0
+    )
+    self._log_alpha = tf.Variable(0.0, name='log_alpha')
+    self._target_entropy = -float(action_size)
+    self._gamma = gamma
+    self._target_update_rate = target_update_rate
+    self._reward_scale = reward_scale
+
+    self._actor_optimizer = adam(learning_rate, self._actor.variables)
+    self._critic_optimizer = adam(learning_rate, _variables(self._critics))
+    self._alpha_optimizer = adam(learning_rate, [self._log_alpha])
+
+    policy, collect_policy = make_policies(self._actor)
+    super().__init__(
+      time_step_spec,
+      action_spec,
+      policy,
+      collect_policy,
+      train_sequence_length=experience_length,
+      training_data_spec=experience_spec,
+    )
+
+  @property
+  def num_parameters(self) -> dict[str, int]:
+    """The number of trainable parameters of each network."""
+    return {
+      'actor': networks.num_parameters(self._actor),
+      'critics': sum(networks.num_parameters(c) for c in self._critics),
+    }
+
+  def critic_loss(
+    self, inputs, action, reward, discount, next_inputs, next_actor_inputs, seed
+  ):
+    """Eq. (8) and (9).
+
+    Args:
+      inputs: the critics' at step t, `[B, D]`.
+      action: a_t, `[B, A]`.
+      reward: r_t, `[B]`.
+      discount: `[B]`: 0 at a true termination, else 1.
+      next_inputs: the critics' at step t + 1, `[B, D]`.
+      next_actor_inputs: the actor's at step t + 1, `[B, D']`.
+      seed: a stateless seed, `[2]`.
+
+    Returns:
+      The sum of the two critics' losses, and metrics.
+    """
+    pi = self._actor(next_actor_inputs)
+    next_action, log_pi = pi.experimental_sample_and_log_prob(seed=seed)
+    next_q = _minimum(self._target_critics, next_inputs, next_action)
+    next_value = next_q - self.alpha * log_pi
+    target = tf.stop_gradient(
+      self._reward_scale * reward + self._gamma * discount * next_value
+    )
+    q = tf.stack([critic(inputs, action) for critic in self._critics])
+    td_error = q - target
+    loss = 0.5 * tf.reduce_sum(tf.reduce_mean(tf.square(td_error), axis=1))
+    return loss, {
+      'critic/loss': loss,
+      'critic/q': tf.reduce_mean(q),
+      'critic/target': tf.reduce_mean(target),
+      'critic/absolute_td_error': tf.reduce_mean(tf.abs(td_error)),
+    }
+
+  def actor_loss(self, actor_inputs, critic_inputs, seed):
+    """Eq. (10): inputs `[B, D]` of actor and critics at the same step.
+
+    Returns:
+      The loss, metrics, and log pi of the actions drawn, `[B]`.
+    """
+    pi = self._actor(actor_inputs)
+    action, log_pi = pi.experimental_sample_and_log_prob(seed=seed)
+    q = _minimum(self._critics, critic_inputs, action)
+    loss = tf.reduce_mean(self.alpha * log_pi - q)
+    return (
+      loss,
+      {
+        'actor/loss': loss,
+        'actor/entropy': -tf.reduce_mean(log_pi),
+        'actor/stddev_before_tanh': tf.reduce_mean(pi.distribution.stddev()),
+      },
+      log_pi,
+    )
+
+  def alpha_loss(self, log_pi):
+    """The temperature's: the entropy tends to -|A| (Haarnoja et al. 2018)."""
+    excess = tf.stop_gradient(-log_pi - self._target_entropy)
+    loss = tf.reduce_mean(self._log_alpha * excess)
+    return loss, {'alpha/loss': loss, 'alpha/alpha': tf.exp(self._log_alpha)}
+
+  @property
+  def alpha(self) -> tf.Tensor:
+    """The temperature, through which no other loss than its own moves it."""
+    return tf.stop_gradient(tf.exp(self._log_alpha))
+
+  def gradients(self, now, after, action, reward, discount, seeds):
+    """Returns the gradients of one step, and metrics.
+
+    Args:
+      now: (actor input, critic input) at step t, each `[B, D]`.
+      after: the same at step t + 1.
+      action: a_t, `[B, A]`.
+      reward: r_t, `[B]`.
+      discount: `[B]`.
+      seeds: two stateless seeds, `[2]` each.
+    """
+    with tf.GradientTape() as critic_tape:
+      critic_loss, critic_metrics = self.critic_loss(
+        now[1], action, reward, discount, after[1], after[0], seeds[0]
+      )
+    with tf.GradientTape() as actor_tape:
+      actor_loss, actor_metrics, log_pi = self.actor_loss(*now, seeds[1])
+    with tf.GradientTape() as alpha_tape:
+      alpha_loss, alpha_metrics = self.alpha_loss(log_pi)
+    gradients = {
+      'critic': critic_tape.gradient(critic_loss, _variables(self._critics)),
+      'actor': actor_tape.gradient(actor_loss, self._actor.variables),
+      'alpha': alpha_tape.gradient(alpha_loss, [self._log_alpha]),
+    }
+    metrics = {
+      **critic_metrics,
+      **actor_metrics,
+      **alpha_metrics,
+      'critic/gradient_norm': tf.linalg.global_norm(gradients['critic']),
+      'actor/gradient_norm': tf.linalg.global_norm(gradients['actor']),
+    }
+    return critic_loss + actor_loss + alpha_loss, gradients, metrics
+
+  def apply(self, gradients):
+    """Updates critics, actor, temperature and, after them, the targets."""
+    critics = _variables(self._critics)
+    apply_gradients(self._critic_optimizer, gradients['critic'], critics)
+    apply_gradients(
+      self._actor_optimizer, gradients['actor'], self._actor.variables
+    )
+    apply_gradients(
+      self._alpha_optimizer, gradients['alpha'], [self._log_alpha]
+    )
+    common.soft_variables_update(
+      critics, _variables(self._target_critics), self._target_update_rate
+    )
+
+
+def adam(learning_rate, variables):
+  """Returns an Adam whose slots exist, so that a checkpoint can fill them."""
+  optimizer = tf.keras.optimizers.Adam(learning_rate, epsilon=1e-8)
+  optimizer.build(variables)
+  return optimizer
+
+
+def apply_gradients(optimizer, gradients, variables):
+  optimizer.apply_gradients(zip(gradients, variables, strict=True))
+
+
+def _minimum(critics, inputs, action):
+  return tf.minimum(*[critic(inputs, action) for critic in critics])
+
+
+def _variables(modules):
+  return [v for module in modules for v in module.variables]

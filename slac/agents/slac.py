@@ -1,0 +1,187 @@
+"""The stochastic latent actor-critic (Algorithm 1)."""
+
+from typing import Callable
+
+import gin
+import tensorflow as tf
+import tensorflow_probability as tfp
+from tf_agents.agents import tf_agent
+from tf_agents.trajectories import policy_step, trajectory
+from tf_agents.trajectories import time_step as ts
+
+from slac import inputs, networks, policies, settings
+from slac.agents import sac
+
+
+@gin.configurable
+class SlacAgent(sac.SoftActorCritic):
+  """SAC on a latent variable model's states, and the model's own loss.
+
+  A sequence of experience is T + 1 steps; critics and actor are trained on its
+  last pair, (z_T, a_T, r_T, z_{T+1}).
+  """
+
+  def __init__(
+    self,
+    time_step_spec,
+    action_spec,
+    seed: int,
+    model: Callable = gin.REQUIRED,
+    actor_input: Callable = gin.REQUIRED,
+    critic_input: Callable = gin.REQUIRED,
+    sequence_length: settings.Count = gin.REQUIRED,
+    model_batch_size: settings.Count = gin.REQUIRED,
+    model_learning_rate: settings.Positive = gin.REQUIRED,
+  ):
+    """Builds the model and, on top of it, SAC.
+
+    Args:
+      time_step_spec: of an environment with observation 'pixels', uint8
+        `[64, 64, 3]`; other observations are not used.
+      action_spec: a float vector in [-1, 1].
+      seed: of every random draw in training and acting.
+      model: a class of latent variable models, built with the action size.
+      actor_input: what the actor sees, a class of `inputs.py`.
+      critic_input: what the critics see, a class of `inputs.py`.
+      sequence_length: T, the paper's tau.
+      model_batch_size: how many sequences of a batch the model's loss uses.
+      model_learning_rate: Adam's, of the model.
+    """
+    pixels = {'pixels': time_step_spec.observation['pixels']}
+    time_step_spec = ts.time_step_spec(pixels, time_step_spec.reward)
+    action_size = action_spec.shape.num_elements()
+    self._model = model(action_size)
+    self._model_batch_size = model_batch_size
+    self._model_optimizer = sac.adam(
+      model_learning_rate, self._model.trainable_variables
+    )
+    sizes = (
+      sequence_length,
+      self._model.encoder.feature_size,
+      self._model.latent_size,
+      action_size,
+    )
+    self._actor_input = actor_input(*sizes)
+    self._critic_input = critic_input(*sizes)
+    self._generator, *policy_generators = policies.spawn_generators(seed, 4)
+
+    def make_policy(policy_class, actor, generator):
+      return policy_class(
+        time_step_spec,
+        action_spec,
+        sequence_length,
+        self._model,
+        self._actor_input,
+        actor,
+        generator,
+      )
+
+    def make_policies(actor):
+      self.greedy_policy = make_policy(
+        policies.GreedyHistoryPolicy, actor, policy_generators[2]
+      )
+      return [
+        make_policy(policies.HistoryPolicy, actor, generator)
+        for generator in policy_generators[:2]
+      ]
+
+    super().__init__(
+      time_step_spec,
+      action_spec,
+      make_policies,
+      self._actor_input.size,
+      self._critic_input.size,
+      _experience_spec(time_step_spec, action_spec),
+      sequence_length + 1,
+    )
+
+  @property
+  def model(self):
+    """The latent variable model."""
+    return self._model
+
+  @property
+  def num_parameters(self) -> dict[str, int]:
+    model = networks.num_parameters(self._model)
+    return {'model': model, **super().num_parameters}
+
+  def train_model(self, experience) -> tf_agent.LossInfo:
+    """One update of the model alone, on all sequences of the experience."""
+    return self._train_model(experience)
+
+  @tf.function
+  def _train_model(self, experience):
+    loss, gradients, metrics, _ = self._model_gradients(
+      experience, *self._draw_seeds(2)
+    )
+    self._apply_model(gradients)
+    return tf_agent.LossInfo(loss, metrics)
+
+  @tf.function
+  def _train(self, experience, weights=None):
+    """One gradient step; every gradient is of the parameters before it."""
+    del weights
+    seeds = self._draw_seeds(5)
+    head, tail = _split(experience, self._model_batch_size)
+    model_loss, model_gradients, model_metrics, head_evidence = (
+      self._model_gradients(head, *seeds[:2])
+    )
+    # These sequences have no model loss: the encoder is not differentiated.
+    tail_evidence = self._model.perceive(
+      tail.observation, tail.action, tail.step_type, seeds[2]
+    )
+    evidence = tf.nest.map_structure(
+      lambda *x: tf.stop_gradient(tf.concat(x, axis=0)),
+      head_evidence,
+      tail_evidence,
+    )
+    actor_inputs = tf.unstack(self._actor_input(evidence), axis=1)
+    critic_inputs = tf.unstack(self._critic_input(evidence), axis=1)
+    now, after = zip(actor_inputs, critic_inputs, strict=True)
+    loss, gradients, metrics = self.gradients(
+      now,
+      after,
+      experience.action[:, -2],
+      experience.reward[:, -2],
+      experience.discount[:, -2],
+      seeds[3:],
+    )
+    self._apply_model(model_gradients)
+    self.apply(gradients)
+    return tf_agent.LossInfo(loss + model_loss, {**model_metrics, **metrics})
+
+  def _model_gradients(self, experience, posterior_seed, prior_seed):
+    model = self._model
+    with tf.GradientTape() as tape:
+      features = model.encoder(experience.observation['pixels'])
+      states = model.infer(
+        features, experience.action, experience.step_type, posterior_seed
+      )
+      loss, metrics = model.loss(states, experience, prior_seed)
+    gradients = tape.gradient(loss, model.trainable_variables)
+    metrics['model/gradient_norm'] = tf.linalg.global_norm(gradients)
+    evidence = inputs.Evidence(
+      features, experience.action, experience.step_type, model.latent(states)
+    )
+    return loss, gradients, metrics, evidence
+
+  def _apply_model(self, gradients):
+    sac.apply_gradients(
+      self._model_optimizer, gradients, self._model.trainable_variables
+    )
+
+  def _draw_seeds(self, n):
+    seed = self._generator.uniform_full_int([2], tf.int32)
+    return tf.unstack(tfp.random.split_seed(seed, n=n))
+
+
+def _experience_spec(time_step_spec, action_spec):
+  return trajectory.from_transition(
+    time_step_spec, policy_step.PolicyStep(action_spec), time_step_spec
+  )
+
+
+def _split(experience, size):
+  """Splits a batch of sequences into its first `size` and the rest."""
+  head = tf.nest.map_structure(lambda x: x[:size], experience)
+  return head, tf.nest.map_structure(lambda x: x[size:], experience)

@@ -1,0 +1,100 @@
+"""What the actor and the critics see, computed alike in acting and training."""
+
+from typing import NamedTuple
+
+import gin
+import tensorflow as tf
+from tf_agents.trajectories import time_step as ts
+
+
+class Evidence(NamedTuple):
+  """All that n consecutive steps tell, `[B, n, ...]`."""
+
+  features: tf.Tensor  # [B, n, F], of the images.
+  actions: tf.Tensor  # [B, n, A]; the last has not been chosen while acting.
+  step_type: tf.Tensor  # [B, n]
+  latents: tf.Tensor  # [B, n, Z], samples of the filtering posterior.
+
+
+@gin.configurable
+class HistoryInput:
+  """Features of the last T images and the T - 1 actions between them.
+
+  What lies before the episode's first step is padded: its first image is
+  repeated, and actions are zero (App. C).
+  """
+
+  def __init__(
+    self,
+    sequence_length: int,
+    feature_size: int,
+    latent_size: int,
+    action_size: int,
+  ):
+    del latent_size
+    self._length = sequence_length
+    self.size = (
+      sequence_length * feature_size + (sequence_length - 1) * action_size
+    )
+
+  def __call__(self, evidence: Evidence) -> tf.Tensor:
+    """Maps n steps to `[B, n - T + 1, size]`, one row for each full window."""
+    length = self._length
+    windows = []
+    for start in range(evidence.step_type.shape[1] - length + 1):
+      window = slice(start, start + length)
+      first = _episode_start(evidence.step_type[:, window])
+      features = evidence.features[:, window]
+      index = tf.maximum(tf.range(length)[tf.newaxis], first[:, tf.newaxis])
+      features = tf.gather(features, index, batch_dims=1)
+      past = tf.range(length - 1)[tf.newaxis] >= first[:, tf.newaxis]
+      actions = evidence.actions[:, start : start + length - 1]
+      actions = tf.where(past[..., tf.newaxis], actions, 0.0)
+      windows.append(tf.concat([_flat(features), _flat(actions)], -1))
+    return tf.stack(windows, axis=1)
+
+
+@gin.configurable
+class LatentInput:
+  """A sample z_t of the filtering posterior."""
+
+  def __init__(
+    self,
+    sequence_length: int,
+    feature_size: int,
+    latent_size: int,
+    action_size: int,
+  ):
+    del feature_size, action_size
+    self._length = sequence_length
+    self.size = latent_size
+
+  def __call__(self, evidence: Evidence) -> tf.Tensor:
+    """Maps n steps to `[B, n - T + 1, size]`, one row for each full window."""
+    return evidence.latents[:, self._length - 1 :]
+
+
+def joins_episodes(step_type: tf.Tensor) -> tf.Tensor:
+  """Tells which pairs of steps (t, t + 1) join two episodes.
+
+  Args:
+    step_type: `[B, n]`.
+
+  Returns:
+    bool `[B, n - 1]`. Step t is then LAST and step t + 1 FIRST; either is
+    enough, as an episode may be cut off where its environment was lost.
+  """
+  last = step_type[:, :-1] == ts.StepType.LAST
+  first = step_type[:, 1:] == ts.StepType.FIRST
+  return last | first
+
+
+def _episode_start(step_type):
+  """The index of the last FIRST in `[B, T]`, or 0 where there is none."""
+  length = step_type.shape[1]
+  first = tf.cast(step_type == ts.StepType.FIRST, tf.int32)
+  return tf.reduce_max(first * tf.range(length)[tf.newaxis], axis=1)
+
+
+def _flat(x):
+  return tf.reshape(x, [-1, x.shape[1] * x.shape[2]])

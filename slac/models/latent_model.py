@@ -1,0 +1,242 @@
+"""The base of every latent variable model: inference, imagination, the ELBO."""
+
+import abc
+from typing import NamedTuple
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+from tf_agents.trajectories import time_step as ts
+
+from slac import inputs, networks
+
+tfd = tfp.distributions
+
+
+class Gaussian(NamedTuple):
+  """A diagonal Gaussian and one reparameterised sample of it, `[..., D]`."""
+
+  mean: tf.Tensor
+  stddev: tf.Tensor
+  sample: tf.Tensor
+
+  @classmethod
+  def draw(cls, distribution: tfd.Independent, seed: tf.Tensor):
+    """Samples from an Independent(Normal) with a stateless seed `[2]`."""
+    normal = distribution.distribution
+    return cls(normal.loc, normal.scale, distribution.sample(seed=seed))
+
+  def distribution(self) -> tfd.Independent:
+    return tfd.Independent(tfd.Normal(self.mean, self.stddev), 1)
+
+
+class LatentModel(tf.Module, abc.ABC):
+  """A sequential latent variable model of images and rewards (Sec. 4).
+
+  A variant defines the latent state, a structure of tensors `[B, ...]`, by the
+  distributions of its first step and of every later step, under the prior and
+  under the filtering posterior. Here they are unrolled over time, started
+  afresh where an episode begins, and scored by the ELBO.
+  """
+
+  def __init__(
+    self,
+    action_size: int,
+    latent_size: int,
+    hidden_size: int,
+    base_depth: int,
+    feature_size: int,
+    decoder_variance: float,
+  ):
+    super().__init__()
+    self.latent_size = latent_size
+    self.encoder = networks.Encoder(base_depth, feature_size)
+    self.decoder = networks.Decoder(latent_size, base_depth)
+    self.reward = networks.GaussianMLP(
+      2 * latent_size + action_size, hidden_size, 1
+    )
+    self._decoder_stddev = decoder_variance**0.5
+
+  @abc.abstractmethod
+  def first_prior(self, batch_shape, seed):
+    """Returns a state of p(z_1), of the given batch shape."""
+
+  @abc.abstractmethod
+  def prior_step(self, state, action, seed):
+    """Returns a state of p(z_{t+1} | z_t, a_t)."""
+
+  @abc.abstractmethod
+  def first_posterior(self, feature, seed):
+    """Returns a state of q(z_1 | x_1)."""
+
+  @abc.abstractmethod
+  def posterior_step(self, state, action, feature, seed):
+    """Returns a state of q(z_{t+1} | x_{t+1}, z_t, a_t)."""
+
+  @abc.abstractmethod
+  def kl(self, posterior, prior) -> tf.Tensor:
+    """Returns KL(q || p) of two structures of states, summed over latents."""
+
+  @abc.abstractmethod
+  def latent(self, state) -> tf.Tensor:
+    """Returns the sample z of a state, `[..., latent_size]`."""
+
+  def infer(self, features, actions, step_type, seed):
+    """Samples z_{1:n} from the filtering posterior.
+
+    Args:
+      features: `[B, n, F]`, the encoder's.
+      actions: `[B, n, A]`; the last is not used.
+      step_type: `[B, n]`; where it is FIRST the state starts afresh.
+      seed: a stateless seed, `[2]`.
+
+    Returns:
+      States, a structure of `[B, n, ...]`.
+    """
+    length = step_type.shape[1]
+    seeds = tf.unstack(tfp.random.split_seed(seed, n=length))
+    first = step_type == ts.StepType.FIRST
+    state = self.first_posterior(features[:, 0], seeds[0])
+    states = [state]
+    for t in range(1, length):
+      fresh_seed, step_seed = split(seeds[t])
+      fresh = self.first_posterior(features[:, t], fresh_seed)
+      state = self.posterior_step(
+        state, actions[:, t - 1], features[:, t], step_seed
+      )
+      state = where(first[:, t], fresh, state)
+      states.append(state)
+    return tf.nest.map_structure(lambda *x: tf.stack(x, axis=1), *states)
+
+  def prior(self, states, actions, step_type, seed):
+    """Returns p(z_t | z_{t-1}, a_{t-1}) at the posterior's own z_{t-1}.
+
+    Args:
+      states: the posterior's, a structure of `[B, n, ...]`.
+      actions: `[B, n, A]`; the last is not used.
+      step_type: `[B, n]`; where it is FIRST the prior is that of a first step.
+      seed: a stateless seed, `[2]`.
+
+    Returns:
+      States, a structure of `[B, n, ...]`.
+    """
+    first_seed, step_seed = split(seed)
+    first = self.first_prior(tf.shape(step_type), first_seed)
+    previous = tf.nest.map_structure(lambda x: x[:, :-1], states)
+    later = self.prior_step(previous, actions[:, :-1], step_seed)
+    later = tf.nest.map_structure(
+      lambda f, s: tf.concat([f[:, :1], s], axis=1), first, later
+    )
+    is_first = step_type == ts.StepType.FIRST
+    return where(is_first, first, later)
+
+  def imagine(self, state, actions, seed):
+    """Unrolls the prior from a state over actions `[B, n, A]`.
+
+    Returns:
+      n + 1 states, the given one first, a structure of `[B, n + 1, ...]`.
+    """
+    states = [state]
+    for t, step_seed in enumerate(
+      tf.unstack(tfp.random.split_seed(seed, n=actions.shape[1]))
+    ):
+      states.append(self.prior_step(states[-1], actions[:, t], step_seed))
+    return tf.nest.map_structure(lambda *x: tf.stack(x, axis=1), *states)
+
+  def loss(self, states, experience, seed):
+    """The negative ELBO of Eq. (7), a mean over the batch.
+
+    Args:
+      states: z_{1:T+1} of the filtering posterior (see `infer`).
+      experience: a Trajectory of `[B, T + 1, ...]`.
+      seed: a stateless seed, `[2]`; the prior's samples, which have no part in
+        the loss of a model with an analytic KL.
+
+    Returns:
+      The loss and a dict of scalar metrics.
+    """
+    prior = self.prior(states, experience.action, experience.step_type, seed)
+    kl = tf.reduce_sum(self.kl(states, prior), axis=1)
+
+    z = self.latent(states)
+    images = networks.to_float(experience.observation['pixels'])
+    p_images = self.image_distribution(z)
+    log_p_images = tf.reduce_sum(p_images.log_prob(images), axis=1)
+
+    p_reward = self.reward(
+      tf.concat([z[:, :-1], experience.action[:, :-1], z[:, 1:]], -1)
+    )
+    reward = experience.reward[:, :-1]
+    # No transition leads from an episode's last step to the next one's first.
+    valid = ~inputs.joins_episodes(experience.step_type)
+    log_p_reward = p_reward.log_prob(reward[..., tf.newaxis])
+    log_p_reward = tf.reduce_sum(tf.where(valid, log_p_reward, 0.0), axis=1)
+
+    elbo = tf.reduce_mean(log_p_images + log_p_reward - kl)
+    pixel_error = tf.math.squared_difference(images, p_images.mean())
+    reward_error = tf.square(reward - tf.squeeze(p_reward.mean(), -1))
+    return -elbo, {
+      'model/elbo': elbo,
+      'model/kl': tf.reduce_mean(kl),
+      'model/log_p_images': tf.reduce_mean(log_p_images),
+      'model/log_p_rewards': tf.reduce_mean(log_p_reward),
+      'model/squared_error_per_pixel': tf.reduce_mean(pixel_error),
+      'model/squared_error_of_reward': tf.reduce_mean(
+        tf.boolean_mask(reward_error, valid)
+      ),
+    }
+
+  def image_distribution(self, z) -> tfd.Distribution:
+    """Returns p(x | z): Normal, of fixed variance, independent over pixels."""
+    return tfd.Independent(tfd.Normal(self.decoder(z), self._decoder_stddev), 3)
+
+  def perceive(self, observation, actions, step_type, seed) -> inputs.Evidence:
+    """Returns what actor and critics may see of n steps, `[B, n, ...]`."""
+    features = self.encoder(observation['pixels'])
+    states = self.infer(features, actions, step_type, seed)
+    return inputs.Evidence(features, actions, step_type, self.latent(states))
+
+  @tf.function
+  def dream(self, pixels, actions, seed) -> tf.Tensor:
+    """The four rows of Fig. 14, for steps of one episode and its actions.
+
+    Args:
+      pixels: uint8 `[B, n, 64, 64, 3]`.
+      actions: `[B, n, A]`.
+      seed: a stateless seed, `[2]`.
+
+    Returns:
+      uint8 `[4, B, n, 64, 64, 3]`: the images themselves; their posterior
+      reconstruction; generated from the first image (posterior at step 1, prior
+      after); generated from the prior alone.
+    """
+    seeds = tf.unstack(tfp.random.split_seed(seed, n=4))
+    batch_size, length = pixels.shape[:2]
+    step_type = tf.fill([batch_size, length], ts.StepType.MID)
+    features = self.encoder(pixels)
+    posterior = self.infer(features, actions, step_type, seeds[0])
+    first = tf.nest.map_structure(lambda x: x[:, 0], posterior)
+    rows = [
+      posterior,
+      self.imagine(first, actions[:, :-1], seeds[1]),
+      self.imagine(
+        self.first_prior([batch_size], seeds[2]), actions[:, :-1], seeds[3]
+      ),
+    ]
+    images = self.decoder(tf.stack([self.latent(row) for row in rows]))
+    images = tf.saturate_cast(tf.round(255.0 * images), tf.uint8)
+    return tf.concat([pixels[tf.newaxis], images], axis=0)
+
+
+def split(seed: tf.Tensor) -> list[tf.Tensor]:
+  """Returns two independent stateless seeds."""
+  return tf.unstack(tfp.random.split_seed(seed, n=2))
+
+
+def where(mask, x, y):
+  """Selects between two structures by a mask of their batch dimensions."""
+
+  def select(x, y):
+    rank = len(x.shape) - len(mask.shape)
+    return tf.where(mask[(...,) + (tf.newaxis,) * rank], x, y)
+
+  return tf.nest.map_structure(select, x, y)

@@ -1,0 +1,20 @@
+"""Types of numeric settings, checked by `config.check` when a run starts."""
+
+import dataclasses
+from typing import Annotated
+
+
+@dataclasses.dataclass(frozen=True)
+class Range:
+  """The numbers from `low` to `high`; `above` excludes `low` itself."""
+
+  low: float
+  high: float = float('inf')
+  above: bool = False
+
+
+Count = Annotated[int, Range(1)]
+WholeNumber = Annotated[int, Range(0)]
+Positive = Annotated[float, Range(0, above=True)]
+NonNegative = Annotated[float, Range(0)]
+Fraction = Annotated[float, Range(0, 1)]
