@@ -44,9 +44,7 @@ class GaussianMLP(tf.Module):
 
   def __init__(self, input_size: int, hidden_size: int, output_size: int):
     super().__init__()
-    self._mlp = mlp(
-      input_size, hidden_size, 2 * output_size, tf.nn.leaky_relu
-    )
+    self._mlp = mlp(input_size, hidden_size, 2 * output_size, tf.nn.leaky_relu)
 
   def __call__(self, *inputs: tf.Tensor) -> tfd.Distribution:
     """Maps inputs `[..., D_i]` to a distribution over `[..., output_size]`."""
@@ -75,7 +73,11 @@ class Encoder(tf.Module):
 
     def conv(multiple, kernel_size):
       return tf.keras.layers.Conv2D(
-        multiple * base_depth, kernel_size, 2, 'same', activation=tf.nn.leaky_relu
+        multiple * base_depth,
+        kernel_size,
+        2,
+        'same',
+        activation=tf.nn.leaky_relu,
       )
 
     self._network = tf.keras.Sequential(
@@ -96,7 +98,7 @@ class Encoder(tf.Module):
     self._network.build([None, 64, 64, 3])
 
   def __call__(self, pixels: tf.Tensor) -> tf.Tensor:
-    """Maps uint8 pixels `[..., 64, 64, 3]` to features `[..., feature_size]`."""
+    """Maps uint8 pixels `[..., 64, 64, 3]` to features `[..., F]`."""
     batch_shape = tf.shape(pixels)[:-3]
     images = tf.reshape(to_float(pixels), [-1, 64, 64, 3])
     features = self._network(images)

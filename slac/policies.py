@@ -5,7 +5,7 @@ from typing import Callable
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
-from tf_agents.policies import tf_policy
+from tf_agents.policies import policy_saver, py_tf_eager_policy, tf_policy
 from tf_agents.trajectories import policy_step
 from tf_agents.trajectories import time_step as ts
 
@@ -19,6 +19,10 @@ class SeededPolicy(tf_policy.TFPolicy):
   def __init__(self, *args, generator: tf.random.Generator, **kwargs):
     super().__init__(*args, automatic_state_reset=False, clip=False, **kwargs)
     self._generator = generator
+
+  def reseed(self, seed: int):
+    """Starts the draws afresh."""
+    self._generator.reset_from_seed(seed)
 
   def _action(self, time_step, policy_state, seed):
     del seed  # The generator's, which a checkpoint holds.
@@ -139,6 +143,16 @@ class GreedyHistoryPolicy(HistoryPolicy):
 
   def _choose(self, distribution):
     return distribution.bijector(distribution.distribution.mode())
+
+
+def eager(policy: tf_policy.TFPolicy) -> py_tf_eager_policy.PyTFEagerPolicy:
+  """Returns the policy, compiled, for numpy time steps without a batch."""
+  return py_tf_eager_policy.PyTFEagerPolicy(policy, use_tf_function=True)
+
+
+def export(policy: tf_policy.TFPolicy, folder: str):
+  """Writes a SavedModel that acts without this package (PolicySaver)."""
+  policy_saver.PolicySaver(policy).save(folder)
 
 
 def spawn_generators(seed: int, n: int) -> list[tf.random.Generator]:

@@ -6,6 +6,7 @@ import gin
 import tensorflow as tf
 import tensorflow_probability as tfp
 from tf_agents.agents import tf_agent
+from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import policy_step, trajectory
 from tf_agents.trajectories import time_step as ts
 
@@ -105,9 +106,28 @@ class SlacAgent(sac.SoftActorCritic):
     model = networks.num_parameters(self._model)
     return {'model': model, **super().num_parameters}
 
+  @property
+  def model_batch_size(self) -> int:
+    """How many sequences the model's loss uses."""
+    return self._model_batch_size
+
+  def trace(self, batch_size: int) -> list[str]:
+    """Traces both updates, ahead of the first; returns their metrics' names."""
+    names = []
+    for update, size in (
+      (self._train_model, self._model_batch_size),
+      (self._train, batch_size),
+    ):
+      spec = tensor_spec.add_outer_dims_nest(
+        self.training_data_spec, [size, self.train_sequence_length]
+      )
+      info = update.get_concrete_function(experience=spec).structured_outputs
+      names += [name for name in info.extra if name not in names]
+    return names
+
   def train_model(self, experience) -> tf_agent.LossInfo:
     """One update of the model alone, on all sequences of the experience."""
-    return self._train_model(experience)
+    return self._train_model(experience=experience)
 
   @tf.function
   def _train_model(self, experience):
@@ -148,6 +168,7 @@ class SlacAgent(sac.SoftActorCritic):
     )
     self._apply_model(model_gradients)
     self.apply(gradients)
+    self.train_step_counter.assign_add(1)
     return tf_agent.LossInfo(loss + model_loss, {**model_metrics, **metrics})
 
   def _model_gradients(self, experience, posterior_seed, prior_seed):

@@ -54,7 +54,7 @@ class LatentModel(tf.Module, abc.ABC):
     self.reward = networks.GaussianMLP(
       2 * latent_size + action_size, hidden_size, 1
     )
-    self._decoder_stddev = decoder_variance**0.5
+    self.decoder_variance = decoder_variance
 
   @abc.abstractmethod
   def first_prior(self, batch_shape, seed):
@@ -187,7 +187,9 @@ class LatentModel(tf.Module, abc.ABC):
 
   def image_distribution(self, z) -> tfd.Distribution:
     """Returns p(x | z): Normal, of fixed variance, independent over pixels."""
-    return tfd.Independent(tfd.Normal(self.decoder(z), self._decoder_stddev), 3)
+    return tfd.Independent(
+      tfd.Normal(self.decoder(z), self.decoder_variance**0.5), 3
+    )
 
   def perceive(self, observation, actions, step_type, seed) -> inputs.Evidence:
     """Returns what actor and critics may see of n steps, `[B, n, ...]`."""

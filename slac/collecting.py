@@ -1,0 +1,125 @@
+"""One environment step after another, from an environment into the replay."""
+
+from typing import NamedTuple, Optional
+
+import numpy as np
+import tensorflow as tf
+from tf_agents.environments import py_environment
+from tf_agents.policies import py_tf_eager_policy
+from tf_agents.trajectories import time_step as ts
+from tf_agents.trajectories import trajectory
+from tf_agents.utils import nest_utils
+
+from slac import logs, replay
+
+
+class Finished(NamedTuple):
+  """A finished training episode: its return and its length in agent steps."""
+
+  episode_return: float
+  length: int
+
+
+class Collector:
+  """Acts in an environment, and adds what happens to a replay.
+
+  An episode of n transitions is n + 1 steps in the replay: after its last one
+  comes a row of the LAST step itself, whose action is zero and has no effect.
+  """
+
+  def __init__(
+    self,
+    environment: py_environment.PyEnvironment,
+    replay: replay.Replay,
+    experience_spec: trajectory.Trajectory,
+    stopwatch: logs.Stopwatch,
+  ):
+    self._environment = environment
+    self._replay = replay
+    self._spec = experience_spec
+    self._stopwatch = stopwatch
+    self._policy_state = ()
+    self._episode_return = 0.0
+    self._length = 0
+    self._time_step = None
+
+  def step(
+    self, policy: py_tf_eager_policy.PyTFEagerPolicy
+  ) -> Optional[Finished]:
+    """Takes one agent step; returns the episode if it is the episode's last."""
+    if self._time_step is None:
+      self._reset()
+    if self._time_step.is_first():
+      self._policy_state = policy.get_initial_state(1)
+    with self._stopwatch('acting'):
+      step = policy.action(self._time_step, self._policy_state)
+    with self._stopwatch('environment'):
+      next_time_step = self._environment.step(step.action)
+    self._add(step.action, next_time_step)
+    self._policy_state = step.state
+    self._time_step = next_time_step
+    self._episode_return += float(next_time_step.reward)
+    self._length += 1
+    if not next_time_step.is_last():
+      return None
+    finished = Finished(self._episode_return, self._length)
+    with self._stopwatch('environment'):
+      first = self._environment.reset()
+    self._add(np.zeros_like(step.action), first)
+    self._begin(first)
+    return finished
+
+  def get_state(self) -> dict:
+    """Returns all that the next step depends on.
+
+    'environment' is None for an environment that cannot tell its state.
+    """
+    try:
+      environment = self._environment.get_state()
+    except NotImplementedError:
+      environment = None
+    return {
+      'environment': environment,
+      'policy_state': tf.nest.map_structure(np.asarray, self._policy_state)
+      or None,
+      'episode_return': self._episode_return,
+      'length': self._length,
+    }
+
+  def set_state(self, state: dict) -> bool:
+    """Continues where `get_state` was called.
+
+    Returns:
+      False if the environment could not tell its state: a new episode begins.
+    """
+    if state['environment'] is None:
+      return False
+    self._environment.set_state(state['environment'])
+    self._time_step = self._environment.current_time_step()
+    self._policy_state = tf.nest.map_structure(
+      tf.constant, state['policy_state'] or ()
+    )
+    self._episode_return = state['episode_return']
+    self._length = state['length']
+    return True
+
+  def _reset(self):
+    with self._stopwatch('environment'):
+      self._begin(self._environment.reset())
+
+  def _begin(self, first: ts.TimeStep):
+    self._time_step = first
+    self._episode_return = 0.0
+    self._length = 0
+
+  def _add(self, action, next_time_step):
+    step = trajectory.Trajectory(
+      step_type=self._time_step.step_type,
+      observation=self._time_step.observation,
+      action=action,
+      policy_info=(),
+      next_step_type=next_time_step.step_type,
+      reward=next_time_step.reward,
+      discount=next_time_step.discount,
+    )
+    self._replay.add(nest_utils.prune_extra_keys(self._spec, step))
