@@ -13,6 +13,8 @@ import numpy as np
 import psutil
 import tensorflow as tf
 
+# Before TensorFlow, whose chatter it keeps off the screen.
+import slac  # noqa: F401  # isort: split
 from slac import (
   checkpoints,
   collecting,

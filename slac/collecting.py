@@ -1,6 +1,6 @@
 """One environment step after another, from an environment into the replay."""
 
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -43,9 +43,7 @@ class Collector:
     self._length = 0
     self._time_step = None
 
-  def step(
-    self, policy: py_tf_eager_policy.PyTFEagerPolicy
-  ) -> Optional[Finished]:
+  def step(self, policy: py_tf_eager_policy.PyTFEagerPolicy) -> Finished | None:
     """Takes one agent step; returns the episode if it is the episode's last."""
     if self._time_step is None:
       self._reset()
@@ -74,6 +72,8 @@ class Collector:
 
     'environment' is None for an environment that cannot tell its state.
     """
+    if self._time_step is None:
+      self._reset()  # Before that there is no time step to come back to.
     try:
       environment = self._environment.get_state()
     except NotImplementedError:

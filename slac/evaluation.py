@@ -1,8 +1,8 @@
 """Evaluation: whole episodes of a policy, apart from training."""
 
 import contextlib
-from collections.abc import Iterator
-from typing import Callable, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 from tf_agents.environments import py_environment

@@ -1,6 +1,6 @@
 """What a run is made of: a task, the agent that learns it, and a schedule."""
 
-from typing import Callable
+from collections.abc import Callable
 
 import gin
 from tf_agents.specs import tensor_spec

@@ -1,6 +1,6 @@
 """Policies: of the recent history, and the random one that begins a run."""
 
-from typing import Callable
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf

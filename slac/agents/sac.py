@@ -1,6 +1,6 @@
 """Soft actor-critic over any pair of actor and critic inputs (Sec. 5)."""
 
-from typing import Callable
+from collections.abc import Callable
 
 import gin
 import tensorflow as tf

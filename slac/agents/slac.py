@@ -1,6 +1,6 @@
 """The stochastic latent actor-critic (Algorithm 1)."""
 
-from typing import Callable
+from collections.abc import Callable
 
 import gin
 import tensorflow as tf
@@ -143,18 +143,19 @@ class SlacAgent(sac.SoftActorCritic):
     del weights
     seeds = self._draw_seeds(5)
     head, tail = _split(experience, self._model_batch_size)
-    model_loss, model_gradients, model_metrics, head_evidence = (
+    model_loss, model_gradients, model_metrics, evidence = (
       self._model_gradients(head, *seeds[:2])
     )
-    # These sequences have no model loss: the encoder is not differentiated.
-    tail_evidence = self._model.perceive(
-      tail.observation, tail.action, tail.step_type, seeds[2]
-    )
-    evidence = tf.nest.map_structure(
-      lambda *x: tf.stop_gradient(tf.concat(x, axis=0)),
-      head_evidence,
-      tail_evidence,
-    )
+    # TensorFlow's convolutions fail on an empty batch.
+    if tail.reward.shape[0] != 0:
+      # These sequences have no model loss: the encoder is not differentiated.
+      tail_evidence = self._model.perceive(
+        tail.observation, tail.action, tail.step_type, seeds[2]
+      )
+      evidence = tf.nest.map_structure(
+        lambda *x: tf.concat(x, axis=0), evidence, tail_evidence
+      )
+    evidence = tf.nest.map_structure(tf.stop_gradient, evidence)
     actor_inputs = tf.unstack(self._actor_input(evidence), axis=1)
     critic_inputs = tf.unstack(self._critic_input(evidence), axis=1)
     now, after = zip(actor_inputs, critic_inputs, strict=True)

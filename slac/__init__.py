@@ -1,0 +1,37 @@
+"""Stochastic Latent Actor-Critic in TensorFlow 2 and TF-Agents.
+
+Importing this package, which is cheap, keeps the notices of the libraries it
+builds on off the screen, so import it before them. Their errors and our own
+warnings still show, and settings the user made in the environment win.
+"""
+
+import logging
+import os
+import re
+import warnings
+
+import gym_notices.notices
+from absl import logging as absl_logging
+
+_CHATTY = (
+  'dm_control|gin|glfw|gym|keras|pygame|tensorboard|tensorflow|'
+  'tensorflow_probability|tf_agents'
+)
+
+
+def _is_worth_showing(record: logging.LogRecord) -> bool:
+  """Whether a log record is an error or none of the chatty libraries' own."""
+  chatty = re.search(rf'-packages/({_CHATTY})/', record.pathname)
+  return not chatty or record.levelno >= logging.ERROR
+
+
+# TensorFlow's C++ code logs 'Unable to register cuDNN factory' as an error.
+# What truly goes wrong there reaches the user as a Python exception as well.
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+os.environ.setdefault('PYGAME_HIDE_SUPPORT_PROMPT', 'hide')
+# TF-Agents imports gym, which prints that it is no longer maintained.
+gym_notices.notices.notices.clear()
+logging.getLogger('tensorflow').setLevel(logging.ERROR)
+absl_logging.get_absl_logger().addFilter(_is_worth_showing)
+# Appended, so that the user's own -W options come first.
+warnings.filterwarnings('ignore', module=rf'({_CHATTY})(\.|$)', append=True)

@@ -1,0 +1,244 @@
+"""Headless rendering that is never silently wrong.
+
+MuJoCo chooses its GL library from the variable MUJOCO_GL at the moment it is
+imported. So nothing here imports it before `choose_backend` could be called.
+"""
+
+import atexit
+import functools
+import os
+import queue
+import subprocess
+import sys
+import threading
+import weakref
+from collections.abc import Callable
+from concurrent import futures
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from slac import errors
+
+if TYPE_CHECKING:
+  import mujoco
+
+IMAGE_SIZE = 64
+
+_BACKENDS = ('egl', 'osmesa')
+_PROBE_SECONDS = 60
+_PROBE = """
+import mujoco
+model = mujoco.MjModel.from_xml_string(
+    '<mujoco><worldbody><geom size="1"/></worldbody></mujoco>')
+data = mujoco.MjData(model)
+mujoco.mj_forward(model, data)
+with mujoco.Renderer(model, 16, 16) as renderer:
+  renderer.update_scene(data)
+  assert renderer.render().any(), 'the rendered image is black'
+"""
+_EXIT_UNAVAILABLE = 69
+
+_open_renderers = weakref.WeakSet()
+
+
+@functools.cache
+def choose_backend() -> str:
+  """Finds a GL library that renders here, and has MuJoCo use it.
+
+  Each candidate renders an image in a process of its own (a second), since a
+  failed attempt cannot be undone. The candidate is the user's MUJOCO_GL where
+  that is set, otherwise EGL and then OSMesa. Call this before MuJoCo or
+  dm_control is imported.
+
+  Returns:
+    The backend's name, as left in `os.environ['MUJOCO_GL']`.
+
+  Raises:
+    UserError: No candidate works, or MuJoCo has already been imported with
+      another one.
+  """
+  asked = os.environ.get('MUJOCO_GL', '').strip().lower()
+  failures = []
+  for name in [asked] if asked else _BACKENDS:
+    settings = {'MUJOCO_GL': name}
+    if name in _BACKENDS and not os.environ.get('PYOPENGL_PLATFORM'):
+      settings['PYOPENGL_PLATFORM'] = name
+    failure = _failure(settings)
+    if failure is None:
+      _check_not_imported_with_another(name)
+      os.environ.update(settings)
+      return name
+    failures.append(f'{name} ({failure})')
+  raise errors.UserError(
+    f'Cannot render images with {" or ".join(failures)}: install libegl1 or '
+    'libosmesa6'
+    + (', or unset MUJOCO_GL to have one chosen.' if asked else '.'),
+    _EXIT_UNAVAILABLE,
+  )
+
+
+def _failure(settings: dict[str, str]) -> str | None:
+  """Why the probe fails under these environment variables; None if it works."""
+  try:
+    probe = subprocess.run(
+      [sys.executable, '-c', _PROBE],
+      env={**os.environ, **settings},
+      stdin=subprocess.DEVNULL,
+      capture_output=True,
+      text=True,
+      timeout=_PROBE_SECONDS,
+    )
+  except subprocess.TimeoutExpired:
+    return f'no image within {_PROBE_SECONDS} s'
+  if probe.returncode == 0:
+    return None
+  if probe.returncode < 0:
+    return f'killed by signal {-probe.returncode}'
+  # The error, without the tracebacks of destructors that follow it.
+  error = probe.stderr.partition('Exception ignored in')[0].strip()
+  return error.splitlines()[-1] if error else f'exit {probe.returncode}'
+
+
+def _check_not_imported_with_another(name: str):
+  """Raises UserError if MuJoCo already holds another GL library."""
+  mujoco = sys.modules.get('mujoco')
+  if mujoco is None or name not in _BACKENDS:
+    return
+  context = getattr(mujoco, 'GLContext', None)
+  if context is None or context.__module__ != f'mujoco.{name}':
+    raise errors.UserError(
+      'MuJoCo was imported before a GL library was chosen for it: set '
+      f'MUJOCO_GL={name}.',
+      _EXIT_UNAVAILABLE,
+    )
+
+
+class Renderer:
+  """Renders one camera of one model to 64 x 64 pixels, from any thread.
+
+  MuJoCo draws into, and frees textures of, whichever GL context is current in
+  the calling thread. So each renderer makes its own context current before
+  every use, freeing included, and all work in one thread that no one else uses.
+  dm_control's `physics.render`, which presumes that no one changes the calling
+  thread's context, thus neither disturbs them nor is disturbed.
+  """
+
+  def __init__(
+    self,
+    model: 'mujoco.MjModel',
+    camera: int,
+    shadow_map_size: int,
+    multisamples: int,
+  ):
+    """Creates the GL context, for the model as it is now.
+
+    Args:
+      model: Its `vis` settings are overwritten with those given here, which
+        can no longer be changed once the context exists.
+      camera: The index of a camera of the model.
+      shadow_map_size: The side of the shadow map in texels; it takes most of
+        the time.
+      multisamples: Samples per pixel; 0 turns antialiasing off.
+    """
+    import mujoco  # Not before MUJOCO_GL is set: see the top of this file.
+
+    self._mujoco = mujoco
+    model.vis.global_.offwidth = IMAGE_SIZE
+    model.vis.global_.offheight = IMAGE_SIZE
+    model.vis.quality.shadowsize = shadow_map_size
+    model.vis.quality.offsamples = multisamples
+    self._model = model
+    self._camera = mujoco.MjvCamera()
+    self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
+    self._camera.fixedcamid = camera
+    self._options = mujoco.MjvOption()
+    self._scene = mujoco.MjvScene(model, maxgeom=10_000)
+    self._viewport = mujoco.MjrRect(0, 0, IMAGE_SIZE, IMAGE_SIZE)
+    self._gl = self._resources = None
+    _in_thread(self._open).result()
+    _open_renderers.add(self)
+    # Before the GL libraries' own shutdown: what is registered last runs first.
+    atexit.unregister(_close_all)
+    atexit.register(_close_all)
+
+  def render(self, data: 'mujoco.MjData') -> np.ndarray:
+    """Returns what the camera sees, uint8 [64, 64, 3]."""
+    return _in_thread(self._render, data).result()
+
+  def close(self):
+    """Frees the GL context; further calls do nothing."""
+    # The garbage collector calls this in any thread and must not wait.
+    gl, self._gl = getattr(self, '_gl', None), None
+    if gl is not None:
+      _in_thread(_free, gl, self._resources)
+
+  def __del__(self):
+    self.close()
+
+  def _open(self):
+    self._gl = self._mujoco.GLContext(IMAGE_SIZE, IMAGE_SIZE)
+    self._gl.make_current()
+    font = self._mujoco.mjtFontScale.mjFONTSCALE_100
+    self._resources = self._mujoco.MjrContext(self._model, font)
+    buffer = self._mujoco.mjtFramebuffer.mjFB_OFFSCREEN
+    self._mujoco.mjr_setBuffer(buffer, self._resources)
+
+  def _render(self, data: 'mujoco.MjData') -> np.ndarray:
+    self._mujoco.mjv_updateScene(
+      self._model,
+      data,
+      self._options,
+      None,
+      self._camera,
+      self._mujoco.mjtCatBit.mjCAT_ALL,
+      self._scene,
+    )
+    pixels = np.empty((IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8)
+    self._gl.make_current()
+    self._mujoco.mjr_render(self._viewport, self._scene, self._resources)
+    self._mujoco.mjr_readPixels(pixels, None, self._viewport, self._resources)
+    return pixels[::-1].copy()  # GL's first row is the lowest.
+
+
+def _free(gl: Any, resources: 'mujoco.MjrContext'):
+  gl.make_current()
+  resources.free()
+  gl.free()
+
+
+def _close_all():
+  for renderer in list(_open_renderers):
+    renderer.close()
+  _in_thread(bool).result()  # Waits until they are.
+
+
+def _in_thread(function: Callable[..., Any], *args: Any) -> futures.Future:
+  """Has the rendering thread call a function after those asked for before."""
+  future = futures.Future()
+  _jobs().put((future, function, args))
+  return future
+
+
+@functools.cache
+def _jobs() -> queue.SimpleQueue:
+  """The rendering thread's queue; starts the thread.
+
+  An executor's locks would deadlock if the garbage collector called `close`
+  while they are held; this queue is made for that.
+  """
+  jobs = queue.SimpleQueue()
+  target = functools.partial(_work, jobs)
+  threading.Thread(target=target, name='rendering', daemon=True).start()
+  return jobs
+
+
+def _work(jobs: queue.SimpleQueue):
+  while True:
+    future, function, args = jobs.get()
+    try:
+      future.set_result(function(*args))
+    except BaseException as error:  # Raised where the result is asked for.
+      future.set_exception(error)
+    # Keeps no renderer alive while it waits.
+    del future, function, args

@@ -1,0 +1,111 @@
+"""What an environment must offer for SLAC to learn in it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from tf_agents.environments import py_environment, wrappers
+from tf_agents.specs import array_spec
+from tf_agents.trajectories import time_step as ts
+
+from slac import errors
+from slac.environments import rendering
+
+_IMAGE_SHAPE = (rendering.IMAGE_SIZE, rendering.IMAGE_SIZE, 3)
+# float32's largest value and MuJoCo's 1e10 stand for 'no bound'.
+_LARGEST_BOUND = 1e9
+
+
+def prepare(
+  environment: py_environment.PyEnvironment,
+) -> py_environment.PyEnvironment:
+  """Checks an environment's specs and has it take actions in [-1, 1].
+
+  Args:
+    environment: Unbatched; its observation is a dict with 'pixels', uint8
+      [64, 64, 3], and its action a float vector [d] between finite bounds.
+
+  Returns:
+    The environment itself if its actions are float32 in [-1, 1] already,
+    otherwise a wrapper that rescales them.
+
+  Raises:
+    UserError: The environment is not of this kind.
+  """
+  if not isinstance(environment, py_environment.PyEnvironment):
+    raise errors.UserError(
+      f'The environment is a {type(environment).__name__}: make it a '
+      'tf_agents.environments.PyEnvironment.'
+    )
+  if environment.batched:
+    raise errors.UserError(
+      f'The environment is a batch of {environment.batch_size}: give a single '
+      'one.'
+    )
+  _check_observation_spec(environment.observation_spec())
+  spec = environment.action_spec()
+  _check_action_spec(spec)
+  is_unit = np.all(spec.minimum == -1) and np.all(spec.maximum == 1)
+  if is_unit and spec.dtype == np.float32:
+    return environment
+  return RescaledActions(environment)
+
+
+def _check_observation_spec(spec: Any):
+  if not isinstance(spec, Mapping) or 'pixels' not in spec:
+    raise errors.UserError(
+      f"The environment's observation spec is {spec}: make it a dict with the "
+      "key 'pixels'."
+    )
+  pixels = spec['pixels']
+  if tuple(pixels.shape) != _IMAGE_SHAPE or pixels.dtype != np.uint8:
+    raise errors.UserError(
+      f"The environment's pixels are {np.dtype(pixels.dtype).name} "
+      f'{list(pixels.shape)}: make them uint8 {list(_IMAGE_SHAPE)}.'
+    )
+
+
+def _check_action_spec(spec: Any):
+  if (
+    not isinstance(spec, array_spec.ArraySpec)
+    or not np.issubdtype(spec.dtype, np.floating)
+    or len(spec.shape) != 1
+  ):
+    raise errors.UserError(
+      f"The environment's action spec is {spec}: make it one vector of floats."
+    )
+  # TF-Agents gives a spec without bounds its type's own limits as bounds.
+  bounded = isinstance(spec, array_spec.BoundedArraySpec) and np.all(
+    np.abs([spec.minimum, spec.maximum]) <= _LARGEST_BOUND
+  )
+  if not bounded or np.any(spec.minimum >= spec.maximum):
+    raise errors.UserError(
+      f"The environment's action spec is {spec}: give each action a finite "
+      'minimum below its maximum.'
+    )
+
+
+class RescaledActions(wrappers.PyEnvironmentBaseWrapper):
+  """Takes actions in [-1, 1] and maps them linearly to the bounds within."""
+
+  def __init__(self, environment: py_environment.PyEnvironment):
+    super().__init__(environment)
+    self._inner_spec = environment.action_spec()
+
+  def action_spec(self) -> array_spec.BoundedArraySpec:
+    """The same vector as within, float32 in [-1, 1]."""
+    return array_spec.BoundedArraySpec(
+      self._inner_spec.shape, np.float32, -1.0, 1.0, self._inner_spec.name
+    )
+
+  def set_state(self, state: Any):
+    """Restores the environment within, and the time step kept here."""
+    self._env.set_state(state)
+    # A wrapper without a time step would reset at its next step.
+    self._current_time_step = self._env._current_time_step
+
+  def _step(self, action: np.ndarray) -> ts.TimeStep:
+    low, high = self._inner_spec.minimum, self._inner_spec.maximum
+    action = low + (np.asarray(action) + 1) / 2 * (high - low)
+    action = np.clip(action, low, high)  # Rounding may lead past a bound.
+    return self._env.step(action.astype(self._inner_spec.dtype))

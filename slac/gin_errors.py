@@ -1,0 +1,185 @@
+"""Gin's exceptions as sentences that name the value and the remedy.
+
+Gin 0.5.0 tells its faults apart by their texts only, so these are matched.
+"""
+
+import ast
+import contextlib
+import difflib
+import inspect
+import os
+import re
+import traceback
+import typing
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from gin import config as gin_config
+
+from slac import errors
+
+
+def did_you_mean(
+  name: str,
+  own: Iterable[str],
+  others: Iterable[str] = (),
+  cutoff: float = 0.6,
+) -> str:
+  """Returns ' (did you mean X?)' with the names nearest to `name`, or ''.
+
+  Names in `others` are considered only where none in `own` is near, that is,
+  where none has a similarity of at least `cutoff`.
+  """
+
+  def similarity(candidate: str) -> float:
+    return difflib.SequenceMatcher(
+      None, candidate.lower(), name.lower()
+    ).ratio()
+
+  for candidates in (own, others):
+    scores = {candidate: similarity(candidate) for candidate in candidates}
+    best = max(scores.values(), default=0.0)
+    if best >= cutoff:
+      near = sorted(c for c, score in scores.items() if score > best - 0.05)
+      return f' (did you mean {" or ".join(near[:3])}?)'
+  return ''
+
+
+def annotations(selector: str) -> tuple[dict[str, Any], bool]:
+  """Returns the annotations of a configurable's parameters, and if it is open.
+
+  Where a class hands **kwargs to its base, the base's parameters count too; it
+  is open, that is, takes any name, where no base puts an end to that.
+  """
+  wrapped = gin_config._REGISTRY[selector].wrapped
+  if not inspect.isclass(wrapped):
+    return _annotations(wrapped)
+  found = {}
+  for cls in wrapped.__mro__:
+    if '__init__' not in vars(cls) or cls is object:
+      continue
+    parameters, is_open = _annotations(cls.__init__)
+    found = {**parameters, **found}
+    if not is_open:
+      return found, False
+  return found, True
+
+
+def _annotations(function: Any) -> tuple[dict[str, Any], bool]:
+  """Does the same for one function."""
+  parameters = inspect.signature(function).parameters
+  found, is_open = {}, False
+  try:
+    hints = typing.get_type_hints(inspect.unwrap(function), include_extras=True)
+  except (AttributeError, NameError, TypeError):
+    hints = {}  # A name that is only imported for type checkers, say.
+  for name, parameter in parameters.items():
+    if parameter.kind is parameter.VAR_KEYWORD:
+      is_open = True
+    elif parameter.kind is not parameter.VAR_POSITIONAL and name != 'self':
+      found[name] = hints.get(name)
+  return found, is_open
+
+
+@contextlib.contextmanager
+def one_sentence(source: str) -> Iterator[None]:
+  """Turns what gin raises while it parses `source` into a UserError."""
+  try:
+    yield
+  except Exception as error:
+    raise errors.UserError(_describe(error, source)) from error
+
+
+def _describe(error: Exception, source: str) -> str:
+  """Returns a sentence with the place, the complaint and the remedy."""
+  text = str(error)
+  place = re.search(
+    r'\n  In (?:file "(.*?)",|bindings string) line (\d+)\n(.*)', text
+  )
+  if place and place[1]:
+    source = f'{os.path.relpath(place[1])}, line {place[2]}'
+  frames = traceback.extract_tb(error.__traceback__)
+  if any(frame.name == 'process_import' for frame in frames):
+    return _describe_import(error, source, frames)
+  if isinstance(error, SyntaxError):
+    return _describe_syntax(error, source)
+  if match := re.search(
+    r"No configurable matching (?:reference )?'@?(?:\S+/)?(.+?)(?:\(\))?'", text
+  ):
+    selectors = [selector for selector, _ in gin_config._REGISTRY.items()]
+    own = [s.split('.')[-1] for s in selectors if s.startswith('slac')]
+    near = did_you_mean(match[1], own, [s.split('.')[-1] for s in selectors])
+    near = near or f' (there are {", ".join(sorted(own))})'
+    return f'{source}: nothing configurable is named {match[1]}{near}.'
+  if match := re.search(
+    r"Configurable '(.+?)' (?:doesn't|has denylisted) .*?'(\w+)'", text
+  ):
+    selector = gin_config._REGISTRY.get_match(match[1]).selector
+    names = sorted(annotations(selector)[0])
+    near = did_you_mean(match[2], names) or f' (it has {", ".join(names)})'
+    return f'{source}: {match[1]} has no parameter {match[2]}{near}.'
+  if match := re.search(r"Ambiguous .*'(.+?)', matches (\[.*?\])", text):
+    names = ' or '.join(sorted(ast.literal_eval(match[2])))
+    return f'{source}: {match[1]} is ambiguous; write {names}.'
+  return f'{source}: {text.splitlines()[0].rstrip(".")}.'
+
+
+def _describe_syntax(error: SyntaxError, source: str) -> str:
+  """Returns a sentence for a line that is no gin."""
+  if error.filename:
+    source = f'{os.path.relpath(error.filename)}, line {error.lineno}'
+  if match := re.search(r"Failed to parse token '(.+)'", error.msg):
+    return (
+      f'{source}: {match[1]} is not a value; a string needs quotes, a '
+      'configurable an @, a macro a %.'
+    )
+  line = f' in {error.text.strip()!r}' if error.text else ''
+  return f'{source}: {error.msg.rstrip(".")}{line}.'
+
+
+def _describe_import(error: Exception, source: str, frames: Any) -> str:
+  """Returns a sentence for an import that failed, and where it did."""
+  reason = str(error).split('\n')[0].rstrip('.')
+  within = [frame for frame in frames if not frame.filename.startswith('<')][-1]
+  if within.name != 'process_import' and not isinstance(error, SyntaxError):
+    name = os.path.relpath(within.filename)
+    reason = f'{type(error).__name__} in {name}, line {within.lineno}: {reason}'
+  return (
+    f'{source}: the import failed: {reason} (modules are looked up in the '
+    'working directory and in the Python environment).'
+  )
+
+
+@contextlib.contextmanager
+def translate_gin_errors() -> Iterator[None]:
+  """Turns gin's complaints about missing values into UserErrors.
+
+  To be wrapped around the construction of configurables. UserErrors that come
+  out of one lose the lines that gin appends to them.
+  """
+  try:
+    yield
+  except errors.UserError as error:
+    message = re.split(r'\n  (?:In call to|No values)', str(error))[0]
+    raise errors.UserError(message, error.exit_code) from error
+  except (RuntimeError, TypeError) as error:
+    required = re.match(
+      r'Required bindings for `(.+?)` not provided in config: (\[.*\])',
+      str(error),
+    )
+    unbound = re.search(
+      r'missing \d+ required .*\n  No values supplied .*?: (\[.*\])\n'
+      r"(?:.*\n)*?  In call to configurable '(\w+)'",
+      str(error),
+    )
+    if required:
+      selector, names = required[1], required[2]
+    elif unbound:
+      selector, names = unbound[2], unbound[1]
+    else:
+      raise
+    names = [f'{selector}.{name}' for name in ast.literal_eval(names)]
+    raise errors.UserError(
+      f'{" and ".join(names)} must be given a value, in a gin file or with '
+      f"--gin_param='{names[0]} = ...'."
+    ) from error

@@ -1,0 +1,287 @@
+"""What a run reports: TensorBoard, pictures, CSV files, averages and times.
+
+Logs are only ever appended to, so a checkpoint remembers them as file sizes,
+and a resumed run goes back to these sizes before it logs a step once more.
+"""
+
+import contextlib
+import csv
+import io
+import os
+import pathlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+from tensorboard.plugins.image import metadata as image_metadata
+
+from slac import errors
+
+ENLARGEMENT = 3  # A frame of 64 x 64 is too small to be looked at.
+_FOLDERS = ('tensorboard', 'videos')
+
+
+class Logs:
+  """Writes TensorBoard events, pictures and CSV files into a run's folder."""
+
+  def __init__(
+    self, folder: pathlib.Path, columns: Mapping[str, Sequence[str]]
+  ):
+    """Creates what is missing, and appends to what is there.
+
+    Args:
+      folder: The run's folder.
+      columns: The columns of each CSV file, by its name without '.csv'.
+
+    Raises:
+      UserError: (78) if a CSV file is there and has other columns.
+    """
+    self._folder = pathlib.Path(folder)
+    self._columns = {name: tuple(names) for name, names in columns.items()}
+    for name in _FOLDERS:
+      (self._folder / name).mkdir(parents=True, exist_ok=True)
+    self._writer = tf.summary.create_file_writer(
+      str(self._folder / 'tensorboard')
+    )
+    self._unsynced = set()
+    for name in self._columns:
+      self._begin_csv(name)
+
+  def scalars(self, step: int, values: Mapping[str, float]) -> None:
+    """Writes scalars to TensorBoard at `step`, in environment steps."""
+    with self._writer.as_default(step=step):
+      for name, value in values.items():
+        tf.summary.scalar(name, value)
+
+  def text(self, name: str, text: str) -> None:
+    """Writes a text, in Markdown, to TensorBoard."""
+    with self._writer.as_default(step=0):
+      tf.summary.text(name, text)
+
+  def image(self, step: int, name: str, pixels: np.ndarray) -> None:
+    """Writes a picture, uint8 [H, W, 3], to TensorBoard and to videos/."""
+    file = io.BytesIO()
+    _enlarge(Image.fromarray(pixels)).save(file, 'PNG')
+    self._picture(step, name, file.getvalue(), pixels.shape, 'png')
+
+  def gif(self, step: int, name: str, frames: np.ndarray, fps: float) -> None:
+    """Writes a video, uint8 [N, H, W, 3], to TensorBoard and to videos/."""
+    data = encode_gif(frames, fps)
+    self._picture(step, name, data, frames.shape[1:], 'gif')
+
+  def row(self, name: str, values: Mapping[str, Any]) -> None:
+    """Appends a row to `name`.csv; columns without a value stay empty.
+
+    Raises:
+      KeyError: if a value belongs to no column.
+    """
+    unknown = sorted(set(values) - set(self._columns[name]))
+    if unknown:
+      raise KeyError(f'{name}.csv has no column {", ".join(unknown)}')
+    cells = [values.get(column, '') for column in self._columns[name]]
+    with open(self._csv(name), 'a', encoding='utf-8', newline='') as file:
+      csv.writer(file, lineterminator='\n').writerow(cells)
+
+  def get_state(self) -> dict[str, int]:
+    """Returns the size in bytes of each file, by its path in the folder.
+
+    All that was written before is on the disk then.
+    """
+    self._writer.flush()
+    owned = _owned(self._folder, self._columns)
+    for path in owned:
+      if path.parent.name != 'videos' or path in self._unsynced:
+        _sync(path)
+    for name in _FOLDERS:
+      _sync(self._folder / name)
+    self._unsynced.clear()
+    return {
+      path.relative_to(self._folder).as_posix(): path.stat().st_size
+      for path in owned
+    }
+
+  @staticmethod
+  def rewind(
+    folder: pathlib.Path,
+    state: Mapping[str, int] | None,
+    columns: Mapping[str, Sequence[str]],
+  ) -> None:
+    """Makes the logs as they were at `get_state`; to be called before Logs().
+
+    Args:
+      folder: As for the constructor.
+      state: Of `get_state`; None forgets all that was logged.
+      columns: As for the constructor; CSV files of other names are left alone.
+    """
+    for path in _owned(pathlib.Path(folder), columns):
+      size = (state or {}).get(path.relative_to(folder).as_posix())
+      if size is None:
+        path.unlink()
+      elif size < path.stat().st_size:
+        os.truncate(path, size)
+
+  def close(self) -> None:
+    """Writes what is still in buffers."""
+    self._writer.close()
+
+  def _csv(self, name: str) -> pathlib.Path:
+    return self._folder / f'{name}.csv'
+
+  def _begin_csv(self, name: str) -> None:
+    """Writes a CSV file's header, or checks the one that is there."""
+    path, header = self._csv(name), ','.join(self._columns[name]) + '\n'
+    found = path.read_text(encoding='utf-8') if path.exists() else ''
+    if not found:
+      path.write_text(header, encoding='utf-8')
+    elif not found.startswith(header):
+      raise errors.UserError(
+        f'{path} has other columns than this version of the code writes; '
+        'continue the run with the version that began it, or start a new one '
+        'with --fresh.'
+      )
+
+  def _picture(self, step, name, data, shape, suffix) -> None:
+    """Writes an encoded picture of frames of a shape [H, W, 3]."""
+    path = self._folder / 'videos'
+    path /= f'{name.replace("/", "-")}-{step:09d}.{suffix}'
+    path.write_bytes(data)
+    self._unsynced.add(path)
+    # tf.summary.image would encode the pixels as PNG; TensorBoard hands the
+    # bytes to the browser as they are, so a GIF moves.
+    height, width = (ENLARGEMENT * size for size in shape[:2])
+    with self._writer.as_default(step=step):
+      tf.summary.write(
+        name,
+        tf.constant([str(width).encode(), str(height).encode(), data]),
+        metadata=image_metadata.create_summary_metadata(
+          display_name=None, description=''
+        ),
+      )
+
+
+def encode_gif(frames: np.ndarray, fps: float) -> bytes:
+  """Returns frames, uint8 [N, H, W, 3], as an enlarged endless GIF.
+
+  All frames share one palette and none is dithered, lest a still background
+  should flicker; it is one that does not give up rare colours, as small objects
+  have.
+  """
+  # Without the lowest bits, or noise (all colours differ) would take a minute.
+  coarse = Image.fromarray(np.concatenate(frames) & 0xFC | 0x02)
+  palette = coarse.quantize(256, Image.Quantize.MAXCOVERAGE)
+  images = [
+    _enlarge(
+      Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE)
+    )
+    for frame in frames
+  ]
+  file = io.BytesIO()
+  images[0].save(
+    file,
+    'GIF',
+    save_all=True,
+    append_images=images[1:],
+    # In milliseconds, of which GIF stores tens; browsers slow down below 20.
+    duration=max(20, 10 * round(100 / fps)),
+    loop=0,
+    optimize=False,
+  )
+  return file.getvalue()
+
+
+class Averages:
+  """Means of scalars over the time between two results."""
+
+  def __init__(self):
+    self._values = {}
+
+  def add(self, values: Mapping[str, tf.Tensor | float]) -> None:
+    """Collects scalars; tensors are kept, so that no device is waited for."""
+    for name, value in values.items():
+      self._values.setdefault(name, []).append(value)
+
+  def result(self) -> dict[str, float]:
+    """Returns the mean of each scalar since the last result, and resets."""
+    floats = self._floats()
+    means = {name: float(np.mean(values)) for name, values in floats.items()}
+    self._values = {}
+    return means
+
+  def get_state(self) -> dict[str, Any]:
+    """Returns names, their counts, and all values in one array."""
+    floats = self._floats()
+    return {
+      'names': list(floats),
+      'counts': [len(values) for values in floats.values()],
+      'values': np.concatenate([np.zeros(0), *floats.values()]),
+    }
+
+  def set_state(self, state: Mapping[str, Any]) -> None:
+    """Restores what `get_state` returned."""
+    ends = np.cumsum(state['counts'], dtype=int)[:-1]
+    parts = np.split(np.asarray(state['values'], np.float64), ends)
+    self._values = {
+      name: part.tolist()
+      for name, part in zip(state['names'], parts, strict=False)
+    }
+
+  def _floats(self) -> dict[str, list[float]]:
+    """Returns the values as numbers, the tensors of a name fetched at once."""
+    floats = {}
+    for name, values in self._values.items():
+      tensors = [value for value in values if tf.is_tensor(value)]
+      fetched = iter(tf.stack(tensors).numpy().tolist() if tensors else [])
+      floats[name] = [
+        next(fetched) if tf.is_tensor(value) else float(value)
+        for value in values
+      ]
+    return floats
+
+
+class Stopwatch:
+  """Adds up the seconds spent under each name."""
+
+  def __init__(self):
+    self._seconds = {}
+
+  @contextlib.contextmanager
+  def __call__(self, name: str) -> Iterator[None]:
+    """Counts the time in a with statement under `name`."""
+    begin = time.perf_counter()
+    try:
+      yield
+    finally:
+      spent = time.perf_counter() - begin
+      self._seconds[name] = self._seconds.get(name, 0.0) + spent
+
+  def seconds(self) -> dict[str, float]:
+    """Returns the seconds by name since the last call, and resets."""
+    seconds, self._seconds = self._seconds, {}
+    return seconds
+
+
+def _enlarge(image: Image.Image) -> Image.Image:
+  size = [ENLARGEMENT * pixels for pixels in image.size]
+  return image.resize(size, Image.Resampling.NEAREST)
+
+
+def _owned(
+  folder: pathlib.Path, columns: Mapping[str, Sequence[str]]
+) -> list[pathlib.Path]:
+  """Returns the files in a folder that are logs."""
+  paths = [folder / f'{name}.csv' for name in columns]
+  for name in _FOLDERS:
+    paths.extend((folder / name).glob('*'))
+  return sorted(path for path in paths if path.is_file())
+
+
+def _sync(path: pathlib.Path) -> None:
+  """Makes a file or folder safe from a power failure."""
+  descriptor = os.open(path, os.O_RDONLY)
+  try:
+    os.fsync(descriptor)
+  finally:
+    os.close(descriptor)

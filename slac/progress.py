@@ -1,0 +1,109 @@
+"""One progress bar for a whole run."""
+
+import sys
+import time
+from typing import Any, TextIO
+
+import tqdm
+
+
+class Progress:
+  """Shows how far a run is, its last results, and the time that is left.
+
+  Units are loop iterations, known up front. As the phases of a run differ in
+  speed, the time left is all that remains, at the present phase's rate. Off a
+  terminal a line is printed now and then instead of a bar.
+  """
+
+  def __init__(
+    self,
+    total: int,
+    done: int = 0,
+    file: TextIO | None = None,
+    line_seconds: float = 30.0,
+  ):
+    file = file or sys.stderr
+    is_terminal = file.isatty()
+    bar = '{percentage:3.0f}%|{bar}|' if is_terminal else '{percentage:.1f}%'
+    self._values = {}
+    self._bar = _Bar(
+      total=total,
+      initial=done,
+      file=file if is_terminal else _Lines(file),
+      mininterval=0.5 if is_terminal else line_seconds,
+      miniters=1,
+      position=0,
+      dynamic_ncols=is_terminal,
+      bar_format=f'{{desc}} {bar} {{elapsed}}<{{remaining}}{{postfix}}',
+    )
+
+  def phase(self, name: str) -> None:
+    """Starts a phase of the run, which has its own speed."""
+    self._bar.start_phase()
+    self._bar.set_description_str(f'{name}:')
+
+  def advance(self, n: int = 1) -> None:
+    """Counts `n` more iterations."""
+    self._bar.update(n)
+
+  def show(self, **values: int | float | str) -> None:
+    """Shows values beside the bar; those of earlier calls stay."""
+    self._values.update(values)
+    self._bar.set_postfix_str(
+      ', '.join(
+        f'{k.replace("_", " ")} {_text(v)}' for k, v in self._values.items()
+      ),
+      refresh=False,
+    )
+
+  def message(self, text: str) -> None:
+    """Prints a line above the bar, to the standard output."""
+    self._bar.write(text)
+    sys.stdout.flush()
+
+  def close(self) -> None:
+    """Leaves the bar as it is and ends its line."""
+    self._bar.close()
+
+
+class _Bar(tqdm.tqdm):
+  """A bar whose rate is the average since the present phase began.
+
+  Evaluations and checkpoints interrupt the iterations for seconds or minutes,
+  which would make a moving average jump.
+  """
+
+  monitor_interval = 0  # With miniters=1 a monitor thread has no use.
+  _phase_begin = None
+
+  def start_phase(self) -> None:
+    self._phase_begin = (self.n, time.monotonic())
+
+  @property
+  def format_dict(self) -> dict[str, Any]:
+    rate = 0.0
+    if self._phase_begin:
+      n, begin = self._phase_begin
+      rate = (self.n - n) / max(time.monotonic() - begin, 1e-9)
+    return {**super().format_dict, 'rate': rate}
+
+
+class _Lines:
+  """A file to which tqdm's frames are written as lines."""
+
+  def __init__(self, file: TextIO):
+    self._file = file
+    self.encoding = getattr(file, 'encoding', None)
+
+  def write(self, text: str) -> None:
+    if text.strip():
+      self._file.write(text.strip() + '\n')
+
+  def flush(self) -> None:
+    self._file.flush()
+
+
+def _text(value: int | float | str) -> str:
+  if isinstance(value, float):
+    return f'{value:,.1f}' if abs(value) >= 10 else f'{value:.3g}'
+  return f'{value:,}' if isinstance(value, int) else value

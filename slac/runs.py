@@ -1,0 +1,207 @@
+"""A run's folder: its name, its configuration, and who wrote it with what."""
+
+import datetime
+import hashlib
+import json
+import os
+import pathlib
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from typing import Any
+
+from slac import config, errors
+
+PACKAGES = (
+  'tensorflow',
+  'tensorflow-probability',
+  'tf-agents',
+  'gin-config',
+  'dm-control',
+  'mujoco',
+  'numpy',
+)
+# These change the backend or the bits of a result.
+VARIABLES = (
+  'CUDA_VISIBLE_DEVICES',
+  'MUJOCO_GL',
+  'OMP_NUM_THREADS',
+  'TF_DETERMINISTIC_OPS',
+  'TF_ENABLE_ONEDNN_OPTS',
+  'TF_NUM_INTEROP_THREADS',
+  'TF_NUM_INTRAOP_THREADS',
+)
+_MAX_NAME_LENGTH = 80
+
+
+def run_name(
+  gin_files: Sequence[str],
+  gin_params: Sequence[str],
+  seed: int,
+  name: str | None = None,
+) -> str:
+  """Returns `name`, or one made from task, overlays, overrides and seed.
+
+  For example 'ball_in_cup-quick-batch_size=32-seed1'. What is too long or
+  cannot stand in a file's name is replaced by a short hash.
+
+  Raises:
+    UserError: (64) if `name` is not the name of one folder.
+  """
+  if name is not None:
+    if name in ('', '.', '..') or os.path.basename(name) != name:
+      raise errors.UserError(
+        f'--name={name} must be the name of one folder; where that folder is '
+        'kept is said with --root_dir.',
+        64,
+      )
+    return name
+  parts = [pathlib.Path(path).stem for path in gin_files]
+  for param in gin_params:
+    key, _, value = param.partition('=')
+    parts.append(f'{key.strip().rsplit(".", 1)[-1]}={value.strip()}')
+  parts = [part.replace("'", '').replace('"', '') for part in parts]
+  text = '-'.join(parts)
+  safe = re.sub(r'[^\w.=+-]+', '_', text, flags=re.ASCII).strip('_.')
+  if safe != text or len(safe) > _MAX_NAME_LENGTH:
+    digest = hashlib.sha256('\n'.join(gin_params).encode()).hexdigest()[:6]
+    safe = f'{safe[:_MAX_NAME_LENGTH].rstrip("_.-=")}-{digest}'
+  return f'{safe}-seed{seed}' if safe else f'seed{seed}'
+
+
+def version(gpus: Sequence[str] = ()) -> dict[str, Any]:
+  """Returns what besides the configuration decides a run's results, as JSON."""
+  return {
+    'started': datetime.datetime.now().astimezone().isoformat('T', 'seconds'),
+    'command': sys.argv,
+    'git': _git(),
+    'python': platform.python_version(),
+    'packages': {name: metadata.version(name) for name in PACKAGES},
+    'host': platform.node(),
+    'cpus': len(os.sched_getaffinity(0)),
+    'gpus': list(gpus),
+    'environment': {name: os.environ.get(name) for name in VARIABLES},
+  }
+
+
+def open_run(
+  root_dir: str,
+  name: str,
+  fresh: bool,
+  resolved: Mapping[str, str],
+  version: Mapping[str, Any],
+) -> pathlib.Path:
+  """Returns the run's folder `root_dir/name`, new or to be continued.
+
+  Args:
+    root_dir: Where runs are kept; created if need be.
+    name: The run's name, of `run_name`.
+    fresh: Whether to take the first free of `name`, `name-2`, `name-3`, ...
+      instead of continuing the run in `name`.
+    resolved: The configuration, of `config.resolved`; written to config.json.
+    version: Of `version`; added to the list in version.json at each start.
+
+  Raises:
+    UserError: 73 if the folder cannot be written; 78 if it belongs to a run
+      with another configuration, or to no run.
+  """
+  folder = pathlib.Path(root_dir, name)
+  try:
+    number = 1
+    while fresh and _is_taken(folder):
+      number += 1
+      folder = pathlib.Path(root_dir, f'{name}-{number}')
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / 'config.json').exists():
+      _check_same(folder, resolved)
+    elif _is_taken(folder):
+      raise errors.UserError(
+        f'{folder} holds files but no config.json, so it is no run to '
+        'continue; choose another --name, or --fresh.'
+      )
+    else:
+      write_json(folder / 'config.json', dict(resolved))
+    starts = []
+    if (folder / 'version.json').exists():
+      starts = read_json(folder / 'version.json')
+    write_json(folder / 'version.json', [*starts, dict(version)])
+  except OSError as error:
+    raise errors.UserError(
+      f'The folder {folder} cannot be written ({error.strerror}); choose '
+      'another --root_dir.',
+      73,
+    ) from error
+  return folder
+
+
+def read_json(path: pathlib.Path) -> Any:
+  """Returns what a JSON file of a run holds; UserError (74) if damaged."""
+  try:
+    return json.loads(path.read_text(encoding='utf-8'))
+  except ValueError as error:
+    raise errors.UserError(
+      f'{path} is damaged ({error}); restore it, or start anew with --fresh.',
+      74,
+    ) from error
+
+
+def write_json(path: pathlib.Path, value: Any) -> None:
+  """Writes a JSON file that after a crash is whole: the old or the new one."""
+  temporary = path.with_name(f'.{path.name}.tmp')
+  with open(temporary, 'w', encoding='utf-8') as file:
+    json.dump(value, file, indent=2)
+    file.write('\n')
+    file.flush()
+    os.fsync(file.fileno())
+  os.replace(temporary, path)
+  descriptor = os.open(path.parent, os.O_RDONLY)
+  try:
+    os.fsync(descriptor)
+  finally:
+    os.close(descriptor)
+
+
+def _is_taken(folder: pathlib.Path) -> bool:
+  """Returns whether there is anything but what a killed start left behind."""
+  if not folder.is_dir():
+    return folder.exists()
+  return any(path.name != '.config.json.tmp' for path in folder.iterdir())
+
+
+def _check_same(folder: pathlib.Path, resolved: Mapping[str, str]) -> None:
+  """Raises a UserError with the differences from the run's configuration."""
+  own = read_json(folder / 'config.json')
+  lines = [
+    f'  {key}: {own.get(key, "(not set)")} -> {resolved.get(key, "(not set)")}'
+    for key in sorted({*own, *resolved})
+    if own.get(key) != resolved.get(key)
+  ]
+  if lines:
+    raise errors.UserError(
+      f'The run in {folder} has another configuration; start a new one with '
+      '--fresh or --name, or take back the differences (run -> now):\n'
+      + '\n'.join(lines)
+    )
+
+
+def _git() -> dict[str, Any] | None:
+  """Returns the commit and whether the tree differs from it, if there is one.
+
+  A package that merely lies within some other project's repository has none.
+  """
+  if not (config.REPOSITORY / '.git').exists():
+    return None
+  command = ['git', '-C', str(config.REPOSITORY)]
+  try:
+    commit, status = (
+      subprocess.run(
+        command + arguments, capture_output=True, text=True, check=True
+      ).stdout.strip()
+      for arguments in (['rev-parse', 'HEAD'], ['status', '--porcelain'])
+    )
+  except (OSError, subprocess.CalledProcessError):
+    return None  # No git, or no commit yet.
+  return {'commit': commit, 'dirty': bool(status)}

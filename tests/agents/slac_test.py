@@ -1,0 +1,362 @@
+"""One gradient step of SLAC: what it differentiates, moves, draws and traces."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tf_agents.agents import tf_agent
+from tf_agents.policies import tf_policy
+
+from slac import inputs
+from slac.agents import slac
+from tests import tiny
+
+FIRST, MID, LAST = tiny.FIRST, tiny.MID, tiny.LAST
+BATCH, MODEL_BATCH, STEPS = 3, 2, tiny.T + 1
+
+
+def groups(agent):
+  """The variables of each part."""
+  return {
+    'model': list(agent.model.variables),
+    'actor': list(agent._actor.variables),
+    'critic': [v for c in agent._critics for v in c.variables],
+    'target': [v for c in agent._target_critics for v in c.variables],
+    'alpha': [agent._log_alpha],
+  }
+
+
+def values(agent):
+  return tf.nest.map_structure(lambda v: v.numpy(), groups(agent))
+
+
+def moved(before, after):
+  return {
+    name
+    for name, arrays in before.items()
+    if any(np.any(a != b) for a, b in zip(arrays, after[name], strict=True))
+  }
+
+
+@pytest.fixture(scope='module')
+def agent():
+  return tiny.agent()
+
+
+@pytest.fixture
+def plain():
+  """An agent that takes steps of the gradients themselves, uncompiled."""
+  agent = tiny.agent()
+  for name, variables in groups(agent).items():
+    for seed, v in enumerate(variables):
+      rng = np.random.default_rng(seed)
+      v.assign_add(rng.normal(0, 0.1, v.shape))
+    if name != 'target':
+      optimizer = tf.keras.optimizers.SGD(1.0)
+      optimizer.build(variables)
+      setattr(agent, f'_{name}_optimizer', optimizer)
+  tf.config.run_functions_eagerly(True)
+  yield agent
+  tf.config.run_functions_eagerly(False)
+
+
+def step_of(agent, update, experience, seed=7):
+  """What an update by SGD(1) subtracts from each variable, a fresh start."""
+  before = values(agent)
+  agent._generator.reset_from_seed(seed)
+  info = update(experience)
+  after = values(agent)
+  for name, variables in groups(agent).items():
+    for variable, value in zip(variables, before[name], strict=True):
+      variable.assign(value)
+  return tf.nest.map_structure(lambda a, b: a - b, before, after), info
+
+
+def assert_same(one, two, **tolerance):
+  for a, b in zip(tf.nest.flatten(one), tf.nest.flatten(two), strict=True):
+    np.testing.assert_allclose(a, b, **tolerance)
+
+
+def largest(gradients):
+  return max(np.abs(g).max() for g in tf.nest.flatten(gradients))
+
+
+def test_it_is_an_agent_of_tf_agents(agent):
+  assert isinstance(agent, tf_agent.TFAgent)
+  assert isinstance(agent.policy, tf_policy.TFPolicy)
+  assert isinstance(agent.collect_policy, tf_policy.TFPolicy)
+  assert agent.train_sequence_length == STEPS
+  assert agent.collect_data_spec.observation['pixels'].shape == [64, 64, 3]
+  agent.initialize()
+
+
+def test_experience_spec_is_a_trajectory_of_pixels(agent):
+  spec = agent.training_data_spec
+  tf.nest.assert_same_structure(spec, tiny.experience(1))
+  for leaf, array in zip(
+    tf.nest.flatten(spec), tf.nest.flatten(tiny.experience(1)), strict=True
+  ):
+    assert (leaf.shape, leaf.dtype) == (array.shape[2:], array.dtype)
+
+
+def test_parts_have_the_sizes_of_their_inputs(agent):
+  kernel = tiny.weights(agent._actor)[0][0]
+  # T features and T - 1 actions.
+  assert kernel.shape == [3 * 4 + 2 * 2, 6]
+  for critic in agent._critics + agent._target_critics:
+    assert tiny.weights(critic)[0][0].shape == [tiny.LATENT_SIZE + 2, 6]
+  assert agent.num_parameters['model'] == sum(
+    np.prod(v.shape) for v in agent.model.variables
+  )
+
+
+def test_trace_names_the_metrics_and_nothing_is_traced_again(agent):
+  names = agent.trace(BATCH)
+  for seed in range(3):
+    info = agent.train(tiny.experience(BATCH, seed=seed))
+    model_info = agent.train_model(tiny.experience(MODEL_BATCH, seed=seed))
+  assert isinstance(info, tf_agent.LossInfo)
+  assert set(names) == {*info.extra, *model_info.extra}
+  assert len(names) == len(set(names))
+  assert agent._train.experimental_get_tracing_count() == 1
+  assert agent._train_model.experimental_get_tracing_count() == 1
+  for value in (info.loss, *info.extra.values()):
+    assert value.shape == [] and np.isfinite(value)
+
+
+def test_encoder_is_differentiated_for_the_models_sequences_alone(agent):
+  agent.trace(BATCH)
+  spec = tf.nest.map_structure(
+    lambda s: tf.TensorSpec([BATCH, STEPS, *s.shape], s.dtype),
+    agent.training_data_spec,
+  )
+  graph = agent._train.get_concrete_function(experience=spec).graph
+
+  def batches(kind, index):
+    return [
+      op.inputs[index].shape[0]
+      for op in graph.get_operations()
+      if op.type == kind
+    ]
+
+  # Four convolutions of the encoder and four of the decoder, whose forward
+  # pass is the other way round.
+  frames = MODEL_BATCH * STEPS
+  assert batches('Conv2DBackpropFilter', 2) == [frames] * 8
+  others = (BATCH - MODEL_BATCH) * STEPS
+  assert sorted(batches('Conv2D', 0)) == [others] * 4 + [frames] * 8
+  assert agent._train.experimental_get_tracing_count() == 1
+
+
+def test_pretraining_moves_the_model_alone(agent):
+  before = values(agent)
+  counter = agent.train_step_counter.numpy()
+  info = agent.train_model(tiny.experience(MODEL_BATCH))
+  assert moved(before, values(agent)) == {'model'}
+  assert agent.train_step_counter.numpy() == counter
+  assert isinstance(info, tf_agent.LossInfo)
+  assert all(name.startswith('model/') for name in info.extra)
+
+
+def test_training_moves_everything(agent):
+  before = values(agent)
+  counter = agent.train_step_counter.numpy()
+  agent.train(tiny.experience(BATCH))
+  assert moved(before, values(agent)) == set(before)
+  assert agent.train_step_counter.numpy() == counter + 1
+
+
+def head_of(experience):
+  return tf.nest.map_structure(lambda x: x[:MODEL_BATCH], experience)
+
+
+def test_models_gradients_are_of_its_sequences_alone(plain):
+  experience = tiny.experience(BATCH)
+  other = tiny.experience(BATCH, seed=1)
+  other = tf.nest.map_structure(
+    lambda x, y: tf.concat([x[:MODEL_BATCH], y[MODEL_BATCH:]], axis=0),
+    experience,
+    other,
+  )
+  step, info = step_of(plain, plain.train, experience)
+  other_step, _ = step_of(plain, plain.train, other)
+  assert_same(step['model'], other_step['model'], rtol=0, atol=0)
+  assert np.any(step['actor'][0] != other_step['actor'][0])
+
+  # And are those of pretraining, for equal seeds.
+  plain._generator.reset_from_seed(7)
+  seeds = plain._draw_seeds(5)
+  _, gradients, metrics, _ = plain._model_gradients(
+    head_of(experience), *seeds[:2]
+  )
+  gradients = dict(
+    zip(
+      [v.ref() for v in plain.model.trainable_variables],
+      gradients,
+      strict=True,
+    )
+  )
+  expected = [gradients[v.ref()] for v in plain.model.variables]
+  tolerance = 1e-5 * largest(expected)
+  assert_same(step['model'], expected, rtol=1e-4, atol=tolerance)
+  assert info.extra['model/elbo'].numpy() == pytest.approx(
+    metrics['model/elbo'].numpy()
+  )
+
+  plain._draw_seeds = lambda n: seeds[:n]
+  pretraining, _ = step_of(plain, plain.train_model, head_of(experience))
+  assert_same(step['model'], pretraining['model'], rtol=1e-4, atol=tolerance)
+
+
+def test_gradients_are_of_the_parameters_before_the_step(plain):
+  """The step again from its definition, in method.md's words."""
+  experience = tiny.experience(BATCH, [MID, FIRST, MID, MID])
+  step, info = step_of(plain, plain.train, experience)
+
+  plain._generator.reset_from_seed(7)
+  seeds = plain._draw_seeds(5)
+  model = plain.model
+  samples, features = [], []
+  for part, seed in ((slice(0, 2), seeds[0]), (slice(2, 3), seeds[2])):
+    x = model.encoder(experience.observation['pixels'][part])
+    states = model.infer(
+      x, experience.action[part], experience.step_type[part], seed
+    )
+    features.append(x)
+    samples.append(model.latent(states))
+  z, features = tf.concat(samples, 0), tf.concat(features, 0)
+  evidence = inputs.Evidence(
+    features, experience.action, experience.step_type, z
+  )
+  history = inputs.HistoryInput(tiny.T, 4, tiny.LATENT_SIZE, 2)(evidence)
+
+  t = tiny.T - 1  # Of the last pair, (T, T + 1), counted from 0.
+  with tf.GradientTape(persistent=True) as tape:
+    critic_loss, _ = plain.critic_loss(
+      z[:, t],
+      experience.action[:, t],
+      experience.reward[:, t],
+      experience.discount[:, t],
+      z[:, t + 1],
+      history[:, 1],
+      seeds[3],
+    )
+    actor_loss, _, log_pi = plain.actor_loss(history[:, 0], z[:, t], seeds[4])
+    alpha_loss, _ = plain.alpha_loss(log_pi)
+  variables = groups(plain)
+  for name, loss in (
+    ('critic', critic_loss),
+    ('actor', actor_loss),
+    ('alpha', alpha_loss),
+  ):
+    gradients = tape.gradient(loss, variables[name])
+    scale = 1e-5 * largest(gradients)
+    assert_same(step[name], gradients, rtol=1e-3, atol=scale)
+  losses = [critic_loss, actor_loss, alpha_loss]
+  total = sum(float(x) for x in losses) - info.extra['model/elbo'].numpy()
+  assert info.loss.numpy() == pytest.approx(total, rel=1e-5)
+  # The targets follow the critics as they are after the step.
+  for critic, step_critic, target, step_target in zip(
+    variables['critic'],
+    step['critic'],
+    variables['target'],
+    step['target'],
+    strict=True,
+  ):
+    expected = 0.005 * (target - (critic - step_critic))
+    np.testing.assert_allclose(step_target, expected, rtol=0.01, atol=1e-6)
+
+
+@pytest.mark.parametrize('t', range(STEPS))
+def test_the_last_transition_of_a_sequence_is_learned_from(plain, t):
+  """Rewards and discounts of other steps are not the critics' business."""
+  experience = tiny.experience(BATCH)
+  reward, discount = experience.reward.numpy(), experience.discount.numpy()
+  reward[:, t] += 1
+  step, _ = step_of(plain, plain.train, experience)
+  of_reward, _ = step_of(
+    plain, plain.train, experience._replace(reward=tf.constant(reward))
+  )
+  discount[:, t] = 0
+  of_discount, _ = step_of(
+    plain, plain.train, experience._replace(discount=tf.constant(discount))
+  )
+  for other in (of_reward, of_discount):
+    learned = np.any(step['critic'][0] != other['critic'][0])
+    assert learned == (t == tiny.T - 1)
+  # The model has no use for discounts.
+  assert_same(step['model'], of_discount['model'], rtol=0, atol=0)
+
+
+def test_no_gradient_of_actor_or_critics_reaches_the_model(plain):
+  """Rewards so large that their gradients could not be overlooked."""
+  experience = tiny.experience(BATCH)
+  step, _ = step_of(plain, plain.train, experience)
+  plain._reward_scale = 1e6
+  scaled, _ = step_of(plain, plain.train, experience)
+  assert largest(scaled['critic']) > 1e3 * largest(step['critic'])
+  assert_same(step['model'], scaled['model'], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize('batch_size', [MODEL_BATCH, 1])
+def test_a_batch_may_be_no_larger_than_the_models(plain, batch_size):
+  experience = tiny.experience(batch_size)
+  step, info = step_of(plain, plain.train, experience)
+  assert np.isfinite(info.loss)
+  assert all(largest(part) > 0 for part in step.values())
+  seeds = plain._draw_seeds(2)
+  plain._draw_seeds = lambda n: (seeds * 3)[:n]
+  step, _ = step_of(plain, plain.train, experience)
+  pretraining, _ = step_of(plain, plain.train_model, experience)
+  assert_same(step['model'], pretraining['model'], rtol=0, atol=0)
+
+
+def test_equal_seeds_give_equal_numbers_and_a_checkpoint_goes_on(tmp_path):
+  experience = tiny.experience(BATCH)
+  one, two = tiny.agent(seed=5), tiny.agent(seed=5)
+  assert_same(values(one), values(two), rtol=0, atol=0)
+  assert_same(one.train(experience), two.train(experience), rtol=0, atol=0)
+  assert_same(values(one), values(two), rtol=0, atol=0)
+
+  path = tf.train.Checkpoint(agent=one).save(str(tmp_path / 'c'))
+  expected = one.train(experience), draw_action(one)
+  assert_same(two.train(experience), expected[0], rtol=0, atol=0)
+  # Another history, then back to where the checkpoint was written.
+  for _ in range(2):
+    two.train(tiny.experience(BATCH, seed=9))
+    draw_action(two)
+  status = tf.train.Checkpoint(agent=two).restore(path)
+  status.assert_consumed()
+  again = two.train(experience), draw_action(two)
+  assert_same(again, expected, rtol=0, atol=0)
+  assert_same(values(one), values(two), rtol=0, atol=0)
+
+
+def draw_action(agent):
+  from tf_agents.trajectories import time_step as ts
+
+  step = ts.restart({'pixels': tf.constant(tiny.pixels(1))}, batch_size=1)
+  policy = agent.collect_policy
+  return policy.action(step, policy.get_initial_state(1)).action
+
+
+def test_seeds_of_a_step_are_distinct_and_move_on(agent):
+  seeds = [s.numpy().tolist() for _ in range(2) for s in agent._draw_seeds(5)]
+  assert len({tuple(seed) for seed in seeds}) == 10
+  other = tiny.agent(seed=1)
+  assert other._draw_seeds(1)[0].numpy().tolist() not in seeds
+
+
+def test_split_cuts_a_batch():
+  head, tail = slac._split({'x': tf.range(5)}, 2)
+  assert head['x'].numpy().tolist() == [0, 1]
+  assert tail['x'].numpy().tolist() == [2, 3, 4]
+
+
+def test_model_learns():
+  """A hundred updates on two sequences explain them better."""
+  agent = tiny.agent(SlacAgent__model_learning_rate=1e-2)
+  experience = tiny.experience(MODEL_BATCH)
+  elbo = [
+    agent.train_model(experience).extra['model/elbo'].numpy() for _ in range(60)
+  ]
+  assert np.mean(elbo[-5:]) > np.mean(elbo[:5]) + 1000

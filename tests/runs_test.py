@@ -1,0 +1,160 @@
+"""Tests of slac/runs.py: names, folders and versions of runs."""
+
+import json
+import os
+
+import pytest
+
+from slac import errors, runs
+
+CONFIG = {'A.x': '1', 'A.y': "'two'"}
+VERSION = {'commit': 'abc'}
+
+
+def open_run(root, name='walker', fresh=False, resolved=None, version=None):
+  return runs.open_run(
+    str(root), name, fresh, resolved or CONFIG, version or VERSION
+  )
+
+
+def fault(code, *arguments, **keywords):
+  with pytest.raises(errors.UserError) as caught:
+    open_run(*arguments, **keywords)
+  assert caught.value.exit_code == code
+  return str(caught.value)
+
+
+def test_a_new_run_records_its_configuration_and_version(tmp_path):
+  folder = open_run(tmp_path / 'deep' / 'runs')
+  assert folder == tmp_path / 'deep' / 'runs' / 'walker'
+  assert json.loads((folder / 'config.json').read_text()) == CONFIG
+  assert json.loads((folder / 'version.json').read_text()) == [VERSION]
+  assert len(list(folder.iterdir())) == 2
+
+
+def test_the_same_configuration_continues(tmp_path):
+  open_run(tmp_path)
+  again = open_run(tmp_path, version={'commit': 'def'})
+  assert again == tmp_path / 'walker'
+  versions = json.loads((again / 'version.json').read_text())
+  assert versions == [VERSION, {'commit': 'def'}]
+
+
+def test_another_configuration_is_refused_with_the_difference(tmp_path):
+  open_run(tmp_path)
+  message = fault(78, tmp_path, resolved={'A.x': '2', 'A.z': '3'})
+  first, *rest = message.splitlines()
+  assert '--fresh' in first and '--name' in first and 'walker' in first
+  assert rest == [
+    '  A.x: 1 -> 2',
+    "  A.y: 'two' -> (not set)",
+    '  A.z: (not set) -> 3',
+  ]
+  versions = json.loads((tmp_path / 'walker' / 'version.json').read_text())
+  assert len(versions) == 1
+
+
+def test_fresh_takes_the_first_free_name_and_deletes_nothing(tmp_path):
+  assert open_run(tmp_path, fresh=True).name == 'walker'
+  (tmp_path / 'walker' / 'log').write_text('kept')
+  assert open_run(tmp_path, fresh=True).name == 'walker-2'
+  assert open_run(tmp_path, fresh=True, resolved={'B': '1'}).name == 'walker-3'
+  assert (tmp_path / 'walker' / 'log').read_text() == 'kept'
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+  (tmp_path / 'walker').mkdir()
+  assert open_run(tmp_path).name == 'walker'  # Empty: nothing to lose.
+  (tmp_path / 'other').mkdir()
+  (tmp_path / 'other' / 'thesis.tex').write_text('precious')
+  assert 'no config.json' in fault(78, tmp_path, name='other')
+  assert open_run(tmp_path, name='other', fresh=True).name == 'other-2'
+
+
+def test_what_a_killed_start_left_behind_does_not_matter(tmp_path):
+  (tmp_path / 'walker').mkdir()
+  (tmp_path / 'walker' / '.config.json.tmp').write_text('{"A')
+  folder = open_run(tmp_path)
+  assert sorted(os.listdir(folder)) == ['config.json', 'version.json']
+
+
+def test_a_damaged_configuration_is_not_overwritten(tmp_path):
+  folder = open_run(tmp_path)
+  (folder / 'config.json').write_text('{"A')
+  assert 'config.json is damaged' in fault(74, tmp_path)
+  assert (folder / 'config.json').read_text() == '{"A'
+
+
+def test_a_root_that_cannot_be_written(tmp_path):
+  (tmp_path / 'file').write_text('')
+  for fresh in (False, True):
+    message = fault(73, tmp_path / 'file' / 'runs', fresh=fresh)
+    assert str(tmp_path / 'file' / 'runs' / 'walker') in message
+  fault(73, tmp_path, name='file')
+
+
+def test_names_tell_task_overlays_overrides_and_seed():
+  assert runs.run_name(['gin/walker.gin'], [], 0) == 'walker-seed0'
+  files = ['gin/ball_in_cup.gin', '/else/where/quick.gin']
+  assert runs.run_name(files, [], 1) == 'ball_in_cup-quick-seed1'
+  assert (
+    runs.run_name(['gin/walker.gin'], ['slac.A.rate = 1e-4', "B.task='run'"], 2)
+    == 'walker-rate=1e-4-task=run-seed2'
+  )
+  assert runs.run_name(files, [], 1, name='mine') == 'mine'
+
+
+def test_odd_and_long_overrides_become_a_short_safe_hash():
+  def name(*params):
+    return runs.run_name(['a.gin'], params, 0)
+
+  one, two = name('A.x = (1, 2)'), name('A.x = [1, 2]')
+  assert one != two
+  assert all(c.isalnum() or c in '_.=-' for c in one)
+  assert one.startswith('a-x=_1_2-') and one.endswith('-seed0')
+  longs = [name(f'A.x = {"9" * 300}{n}') for n in range(2)]
+  assert longs[0] != longs[1] and len(longs[0]) < 100
+  assert '/' not in name('A.path = "../../etc"')
+
+
+@pytest.mark.parametrize('name', ['', '..', 'a/b', '/a'])
+def test_a_given_name_is_one_folder(name):
+  with pytest.raises(errors.UserError) as caught:
+    runs.run_name([], [], 0, name=name)
+  assert caught.value.exit_code == 64
+
+
+def test_version_says_what_ran(monkeypatch, tmp_path):
+  monkeypatch.setenv('MUJOCO_GL', 'osmesa')
+  version = runs.version(gpus=['H200'])
+  assert version['packages']['gin-config'] == '0.5.0'
+  assert version['environment']['MUJOCO_GL'] == 'osmesa'
+  assert version['gpus'] == ['H200']
+  assert json.loads(json.dumps(version)) == version
+
+
+def test_version_names_the_commit(monkeypatch, tmp_path):
+  import subprocess
+
+  def git(*arguments):
+    identity = ['-c', 'user.name=A', '-c', 'user.email=a@b.c']
+    command = ['git', '-C', str(tmp_path), *identity, *arguments]
+    output = subprocess.run(command, check=True, capture_output=True, text=True)
+    return output.stdout.strip()
+
+  monkeypatch.setattr(runs.config, 'REPOSITORY', tmp_path)
+  assert runs.version()['git'] is None
+  git('init')
+  assert runs.version()['git'] is None  # No commit yet.
+  (tmp_path / 'a').write_text('1')
+  git('add', 'a')
+  git('commit', '-m', 'a')
+  commit = git('rev-parse', 'HEAD')
+  assert runs.version()['git'] == {'commit': commit, 'dirty': False}
+  (tmp_path / 'a').write_text('2')
+  assert runs.version()['git'] == {'commit': commit, 'dirty': True}
+
+  inner = tmp_path / 'site-packages'  # In another project's repository.
+  inner.mkdir()
+  monkeypatch.setattr(runs.config, 'REPOSITORY', inner)
+  assert runs.version()['git'] is None

@@ -1,0 +1,145 @@
+"""Tiny models, agents and experience, the same in every test run."""
+
+import gin
+import numpy as np
+import tensorflow as tf
+from tf_agents.specs import tensor_spec
+from tf_agents.trajectories import time_step as ts
+from tf_agents.trajectories import trajectory
+
+from slac.agents import slac
+from slac.models import slac_model
+
+FIRST, MID, LAST = 0, 1, 2
+T = 3  # The sequence length; experience is T + 1 steps.
+MODEL_SIZES = {
+  'latent1_size': 2,
+  'latent2_size': 3,
+  'hidden_size': 5,
+  'base_depth': 1,
+  'feature_size': 4,
+  'decoder_variance': 0.04,
+}
+LATENT_SIZE = 2 + 3
+AGENT_SETTINGS = {
+  'SlacAgent.sequence_length': T,
+  'SlacAgent.model_batch_size': 2,
+  'SlacAgent.model_learning_rate': 1e-4,
+  'SoftActorCritic.hidden_size': 6,
+  'SoftActorCritic.stddev_scale': 2.0,
+  'SoftActorCritic.learning_rate': 3e-4,
+  'SoftActorCritic.gamma': 0.99,
+  'SoftActorCritic.target_update_rate': 0.005,
+  'SoftActorCritic.reward_scale': 1.0,
+  **{f'SlacModel.{name}': value for name, value in MODEL_SIZES.items()},
+}
+REFERENCES = """
+SlacAgent.model = @SlacModel
+SlacAgent.actor_input = @HistoryInput
+SlacAgent.critic_input = @LatentInput
+"""
+
+PIXELS_SPEC = tf.TensorSpec([64, 64, 3], tf.uint8, 'pixels')
+TIME_STEP_SPEC = ts.time_step_spec({'pixels': PIXELS_SPEC})
+
+
+def action_spec(size=2):
+  return tensor_spec.BoundedTensorSpec([size], tf.float32, -1.0, 1.0, 'action')
+
+
+def model(action_size=2, shaken=True, **sizes):
+  result = slac_model.SlacModel(action_size, **{**MODEL_SIZES, **sizes})
+  return shake(result) if shaken else result
+
+
+def agent(seed=0, action_size=2, **settings):
+  """A SlacAgent; `settings` as `SlacAgent__model_batch_size=1`."""
+  tf.keras.utils.set_random_seed(seed)
+  with gin.unlock_config():
+    gin.clear_config()
+    gin.parse_config(REFERENCES)
+    for name, value in AGENT_SETTINGS.items():
+      value = settings.pop(name.replace('.', '__'), value)
+      gin.bind_parameter(name, value)
+    assert not settings
+    try:
+      return slac.SlacAgent(TIME_STEP_SPEC, action_spec(action_size), seed)
+    finally:
+      gin.clear_config()
+
+
+def shake(module, seed=0):
+  """Gives every parameter, the biases too, a random value."""
+  rng = np.random.default_rng(seed)
+  for variable in module.trainable_variables:
+    shape = variable.shape.as_list()
+    scale = 1.0 / np.sqrt(max(1, np.prod(shape[:-1])))
+    variable.assign(rng.normal(0, scale, shape))
+  return module
+
+
+def pixels(*batch_shape, seed=0):
+  rng = np.random.default_rng(seed)
+  # A colour per image with some noise: images differ as wholes.
+  colour = rng.uniform(0, 200, [*batch_shape, 1, 1, 3])
+  noise = rng.uniform(0, 55, [*batch_shape, 64, 64, 3])
+  return (colour + noise).astype(np.uint8)
+
+
+def experience(batch_size, step_type=None, length=T + 1, seed=0, action_size=2):
+  """A Trajectory `[B, length, ...]`, in the middle of an episode if not told.
+
+  Args:
+    batch_size: B.
+    step_type: `[length]` of one sequence or `[B, length]`.
+    length: the number of steps.
+    seed: of everything else.
+    action_size: A.
+  """
+  rng = np.random.default_rng(seed)
+  shape = [batch_size, length]
+  step_type = np.broadcast_to(MID if step_type is None else step_type, shape)
+  # The type after the last step plays no part.
+  end = np.full([batch_size, 1], MID)
+  values = trajectory.Trajectory(
+    step_type=step_type.astype(np.int32),
+    observation={'pixels': pixels(*shape, seed=seed)},
+    action=rng.uniform(-1, 1, [*shape, action_size]).astype(np.float32),
+    policy_info=(),
+    next_step_type=np.concatenate([step_type[:, 1:], end], 1).astype(np.int32),
+    reward=rng.normal(0, 1, shape).astype(np.float32),
+    discount=np.ones(shape, np.float32),
+  )
+  return tf.nest.map_structure(tf.constant, values)
+
+
+def weights(module):
+  """The [kernel, bias] pairs of a module's Keras layers, in their order."""
+  (network,) = [
+    m for m in module.submodules if isinstance(m, tf.keras.Sequential)
+  ]
+  return [
+    layer.trainable_variables for layer in network.layers if layer.weights
+  ]
+
+
+def mlp(module, x, activation):
+  """What numpy makes of a module's dense layers, the last of them linear."""
+  *hidden, (kernel, bias) = weights(module)
+  for k, b in hidden:
+    x = activation(x @ k.numpy() + b.numpy())
+  return x @ kernel.numpy() + bias.numpy()
+
+
+def relu(x):
+  return np.maximum(x, 0)
+
+
+def leaky_relu(x):
+  return np.where(x > 0, x, 0.2 * x)
+
+
+def log_normal(x, mean, stddev):
+  """The log-density of a normal distribution."""
+  z = (x - mean) / stddev
+  return -0.5 * z**2 - np.log(stddev) - 0.5 * np.log(2 * np.pi)

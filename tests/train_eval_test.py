@@ -1,0 +1,301 @@
+"""The command line as its users meet it: processes, killed and started again."""
+
+import csv
+import hashlib
+import json
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+TINY = """
+SlacModel.base_depth = 2
+SlacModel.feature_size = 8
+SlacModel.hidden_size = 8
+SlacModel.latent1_size = 4
+SlacModel.latent2_size = 8
+SoftActorCritic.hidden_size = 8
+SlacAgent.sequence_length = 3
+SlacAgent.model_batch_size = 2
+Replay.capacity = 280
+Schedule.batch_size = 4
+Schedule.random_episodes = 1
+Schedule.model_updates = 20
+Schedule.eval_interval = 800
+Schedule.eval_episodes = 1
+Schedule.log_interval = 20
+Schedule.picture_interval = 20
+Schedule.checkpoint_seconds = 0.2
+"""
+# 250 random agent steps, 20 updates of the model, 150 gradient steps. The
+# replay overflows on the way.
+ENV_STEPS = 1600
+CARTPOLE = '--gin_file=gin/cartpole.gin'
+SECONDS_TO_STOP = 10
+
+
+def command(root, *arguments):
+  """The command line of a tiny run under a root, in a folder of its own."""
+  overlay = root / 'tiny.gin'
+  overlay.write_text(TINY + f'Schedule.env_steps = {ENV_STEPS}\n')
+  return [
+    sys.executable,
+    str(REPOSITORY / 'train_eval.py'),
+    *arguments,
+    f'--gin_file={overlay}',
+  ]
+
+
+def run(root, *arguments):
+  """Runs to the end; returns the exit code, stdout and stderr."""
+  process = subprocess.run(
+    command(root, *arguments), cwd=root, capture_output=True, text=True
+  )
+  return process.returncode, process.stdout, process.stderr
+
+
+def start_until(root, is_time):
+  """Starts a run and returns its process when `is_time` of its folder."""
+  with open(root / 'log', 'a') as log:
+    process = subprocess.Popen(
+      command(root, CARTPOLE), cwd=root, stdout=log, stderr=log
+    )
+  deadline = time.monotonic() + 120
+  while not is_time(root / 'runs' / 'cartpole-tiny-seed0'):
+    assert process.poll() is None, (root / 'log').read_text()
+    assert time.monotonic() < deadline, (root / 'log').read_text()
+    time.sleep(0.02)
+  return process
+
+
+def newest(folder):
+  """The iterations of the newest checkpoint, and its folder."""
+  found = sorted((folder / 'checkpoints').glob('checkpoint-*'))
+  return (int(found[-1].name.split('-')[1]), found[-1]) if found else (0, None)
+
+
+def digests(folder):
+  """Checksums of what a run's newest checkpoint holds, part by part."""
+  _, checkpoint = newest(folder)
+  parts = {}
+  reader = tf.train.load_checkpoint(str(checkpoint / 'variables'))
+  for name in sorted(reader.get_variable_to_shape_map()):
+    if 'OBJECT_GRAPH' not in name:
+      parts[name] = np.asarray(reader.get_tensor(name)).tobytes()
+  manifest = json.loads((checkpoint / 'manifest.json').read_text())
+  rows = {}
+  for segment in find(manifest, 'segments'):
+    path = folder / 'checkpoints' / 'replay' / segment['name']
+    with np.load(path, allow_pickle=False) as arrays:
+      for name in arrays:
+        rows.setdefault(name, []).append(arrays[name])
+  # How the steps are cut into files depends on when there was a checkpoint.
+  for name, chunks in rows.items():
+    parts[f'replay/{name}'] = np.concatenate(chunks)[-280:].tobytes()
+  with np.load(checkpoint / 'arrays.npz', allow_pickle=False) as arrays:
+    parts.update({name: arrays[name].tobytes() for name in arrays})
+  state = json.loads((checkpoint / 'state.json').read_text())
+  for times in ('wall_seconds', 'logs'):
+    del find(state, 'counters', parent=True)[times]
+  parts['state'] = json.dumps(state, sort_keys=True).encode()
+  return {k: hashlib.sha256(v).hexdigest() for k, v in parts.items()}
+
+
+def find(tree, key, parent=False):
+  """The value of a key anywhere in nested dicts, or the dict that holds it."""
+  if key in tree:
+    return tree if parent else tree[key]
+  for value in tree.values():
+    if isinstance(value, dict) and (found := find(value, key, parent)):
+      return found
+  return None
+
+
+def table(folder, name):
+  """A CSV file's rows, without what is measured by the clock."""
+  with open(folder / f'{name}.csv') as file:
+    return [
+      {
+        key: value
+        for key, value in row.items()
+        if not re.match('wall_seconds|seconds/|speed/', key)
+      }
+      for row in csv.DictReader(file)
+    ]
+
+
+def points(folder):
+  """The steps of each tag in TensorBoard's event files, in their order."""
+  steps = {}
+  for path in sorted((folder / 'tensorboard').iterdir()):
+    for event in tf.compat.v1.train.summary_iterator(str(path)):
+      for value in event.summary.value:
+        steps.setdefault(value.tag, []).append(event.step)
+  return steps
+
+
+@pytest.fixture(scope='module')
+def straight(tmp_path_factory):
+  """A run from beginning to end: its folder, stdout and stderr."""
+  root = tmp_path_factory.mktemp('straight')
+  code, stdout, stderr = run(root, CARTPOLE)
+  assert code == 0, stderr
+  return root / 'runs' / 'cartpole-tiny-seed0', stdout, stderr
+
+
+def test_prints_the_folder_first_and_then_what_runs(straight):
+  folder, stdout, stderr = straight
+  first, *lines = stdout.splitlines()
+  assert first == 'runs/cartpole-tiny-seed0'
+  told = dict(line.strip().split(': ', 1) for line in lines if ': ' in line)
+  told = {key: value.strip() for key, value in told.items()}
+  assert told['task'] == 'cartpole swingup'
+  assert told['action repeat'] == '4'
+  assert told['sigma^2'] == '0.1'
+  assert told['environment steps'] == '1,600'
+  assert '280 agent steps' in told['replay']
+  # Nothing but our own bar on stderr: no other library's warnings.
+  assert all('%' in line for line in stderr.splitlines()), stderr
+  assert (folder / 'policy' / 'saved_model.pb').exists()
+
+
+def test_counts_in_environment_steps(straight):
+  folder, _, _ = straight
+  evaluations = table(folder, 'eval')
+  assert [int(row['env_steps']) for row in evaluations] == [0, 800, 1600]
+  assert [int(row['agent_steps']) for row in evaluations] == [0, 200, 400]
+  assert [int(row['model_updates']) for row in evaluations] == [0, 0, 20]
+  assert [int(row['gradient_steps']) for row in evaluations] == [0, 0, 150]
+  assert all(float(row['average_length']) == 250 for row in evaluations)
+  config = json.loads((folder / 'config.json').read_text())
+  assert config['Schedule.action_repeat'] == '4'
+
+
+def test_a_run_that_has_ended_is_not_run_again(straight):
+  folder, _, _ = straight
+  before = digests(folder)
+  code, stdout, _ = run(folder.parent.parent, CARTPOLE)
+  assert code == 0
+  assert 'Continuing at 1,600 environment steps' in stdout
+  assert digests(folder) == before
+  assert len(table(folder, 'eval')) == 3
+
+
+def test_stopped_and_killed_it_ends_as_if_it_had_not_been(straight, tmp_path):
+  # SIGTERM among the random steps; exit code, time and a saved state.
+  process = start_until(tmp_path, lambda folder: newest(folder)[0] >= 20)
+  began = time.monotonic()
+  process.send_signal(signal.SIGTERM)
+  assert process.wait(60) == 128 + signal.SIGTERM
+  assert time.monotonic() - began < SECONDS_TO_STOP
+  # kill -9 in the midst of training.
+  process = start_until(tmp_path, lambda folder: newest(folder)[0] >= 300)
+  process.kill()
+  process.wait()
+  folder = tmp_path / 'runs' / 'cartpole-tiny-seed0'
+  assert 300 <= newest(folder)[0] < 420
+  code, stdout, stderr = run(tmp_path, CARTPOLE)
+  assert code == 0, stderr
+  assert 'Continuing at' in stdout
+
+  expected = digests(straight[0])
+  found = digests(folder)
+  assert len(expected) > 100
+  assert found.keys() == expected.keys()
+  assert [k for k in expected if found[k] != expected[k]] == []
+  # Neither lost nor contradicting points.
+  for name in ('train', 'eval'):
+    assert table(folder, name) == table(straight[0], name)
+  assert points(folder) == points(straight[0])
+  assert points(folder)['evaluation/average_return'] == [0, 800, 1600]
+  names = [
+    sorted(path.name for path in (f / 'videos').iterdir())
+    for f in (folder, straight[0])
+  ]
+  assert names[0] == names[1]
+
+
+def test_another_configuration_is_shown_and_refused(straight):
+  folder, _, _ = straight
+  before = digests(folder)
+  parameter = '--gin_param=SoftActorCritic.gamma = 0.5'
+  code, _, stderr = run(
+    folder.parent.parent, CARTPOLE, parameter, f'--name={folder.name}'
+  )
+  assert code == 78
+  assert 'SoftActorCritic.gamma: 0.99 -> 0.5' in stderr
+  assert '--fresh' in stderr
+  assert 'Traceback' not in stderr
+  assert digests(folder) == before
+
+
+@pytest.mark.parametrize(
+  ('arguments', 'code', 'message'),
+  [
+    (['--gin_file=gin/wlaker.gin'], 66, 'walker.gin'),
+    ([CARTPOLE, "--gin_param=DmControlEnvironment.task = 'swingop'"], 78, 'swingup'),
+    ([CARTPOLE, '--gin_param=Schedule.env_steps = -5'], 78, 'Schedule.env_steps'),
+    ([CARTPOLE, '--gin_param=NO_SUCH_MACRO = 1'], 78, 'NO_SUCH_MACRO'),
+  ],
+)  # fmt: skip
+def test_a_mistake_is_one_sentence(tmp_path, arguments, code, message):
+  # The mistake comes last, so the overlay must not hide it.
+  found, _, stderr = run(tmp_path, *arguments)
+  assert found == code, stderr
+  assert message in stderr
+  assert 'Traceback' not in stderr
+  assert len(stderr.strip().splitlines()) == 1
+  assert not (tmp_path / 'runs').exists()
+
+
+def test_play_prints_returns_and_writes_a_film(straight, tmp_path):
+  folder, _, _ = straight
+  video = tmp_path / 'film.gif'
+  play = subprocess.run(
+    [sys.executable, '-m', 'slac.play', str(folder), '--episodes=1']
+    + [f'--video={video}'],
+    cwd=REPOSITORY,
+    capture_output=True,
+    text=True,
+  )
+  assert play.returncode == 0, play.stderr
+  assert play.stderr == ''
+  assert 'cartpole swingup, after 1,600 environment steps' in play.stdout
+  match = re.search(r'episode 1: return (\S+), 250 agent steps', play.stdout)
+  # The same policy's evaluation at these steps, but for the seed the same.
+  assert float(match[1]) >= 0
+  with Image.open(video) as film:
+    width, height = film.size
+    assert (width, height) == (2 * height, height)
+    assert film.n_frames > 1
+
+
+def test_the_readme_s_own_environment_trains(tmp_path):
+  readme = (REPOSITORY / 'README.md').read_text()
+  python = re.search(r'```python\n(import gin\n.*?)```', readme, re.S)[1]
+  gin = re.search(r'```\n(import point\n.*?)```', readme, re.S)[1]
+  (tmp_path / 'point.py').write_text(python)
+  (tmp_path / 'point.gin').write_text(gin)
+  code, stdout, stderr = run(
+    tmp_path,
+    '--gin_file=point.gin',
+    '--gin_param=Schedule.env_steps = 60',
+    '--gin_param=Schedule.eval_interval = 60',
+    '--gin_param=Schedule.random_episodes = 1',
+  )
+  assert code == 0, stderr
+  assert 'Point' in stdout
+  (folder,) = (tmp_path / 'runs').iterdir()
+  rows = table(folder, 'eval')
+  assert [int(row['env_steps']) for row in rows] == [0, 60]
+  # At most 24 * sqrt(2) from the middle, in each of 50 steps.
+  assert all(-50 * 34 <= float(row['average_return']) < 0 for row in rows)
+  assert int(rows[-1]['gradient_steps']) == 10
