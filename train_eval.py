@@ -9,12 +9,8 @@ import itertools
 import sys
 import time
 
-import numpy as np
-import psutil
-import tensorflow as tf
-
-# Before TensorFlow, whose chatter it keeps off the screen.
-import slac  # noqa: F401  # isort: split
+# The package comes first: it keeps TensorFlow's chatter off the screen.
+# isort: off
 from slac import (
   checkpoints,
   collecting,
@@ -34,6 +30,11 @@ from slac import (
   summary,
 )
 from slac.environments import rendering
+# isort: on
+
+import numpy as np
+import psutil
+import tensorflow as tf
 
 COUNTERS = (
   'env_steps',
@@ -80,7 +81,7 @@ class Run:
     random_policy = policies.TanhGaussianPolicy(
       agent.time_step_spec,
       agent.action_spec,
-      generator=policies.spawn_generators(parts.seed + 1, 1)[0],
+      generator=policies.spawn_generators([parts.seed, 1], 1)[0],
     )
     self._random_policy = policies.eager(random_policy)
     self._collect_policy = policies.eager(agent.collect_policy)
@@ -233,7 +234,8 @@ class Run:
     length = self._agent.train_sequence_length
     stretches = evaluation.windows(episode, length, DREAMS)
     if stretches:
-      rows = self._agent.model.dream(*stretches, [0, step]).numpy()
+      seed = tf.constant([0, step])
+      rows = self._agent.model.dream(*stretches, seed).numpy()
       self._logs.gif(step, f'{name}/dreams', pictures.film(rows), pictures.FPS)
       self._logs.image(step, f'{name}/dream', pictures.strip(rows[:, 0]))
 

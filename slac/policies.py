@@ -155,7 +155,9 @@ def export(policy: tf_policy.TFPolicy, folder: str):
   policy_saver.PolicySaver(policy).save(folder)
 
 
-def spawn_generators(seed: int, n: int) -> list[tf.random.Generator]:
+def spawn_generators(
+  seed: int | list[int], n: int
+) -> list[tf.random.Generator]:
   """Returns n independent generators, functions of one seed."""
   seeds = np.random.SeedSequence(seed).generate_state(n, np.uint64) >> 1
   return [tf.random.Generator.from_seed(int(s)) for s in seeds]

@@ -1,4 +1,4 @@
-"""The command line as its users meet it: processes, killed and started again."""
+"""The command line as users meet it: processes, killed and started again."""
 
 import csv
 import hashlib
@@ -241,14 +241,13 @@ def test_another_configuration_is_shown_and_refused(straight):
   ('arguments', 'code', 'message'),
   [
     (['--gin_file=gin/wlaker.gin'], 66, 'walker.gin'),
-    ([CARTPOLE, "--gin_param=DmControlEnvironment.task = 'swingop'"], 78, 'swingup'),
-    ([CARTPOLE, '--gin_param=Schedule.env_steps = -5'], 78, 'Schedule.env_steps'),
-    ([CARTPOLE, '--gin_param=NO_SUCH_MACRO = 1'], 78, 'NO_SUCH_MACRO'),
+    (["--gin_param=DmControlEnvironment.task = 'swingop'"], 78, 'swingup'),
+    (['--gin_param=Schedule.env_steps = -5'], 78, 'Schedule.env_steps = -5'),
+    (['--gin_param=NO_SUCH_MACRO = 1'], 78, 'NO_SUCH_MACRO'),
   ],
-)  # fmt: skip
+)
 def test_a_mistake_is_one_sentence(tmp_path, arguments, code, message):
-  # The mistake comes last, so the overlay must not hide it.
-  found, _, stderr = run(tmp_path, *arguments)
+  found, _, stderr = run(tmp_path, CARTPOLE, *arguments)
   assert found == code, stderr
   assert message in stderr
   assert 'Traceback' not in stderr
@@ -260,8 +259,10 @@ def test_play_prints_returns_and_writes_a_film(straight, tmp_path):
   folder, _, _ = straight
   video = tmp_path / 'film.gif'
   play = subprocess.run(
-    [sys.executable, '-m', 'slac.play', str(folder), '--episodes=1']
-    + [f'--video={video}'],
+    [
+      *(sys.executable, '-m', 'slac.play', str(folder)),
+      *('--episodes=1', f'--video={video}'),
+    ],
     cwd=REPOSITORY,
     capture_output=True,
     text=True,

@@ -1,10 +1,11 @@
-"""One gradient step of SLAC: what it differentiates, moves, draws and traces."""
+"""One gradient step of SLAC: what it differentiates, moves, draws, traces."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from tf_agents.agents import tf_agent
 from tf_agents.policies import tf_policy
+from tf_agents.trajectories import time_step as ts
 
 from slac import inputs
 from slac.agents import slac
@@ -297,6 +298,22 @@ def test_no_gradient_of_actor_or_critics_reaches_the_model(plain):
   assert_same(step['model'], scaled['model'], rtol=0, atol=0)
 
 
+def test_gradients_stop_where_the_inputs_are_made(plain):
+  seen, gradients_of = [], plain.gradients
+
+  def recording(now, after, *rest):
+    seen.extend([*now, *after])
+    return gradients_of(now, after, *rest)
+
+  plain.gradients = recording
+  with tf.GradientTape() as tape:
+    plain.train(tiny.experience(BATCH))
+    total = sum(tf.reduce_sum(x) for x in seen)
+  assert len(seen) == 4
+  gradients = tape.gradient(total, plain.model.trainable_variables)
+  assert all(gradient is None for gradient in gradients)
+
+
 @pytest.mark.parametrize('batch_size', [MODEL_BATCH, 1])
 def test_a_batch_may_be_no_larger_than_the_models(plain, batch_size):
   experience = tiny.experience(batch_size)
@@ -332,8 +349,6 @@ def test_equal_seeds_give_equal_numbers_and_a_checkpoint_goes_on(tmp_path):
 
 
 def draw_action(agent):
-  from tf_agents.trajectories import time_step as ts
-
   step = ts.restart({'pixels': tf.constant(tiny.pixels(1))}, batch_size=1)
   policy = agent.collect_policy
   return policy.action(step, policy.get_initial_state(1)).action

@@ -40,7 +40,7 @@ def states_and_kl(model, features, actions, step_type):
 
 
 def changed_before(features, actions, t):
-  """The same from step t on; everything before, also the action into it, not."""
+  """The same from step t on; not before it, nor the action that led there."""
   other_features, other_actions = sequence(seed=1)
   return (
     np.concatenate([other_features[:, :t], features[:, t:]], axis=1),
