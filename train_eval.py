@@ -126,6 +126,7 @@ class Run:
       self._schedule.iterations, self._counters.iterations
     )
     self._phase = None
+    self._enter_phase()
     self._mark()
 
   @property
@@ -152,10 +153,7 @@ class Run:
   def _turn(self):
     """One agent step and the updates after it, or one pretraining update."""
     counters, schedule = self._counters, self._schedule
-    phase = schedule.phase(counters)
-    if phase != self._phase:
-      self._phase = phase
-      self._progress.phase(phase)
+    phase = self._enter_phase()
     if phase == 'random data':
       self._collect(self._random_policy)
     elif phase == 'pretraining':
@@ -171,6 +169,13 @@ class Run:
     self._progress.advance()
     if counters.iterations % schedule.log_interval == 0:
       self._log()
+
+  def _enter_phase(self):
+    phase = self._schedule.phase(self._counters)
+    if phase != self._phase:
+      self._phase = phase
+      self._progress.phase(phase)
+    return phase
 
   def _collect(self, policy):
     finished = self._collector.step(policy)
@@ -189,11 +194,12 @@ class Run:
 
   def _evaluate(self):
     """Logs returns and pictures; a signal leaves it to the next start."""
-    counts = self._schedule.eval_episodes, self._schedule.greedy_eval_episodes
+    schedule = self._schedule
+    stochastic, greedy = self._evaluators
     with self._stopwatch('evaluation'):
-      episodes, greedy = (
-        list(itertools.islice(self._episodes(evaluator), count))
-        for evaluator, count in zip(self._evaluators, counts, strict=True)
+      episodes = self._run_episodes(stochastic, schedule.eval_episodes)
+      greedy_episodes = self._run_episodes(
+        greedy, schedule.greedy_eval_episodes
       )
     if self._stop.requested:
       return
@@ -203,9 +209,9 @@ class Run:
       'stddev_of_return': np.std(returns),
       'average_length': np.mean([episode.length for episode in episodes]),
     }
-    if greedy:
+    if greedy_episodes:
       values['greedy_average_return'] = np.mean(
-        [episode.episode_return for episode in greedy]
+        [episode.episode_return for episode in greedy_episodes]
       )
     self._logs.row('eval', self._counts() | values)
     self._logs.scalars(
@@ -215,9 +221,19 @@ class Run:
       f'{self.env_steps:,} environment steps: average return '
       f'{values["average_return"]:.1f} of {len(returns)} episodes'
     )
-    self._draw('evaluation', self.env_steps, episodes[0])
     while self._counters.next_evaluation <= self.env_steps:
       self._counters.next_evaluation += self._schedule.eval_interval
+
+  def _run_episodes(self, evaluator, n):
+    episodes = []
+    for episode in itertools.islice(self._episodes(evaluator), n):
+      episodes.append(episode)
+      # At once, as the whole evaluation can take minutes; and only once, also
+      # if it is broken off here and repeated.
+      if self._counters.drawn_at < self.env_steps:
+        self._draw('evaluation', self.env_steps, episode)
+        self._counters.drawn_at = self.env_steps
+    return episodes
 
   def _episodes(self, evaluator):
     return evaluator.episodes(self.env_steps, lambda: self._stop.requested)

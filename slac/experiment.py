@@ -5,9 +5,9 @@ from collections.abc import Callable
 import gin
 from tf_agents.specs import tensor_spec
 
-from slac import evaluation, schedule, settings
+from slac import evaluation, replay, schedule, settings  # noqa: F401
 
-# Gin finds their classes by name.
+# Gin finds their classes by name, and that of the replay.
 from slac.agents import slac  # noqa: F401
 from slac.environments import suites, wrappers  # noqa: F401
 from slac.models import slac_model  # noqa: F401
@@ -32,15 +32,17 @@ class Experiment:
         evaluation.
       agent: a class of agents, such as SlacAgent.
     """
+    train_environment, eval_environment = environment(), environment()
+    # TF-Agents' environments need no name.
+    self.task = getattr(
+      train_environment, 'name', type(train_environment).__name__
+    )
     self.seed = seed
     self.schedule = schedule.Schedule()
-    self.environment = wrappers.prepare(environment())
-    self.task = getattr(
-      self.environment, 'name', type(self.environment).__name__
-    )
+    self.environment = wrappers.prepare(train_environment)
+    self.eval_environment = wrappers.prepare(eval_environment)
     evaluation.seed_environment(self.environment, seed)
-    self.eval_environment = wrappers.prepare(environment())
-    self.time_step_spec, self.action_spec = tensor_spec.from_spec(
+    specs = tensor_spec.from_spec(
       [self.environment.time_step_spec(), self.environment.action_spec()]
     )
-    self.agent = agent(self.time_step_spec, self.action_spec, seed)
+    self.agent = agent(*specs, seed)

@@ -72,7 +72,7 @@ def run_name(
   return f'{safe}-seed{seed}' if safe else f'seed{seed}'
 
 
-def version(gpus: Sequence[str] = ()) -> dict[str, Any]:
+def version(devices: Sequence[str] = ()) -> dict[str, Any]:
   """Returns what besides the configuration decides a run's results, as JSON."""
   return {
     'started': datetime.datetime.now().astimezone().isoformat('T', 'seconds'),
@@ -82,7 +82,7 @@ def version(gpus: Sequence[str] = ()) -> dict[str, Any]:
     'packages': {name: metadata.version(name) for name in PACKAGES},
     'host': platform.node(),
     'cpus': len(os.sched_getaffinity(0)),
-    'gpus': list(gpus),
+    'devices': list(devices),
     'environment': {name: os.environ.get(name) for name in VARIABLES},
   }
 

@@ -82,6 +82,7 @@ class Counters:
   model_updates: int = 0  # Of pretraining.
   gradient_steps: int = 0
   next_evaluation: int = 0  # In environment steps.
+  drawn_at: int = -1  # In environment steps, an evaluation's pictures.
 
   @property
   def iterations(self) -> int:

@@ -77,7 +77,7 @@ def test_builds_and_trains_one_step(task, overlays):
 
   agent = parts.agent
   before = [v.numpy() for v in agent.model.trainable_variables]
-  action_size = parts.action_spec.shape[0]
+  action_size = parts.agent.action_spec.shape[0]
   experience = tiny.experience(2, length=3, action_size=action_size)
   assert np.isfinite(agent.train(experience).loss)
   after = [v.numpy() for v in agent.model.trainable_variables]
