@@ -8,6 +8,7 @@ from slac import settings
 
 
 @gin.configurable
+@dataclasses.dataclass(frozen=True)
 class Schedule:
   """Budgets and intervals.
 
@@ -15,49 +16,30 @@ class Schedule:
   action repeat.
   """
 
-  def __init__(
-    self,
-    action_repeat: settings.Count = gin.REQUIRED,
-    env_steps: settings.Count = gin.REQUIRED,
-    random_episodes: settings.Count = gin.REQUIRED,
-    model_updates: settings.WholeNumber = gin.REQUIRED,
-    gradient_steps: settings.Count = gin.REQUIRED,
-    batch_size: settings.Count = gin.REQUIRED,
-    eval_interval: settings.Count = gin.REQUIRED,
-    eval_episodes: settings.Count = gin.REQUIRED,
-    greedy_eval_episodes: settings.WholeNumber = gin.REQUIRED,
-    log_interval: settings.Count = gin.REQUIRED,
-    picture_interval: settings.Count = gin.REQUIRED,
-    checkpoint_seconds: settings.Positive = gin.REQUIRED,
-  ):
-    """Keeps the settings.
-
-    Args:
-      action_repeat: environment steps in one agent step.
-      env_steps: the run's budget, random data included.
-      random_episodes: of the random policy, before anything is learned.
-      model_updates: pretraining, of the model alone, after the random episodes.
-      gradient_steps: after each agent step from then on.
-      batch_size: sequences in a gradient step.
-      eval_interval: environment steps between evaluations.
-      eval_episodes: of the stochastic policy in one evaluation.
-      greedy_eval_episodes: of the greedy policy beside them, logged apart.
-      log_interval: agent steps, or pretraining updates, between log entries.
-      picture_interval: pretraining updates between Fig. 14 strips.
-      checkpoint_seconds: wall time between checkpoints.
-    """
-    self.action_repeat = action_repeat
-    self.env_steps = env_steps
-    self.random_episodes = random_episodes
-    self.model_updates = model_updates
-    self.gradient_steps = gradient_steps
-    self.batch_size = batch_size
-    self.eval_interval = eval_interval
-    self.eval_episodes = eval_episodes
-    self.greedy_eval_episodes = greedy_eval_episodes
-    self.log_interval = log_interval
-    self.picture_interval = picture_interval
-    self.checkpoint_seconds = checkpoint_seconds
+  # Environment steps in one agent step.
+  action_repeat: settings.Count = gin.REQUIRED
+  # The run's budget, random data included.
+  env_steps: settings.Count = gin.REQUIRED
+  # Of the random policy, before anything is learned.
+  random_episodes: settings.Count = gin.REQUIRED
+  # Pretraining, of the model alone, after the random episodes.
+  model_updates: settings.WholeNumber = gin.REQUIRED
+  # After each agent step from then on.
+  gradient_steps: settings.Count = gin.REQUIRED
+  # Sequences in a gradient step.
+  batch_size: settings.Count = gin.REQUIRED
+  # Environment steps between evaluations.
+  eval_interval: settings.Count = gin.REQUIRED
+  # Of the stochastic policy, in one evaluation.
+  eval_episodes: settings.Count = gin.REQUIRED
+  # Of the greedy policy beside them, logged apart.
+  greedy_eval_episodes: settings.WholeNumber = gin.REQUIRED
+  # Agent steps, or pretraining updates, between log entries.
+  log_interval: settings.Count = gin.REQUIRED
+  # Pretraining updates between Fig. 14 strips.
+  picture_interval: settings.Count = gin.REQUIRED
+  # Wall time between checkpoints.
+  checkpoint_seconds: settings.Positive = gin.REQUIRED
 
   def phase(self, counters: 'Counters') -> str:
     """Returns which of the three phases of a run comes next."""
@@ -77,12 +59,23 @@ class Schedule:
 class Counters:
   """How far a run has come."""
 
+  action_repeat: int
   agent_steps: int = 0
   episodes: int = 0
   model_updates: int = 0  # Of pretraining.
   gradient_steps: int = 0
   next_evaluation: int = 0  # In environment steps.
   drawn_at: int = -1  # In environment steps, an evaluation's pictures.
+
+  @property
+  def env_steps(self) -> int:
+    """Environment steps, random data included."""
+    return self.agent_steps * self.action_repeat
+
+  @property
+  def updates(self) -> int:
+    """Updates of any kind."""
+    return self.model_updates + self.gradient_steps
 
   @property
   def iterations(self) -> int:

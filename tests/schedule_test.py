@@ -37,12 +37,14 @@ def make(**settings):
   ],
 )
 def test_phases_follow_each_other(episodes, model_updates, phase):
-  counters = schedule.Counters(episodes=episodes, model_updates=model_updates)
+  counters = schedule.Counters(
+    4, episodes=episodes, model_updates=model_updates
+  )
   assert make().phase(counters) == phase
 
 
 def test_without_pretraining_training_follows_the_random_data():
-  counters = schedule.Counters(episodes=2)
+  counters = schedule.Counters(4, episodes=2)
   assert make(model_updates=0).phase(counters) == 'training'
 
 
@@ -56,6 +58,12 @@ def test_iterations_are_agent_steps_and_model_updates(env_steps, iterations):
 
 def test_counters_count_the_same_iterations():
   counters = schedule.Counters(
-    agent_steps=7, episodes=100, model_updates=3, gradient_steps=1000
+    action_repeat=4,
+    agent_steps=7,
+    episodes=100,
+    model_updates=3,
+    gradient_steps=1000,
   )
   assert counters.iterations == 10
+  assert counters.env_steps == 28
+  assert counters.updates == 1003

@@ -103,18 +103,18 @@ def digests(folder):
   with np.load(checkpoint / 'arrays.npz', allow_pickle=False) as arrays:
     parts.update({name: arrays[name].tobytes() for name in arrays})
   state = json.loads((checkpoint / 'state.json').read_text())
-  for times in ('wall_seconds', 'logs'):
-    del find(state, 'counters', parent=True)[times]
+  report = find(state, 'report')
+  del report['wall_seconds'], report['logs']
   parts['state'] = json.dumps(state, sort_keys=True).encode()
   return {k: hashlib.sha256(v).hexdigest() for k, v in parts.items()}
 
 
-def find(tree, key, parent=False):
-  """The value of a key anywhere in nested dicts, or the dict that holds it."""
+def find(tree, key):
+  """The value of a key anywhere in nested dicts."""
   if key in tree:
-    return tree if parent else tree[key]
+    return tree[key]
   for value in tree.values():
-    if isinstance(value, dict) and (found := find(value, key, parent)):
+    if isinstance(value, dict) and (found := find(value, key)):
       return found
   return None
 
