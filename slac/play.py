@@ -70,10 +70,9 @@ def play(arguments):
   with config.translate_gin_errors():
     parts = experiment.Experiment()
   agent = parts.agent
-  step, state = checkpoints.restore_variables(
+  _, state = checkpoints.restore_variables(
     folder / 'checkpoints', tf.train.Checkpoint(agent=agent)
   )
-  del step
   agent_steps = state['counters']['agent_steps']
   env_steps = agent_steps * parts.schedule.action_repeat
   policy = agent.greedy_policy if arguments.greedy else agent.policy

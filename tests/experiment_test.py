@@ -1,0 +1,69 @@
+"""What an experiment is built from, with environments and agents made here."""
+
+import gin
+import numpy as np
+import pytest
+from tf_agents.environments import py_environment
+from tf_agents.specs import array_spec
+from tf_agents.trajectories import time_step as ts
+
+from slac import errors, experiment
+from tests import gin_files_test
+
+
+class Wide(py_environment.PyEnvironment):
+  """Actions in [-3, 3]; remembers its seeds."""
+
+  def __init__(self):
+    super().__init__(handle_auto_reset=True)
+    self.seeds = []
+
+  def seed(self, seed):
+    self.seeds.append(seed)
+
+  def action_spec(self):
+    return array_spec.BoundedArraySpec([2], np.float32, -3.0, 3.0)
+
+  def observation_spec(self):
+    return {'pixels': array_spec.ArraySpec([64, 64, 3], np.uint8)}
+
+  def _reset(self):
+    return ts.restart({'pixels': np.zeros([64, 64, 3], np.uint8)})
+
+  def _step(self, action):
+    raise NotImplementedError
+
+
+@pytest.fixture(autouse=True)
+def _schedule():
+  slac_gin = str(gin_files_test.FOLDER / 'slac.gin')
+  macros = ['ACTION_REPEAT = 2', 'DECODER_VARIANCE = 0.1']
+  gin.parse_config_files_and_bindings([slac_gin], macros)
+  yield
+  gin.clear_config()
+
+
+def test_environments_are_two_and_only_training_s_is_seeded():
+  made = []
+
+  def make():
+    made.append(Wide())
+    return made[-1]
+
+  specs = []
+  parts = experiment.Experiment(
+    seed=7, environment=make, agent=lambda *args: specs.append(args)
+  )
+  assert [environment.seeds for environment in made] == [[7], []]
+  assert parts.task == 'Wide'
+  assert parts.schedule.action_repeat == 2
+  ((_, action_spec, seed),) = specs
+  # The agent always acts in [-1, 1].
+  assert (action_spec.minimum == -1).all()
+  assert (action_spec.maximum == 1).all()
+  assert seed == 7
+
+
+def test_what_is_no_environment_is_refused():
+  with pytest.raises(errors.UserError, match='PyEnvironment'):
+    experiment.Experiment(seed=0, environment=object, agent=lambda *args: None)
