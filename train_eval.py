@@ -169,6 +169,7 @@ class Run:
 
 
 def main():
+  """Runs the command line."""
   arguments = parse_arguments()
   try:
     sys.exit(train_eval(arguments))
@@ -178,6 +179,7 @@ def main():
 
 
 def parse_arguments():
+  """Returns the flags."""
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument(
     '--gin_file',
