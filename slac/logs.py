@@ -18,7 +18,7 @@ import tensorflow as tf
 from PIL import Image
 from tensorboard.plugins.image import metadata as image_metadata
 
-from slac import errors
+from slac import errors, manifests
 
 ENLARGEMENT = 3  # A frame of 64 x 64 is too small to be looked at.
 _FOLDERS = ('tensorboard', 'videos')
@@ -94,9 +94,9 @@ class Logs:
     owned = _owned(self._folder, self._columns)
     for path in owned:
       if path.parent.name != 'videos' or path in self._unsynced:
-        _sync(path)
+        manifests.fsync(path)
     for name in _FOLDERS:
-      _sync(self._folder / name)
+      manifests.fsync(self._folder / name)
     self._unsynced.clear()
     return {
       path.relative_to(self._folder).as_posix(): path.stat().st_size
@@ -276,12 +276,3 @@ def _owned(
   for name in _FOLDERS:
     paths.extend((folder / name).glob('*'))
   return sorted(path for path in paths if path.is_file())
-
-
-def _sync(path: pathlib.Path) -> None:
-  """Makes a file or folder safe from a power failure."""
-  descriptor = os.open(path, os.O_RDONLY)
-  try:
-    os.fsync(descriptor)
-  finally:
-    os.close(descriptor)

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
-from slac import config, errors
+from slac import config, errors, manifests
 
 PACKAGES = (
   'tensorflow',
@@ -157,11 +157,7 @@ def write_json(path: pathlib.Path, value: Any) -> None:
     file.flush()
     os.fsync(file.fileno())
   os.replace(temporary, path)
-  descriptor = os.open(path.parent, os.O_RDONLY)
-  try:
-    os.fsync(descriptor)
-  finally:
-    os.close(descriptor)
+  manifests.fsync(path.parent)
 
 
 def _is_taken(folder: pathlib.Path) -> bool:

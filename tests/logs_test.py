@@ -12,6 +12,7 @@ from PIL import Image, ImageSequence
 from tensorboard.backend.event_processing import event_accumulator
 
 from slac import errors, logs
+from tests import event_files
 
 COLUMNS = {'eval': ('env_steps', 'average_return'), 'train': ('env_steps',)}
 
@@ -19,12 +20,10 @@ COLUMNS = {'eval': ('env_steps', 'average_return'), 'train': ('env_steps',)}
 def read_scalars(folder):
   """Returns {tag: [(step, value), ...]} of every event, as written."""
   scalars = {}
-  for path in sorted((folder / 'tensorboard').glob('*')):
-    for event in tf.compat.v1.train.summary_iterator(str(path)):
-      for value in event.summary.value:
-        number = tf.make_ndarray(value.tensor)
-        if number.dtype == np.float32:
-          scalars.setdefault(value.tag, []).append((event.step, float(number)))
+  for step, value in event_files.values(folder):
+    number = tf.make_ndarray(value.tensor)
+    if number.dtype == np.float32:
+      scalars.setdefault(value.tag, []).append((step, float(number)))
   return scalars
 
 

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from slac import evaluation, reporting, schedule
+from tests import event_files
 
 
 class Model:
@@ -34,16 +35,6 @@ def make_episode(episode_return, n=5):
 def rows(folder, name):
   with open(folder / f'{name}.csv') as file:
     return list(csv.DictReader(file))
-
-
-def points(folder):
-  """The steps of each tag in TensorBoard's event files."""
-  steps = {}
-  for path in sorted((folder / 'tensorboard').iterdir()):
-    for event in tf.compat.v1.train.summary_iterator(str(path)):
-      for value in event.summary.value:
-        steps.setdefault(value.tag, []).append(event.step)
-  return steps
 
 
 @pytest.fixture
@@ -73,7 +64,7 @@ def test_means_of_the_interval_at_its_end(tmp_path, counters):
     for row in rows(tmp_path, 'train')
   ]
   assert found == [('8', '2', '1.5'), ('16', '4', '15.0')]
-  assert points(tmp_path)['model/elbo'] == [8, 16]
+  assert event_files.points(tmp_path)['model/elbo'] == [8, 16]
 
 
 def test_pretraining_has_its_own_curves_over_model_updates(tmp_path, counters):
@@ -83,7 +74,7 @@ def test_pretraining_has_its_own_curves_over_model_updates(tmp_path, counters):
   for phase in ['random data'] * 2 + ['pretraining'] * 4 + ['training'] * 2:
     turn(report, counters, phase)
   report.close()
-  found = points(tmp_path)
+  found = event_files.points(tmp_path)
   assert found['pretraining/model/elbo'] == [2, 4]
   assert found['model/elbo'] == [8, 16]
 
@@ -132,8 +123,10 @@ def test_evaluation_is_mean_and_deviation_of_the_returns(tmp_path, counters):
   assert float(first['average_length']) == 5.0
   assert first['greedy_average_return'] == ''
   assert float(second['greedy_average_return']) == 7.0
-  assert points(tmp_path)['evaluation/average_return'] == [100, 200]
-  assert points(tmp_path)['evaluation/greedy_average_return'] == [200]
+  assert event_files.points(tmp_path)['evaluation/average_return'] == [100, 200]
+  assert event_files.points(tmp_path)['evaluation/greedy_average_return'] == [
+    200
+  ]
 
 
 def test_pictures_of_an_episode_and_of_stretches_of_it(tmp_path, counters):
@@ -141,7 +134,7 @@ def test_pictures_of_an_episode_and_of_stretches_of_it(tmp_path, counters):
   report.draw('evaluation', 40, make_episode(0.0))
   report.draw('evaluation', 80, make_episode(0.0, n=2))  # Too short to dream.
   report.close()
-  found = points(tmp_path)
+  found = event_files.points(tmp_path)
   assert found['evaluation/episode'] == [40, 80]
   assert found['evaluation/dream'] == [40]
   assert found['evaluation/dreams'] == [40]
@@ -165,6 +158,6 @@ def test_a_continued_report_forgets_what_came_after(tmp_path, counters):
   report.close()
   found = [float(row['model/elbo']) for row in rows(tmp_path, 'train')]
   assert found == [1.5, 15.0]
-  assert points(tmp_path)['model/elbo'] == [8, 16]
+  assert event_files.points(tmp_path)['model/elbo'] == [8, 16]
   walls = [float(row['wall_seconds']) for row in rows(tmp_path, 'train')]
   assert walls[1] >= walls[0]

@@ -15,6 +15,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tests import event_files
+
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 TINY = """
 SlacModel.base_depth = 2
@@ -132,16 +134,6 @@ def table(folder, name):
     ]
 
 
-def points(folder):
-  """The steps of each tag in TensorBoard's event files, in their order."""
-  steps = {}
-  for path in sorted((folder / 'tensorboard').iterdir()):
-    for event in tf.compat.v1.train.summary_iterator(str(path)):
-      for value in event.summary.value:
-        steps.setdefault(value.tag, []).append(event.step)
-  return steps
-
-
 @pytest.fixture(scope='module')
 def straight(tmp_path_factory):
   """A run from beginning to end: its folder, stdout and stderr."""
@@ -214,8 +206,12 @@ def test_stopped_and_killed_it_ends_as_if_it_had_not_been(straight, tmp_path):
   # Neither lost nor contradicting points.
   for name in ('train', 'eval'):
     assert table(folder, name) == table(straight[0], name)
-  assert points(folder) == points(straight[0])
-  assert points(folder)['evaluation/average_return'] == [0, 800, 1600]
+  assert event_files.points(folder) == event_files.points(straight[0])
+  assert event_files.points(folder)['evaluation/average_return'] == [
+    0,
+    800,
+    1600,
+  ]
   names = [
     sorted(path.name for path in (f / 'videos').iterdir())
     for f in (folder, straight[0])
