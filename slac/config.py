@@ -14,7 +14,7 @@ import sys
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, Union
+from typing import Annotated, Any, Literal, Union
 
 import gin
 from gin import config as gin_config
@@ -232,6 +232,9 @@ def _requirement(value: Any, annotation: Any) -> str | None:
     items = [_requirement(item, arguments[0]) for item in value]
     requirement = next((item for item in items if item), None)
     return requirement and f'a list, each item {requirement}'
+  if origin is Literal:
+    one_of = ' or '.join(map(repr, arguments))
+    return None if value in arguments else one_of
   limits = settings.Range(-math.inf)
   if origin is Annotated:
     annotation = arguments[0]

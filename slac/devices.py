@@ -1,6 +1,13 @@
 """The devices that TensorFlow computes on."""
 
+import pathlib
+
+import gin
 import tensorflow as tf
+
+CPU_INFO = pathlib.Path('/proc/cpuinfo')
+# The first GPUs with units for bfloat16 are NVIDIA's of this capability.
+BFLOAT16_CAPABILITY = (8, 0)
 
 
 def prepare():
@@ -15,3 +22,21 @@ def names() -> list[str]:
     tf.config.experimental.get_device_details(gpu).get('device_name', gpu.name)
     for gpu in tf.config.list_physical_devices('GPU')
   ] or ['CPU']
+
+
+@gin.configurable
+def fastest_dtype() -> str:
+  """Returns 'bfloat16' if the device has units for it, else 'float32'."""
+  gpus = tf.config.list_physical_devices('GPU')
+  if gpus:
+    capabilities = [
+      tf.config.experimental.get_device_details(gpu).get(
+        'compute_capability', (0, 0)
+      )
+      for gpu in gpus
+    ]
+    has_units = min(capabilities) >= BFLOAT16_CAPABILITY
+  else:
+    flags = CPU_INFO.read_text().split() if CPU_INFO.exists() else []
+    has_units = not {'avx512_bf16', 'amx_bf16'}.isdisjoint(flags)
+  return 'bfloat16' if has_units else 'float32'

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import gin
 from tf_agents.specs import tensor_spec
 
-from slac import evaluation, replay, schedule, settings  # noqa: F401
+from slac import devices, evaluation, replay, schedule, settings  # noqa: F401
 
 # Gin finds their classes by name, and that of the replay.
 from slac.agents import slac  # noqa: F401

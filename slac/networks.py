@@ -4,6 +4,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from slac import convolutions
+
 tfd = tfp.distributions
 tfb = tfp.bijectors
 
@@ -53,92 +55,111 @@ class GaussianMLP(tf.Module):
     return tfd.Independent(tfd.Normal(mean, stddev), 1)
 
 
-def _glorot(*kernel_shape):
-  """Glorot-uniform, with the fans of a convolution with that kernel shape.
+class Weights(tf.Module):
+  """The kernel and the bias of a layer, of the shapes of a convolution's."""
 
-  A layer that is a convolution in the paper and a dense layer here starts from
-  the convolution's distribution.
-  """
-  *window, fan_in, fan_out = kernel_shape
-  limit = np.sqrt(6 / (np.prod(window) * (fan_in + fan_out)))
-  return tf.keras.initializers.RandomUniform(-limit, limit)
+  def __init__(self, kernel_shape, bias_size: int, dense_shape=None):
+    """Starts from Glorot's uniform distribution.
+
+    Args:
+      kernel_shape: `[K, K, C, D]`, from which follows the distribution.
+      bias_size: D, or C where the convolution is transposed.
+      dense_shape: `[rows, columns]` of a matrix that takes the kernel's place,
+        where the map has only the size of the kernel.
+    """
+    super().__init__()
+    limit = np.sqrt(6 / (np.prod(kernel_shape[:2]) * sum(kernel_shape[2:])))
+    uniform = tf.keras.initializers.RandomUniform(-limit, limit)
+    self.kernel = tf.Variable(
+      uniform(dense_shape or kernel_shape), name='kernel'
+    )
+    self.bias = tf.Variable(tf.zeros([bias_size]), name='bias')
+
+  def dense(self, x, dtype) -> tf.Tensor:
+    """Multiplies in a data type; returns float32, without the bias."""
+    y = tf.matmul(tf.cast(x, dtype), tf.cast(self.kernel, dtype))
+    return tf.cast(y, tf.float32)
 
 
 class Encoder(tf.Module):
   """Maps an image to its feature vector (App. B)."""
 
-  def __init__(self, base_depth: int, feature_size: int):
+  def __init__(
+    self, base_depth: int, feature_size: int, gradient_dtype=tf.float32
+  ):
+    """Builds the layers.
+
+    Args:
+      base_depth: filters of the first.
+      feature_size: F.
+      gradient_dtype: what gradients at hidden layers are computed in.
+    """
     super().__init__()
     self.feature_size = feature_size
+    self._gradient_dtype = gradient_dtype
+    d = base_depth
+    self._layers = [
+      Weights([5, 5, 3, d], d),
+      Weights([3, 3, d, 2 * d], 2 * d),
+      Weights([3, 3, 2 * d, 4 * d], 4 * d),
+      Weights([3, 3, 4 * d, 8 * d], 8 * d),
+      # The 4x4 VALID convolution on a 4x4 map.
+      Weights(
+        [4, 4, 8 * d, feature_size], feature_size, [16 * 8 * d, feature_size]
+      ),
+    ]
 
-    def conv(multiple, kernel_size):
-      return tf.keras.layers.Conv2D(
-        multiple * base_depth,
-        kernel_size,
-        2,
-        'same',
-        activation=tf.nn.leaky_relu,
-      )
+  def __call__(self, pixels: tf.Tensor, dtype=tf.float32) -> tf.Tensor:
+    """Maps uint8 pixels to features.
 
-    self._network = tf.keras.Sequential(
-      [
-        conv(1, 5),
-        conv(2, 3),
-        conv(4, 3),
-        conv(8, 3),
-        tf.keras.layers.Flatten(),
-        # The 4x4 VALID convolution on a 4x4 map, as a dense layer.
-        tf.keras.layers.Dense(
-          feature_size,
-          tf.nn.leaky_relu,
-          kernel_initializer=_glorot(4, 4, 8 * base_depth, feature_size),
-        ),
-      ]
-    )
-    self._network.build([None, 64, 64, 3])
+    Args:
+      pixels: `[..., 64, 64, 3]`.
+      dtype: what the layers compute in.
 
-  def __call__(self, pixels: tf.Tensor) -> tf.Tensor:
-    """Maps uint8 pixels `[..., 64, 64, 3]` to features `[..., F]`."""
+    Returns:
+      float32 `[..., F]`.
+    """
     batch_shape = tf.shape(pixels)[:-3]
-    images = tf.reshape(to_float(pixels), [-1, 64, 64, 3])
-    features = self._network(images)
+    x = tf.reshape(to_float(pixels, dtype), [-1, 64, 64, 3])
+    *strided, last = self._layers
+    for layer in strided:
+      x = convolutions.downsample(
+        x, layer.kernel, layer.bias, self._gradient_dtype
+      )
+    x = last.dense(tf.reshape(x, [-1, last.kernel.shape[0]]), dtype)
+    features = tf.nn.leaky_relu(x + last.bias)
     return _restore_batch(features, batch_shape, pixels.shape[:-3])
 
 
 class Decoder(tf.Module):
   """Maps a latent state to the mean of its image (App. B)."""
 
-  def __init__(self, latent_size: int, base_depth: int):
+  def __init__(self, latent_size: int, base_depth: int, dtype=tf.float32):
+    """Builds the layers; all but the last compute in `dtype`."""
     super().__init__()
-    depth = 8 * base_depth
-    # The 4x4 VALID transposed convolution on a 1x1 map, as a matrix product.
-    self._kernel = tf.Variable(
-      _glorot(4, 4, latent_size, depth)([latent_size, 4 * 4 * depth]),
-      name='kernel',
-    )
-    self._bias = tf.Variable(tf.zeros([depth]), name='bias')
-
-    def deconv(filters, kernel_size, activation=tf.nn.leaky_relu):
-      return tf.keras.layers.Conv2DTranspose(
-        filters, kernel_size, 2, 'same', activation=activation
-      )
-
-    self._network = tf.keras.Sequential(
-      [
-        deconv(4 * base_depth, 3),
-        deconv(2 * base_depth, 3),
-        deconv(base_depth, 3),
-        deconv(3, 5, activation=None),
-      ]
-    )
-    self._network.build([None, 4, 4, depth])
+    self._dtype = dtype
+    d = base_depth
+    self._layers = [
+      # The 4x4 VALID transposed convolution on a 1x1 map.
+      Weights([4, 4, 8 * d, latent_size], 8 * d, [latent_size, 16 * 8 * d]),
+      Weights([3, 3, 4 * d, 8 * d], 4 * d),
+      Weights([3, 3, 2 * d, 4 * d], 2 * d),
+      Weights([3, 3, d, 2 * d], d),
+      Weights([5, 5, 3, d], 3),
+    ]
 
   def __call__(self, latent: tf.Tensor) -> tf.Tensor:
     """Maps latents `[..., latent_size]` to image means `[..., 64, 64, 3]`."""
     batch_shape = tf.shape(latent)[:-1]
-    x = tf.reshape(latent, [-1, latent.shape[-1]]) @ self._kernel
-    x = tf.reshape(x, [-1, 4, 4, self._bias.shape[0]])
-    images = self._network(tf.nn.leaky_relu(x + self._bias))
+    first, *strided, last = self._layers
+    x = first.dense(tf.reshape(latent, [-1, latent.shape[-1]]), self._dtype)
+    x = tf.nn.leaky_relu(
+      tf.reshape(x, [-1, 4, 4, *first.bias.shape]) + first.bias
+    )
+    x = tf.cast(x, self._dtype)
+    for layer in strided:
+      x = convolutions.upsample(x, layer.kernel, layer.bias)
+    images = convolutions.upsample_to_image(x, last.kernel, last.bias)
     return _restore_batch(images, batch_shape, latent.shape[:-1])
 
 
@@ -178,9 +199,9 @@ class Critic(tf.Module):
     return tf.squeeze(self._mlp(tf.concat([inputs, action], -1)), -1)
 
 
-def to_float(pixels: tf.Tensor) -> tf.Tensor:
-  """Maps uint8 pixels to float32 in [0, 1]."""
-  return tf.cast(pixels, tf.float32) / 255.0
+def to_float(pixels: tf.Tensor, dtype=tf.float32) -> tf.Tensor:
+  """Maps uint8 pixels to floats in [0, 1]."""
+  return tf.cast(pixels, dtype) / 255.0
 
 
 def num_parameters(module: tf.Module) -> int:

@@ -1,7 +1,7 @@
-"""Types of numeric settings, checked by `config.check` when a run starts."""
+"""Types of settings, checked by `config.check` when a run starts."""
 
 import dataclasses
-from typing import Annotated
+from typing import Annotated, Literal
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,3 +18,4 @@ WholeNumber = Annotated[int, Range(0)]
 Positive = Annotated[float, Range(0, above=True)]
 NonNegative = Annotated[float, Range(0)]
 Fraction = Annotated[float, Range(0, 1)]
+ComputeDtype = Literal['float32', 'bfloat16']

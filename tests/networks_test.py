@@ -8,6 +8,12 @@ from slac import networks
 from tests import tiny
 
 
+def layers_of(network):
+  """The [kernel, bias] pairs of encoder or decoder, in their order."""
+  layers = [m for m in network.submodules if isinstance(m, networks.Weights)]
+  return [(layer.kernel, layer.bias) for layer in layers]
+
+
 def convolution(x, kernel, bias, window):
   """A layer of the encoder: of a stride of 2, or VALID on a 4x4 map."""
   if window == 4:
@@ -73,7 +79,7 @@ def test_gaussian_head_clips_where_the_stddev_enters_and_only_there():
 
 def test_encoder_is_the_papers_convolutions():
   encoder = tiny.shake(networks.Encoder(2, 6))
-  layers = tiny.weights(encoder)
+  layers = layers_of(encoder)
   assert [k.shape for k, _ in layers] == [
     (5, 5, 3, 2),
     (3, 3, 2, 4),
@@ -94,9 +100,7 @@ def test_encoder_is_the_papers_convolutions():
 
 def test_decoder_is_the_papers_transposed_convolutions():
   decoder = tiny.shake(networks.Decoder(5, 2))
-  first = next(v for v in decoder.trainable_variables if v.shape.rank == 2)
-  first_bias = next(v for v in decoder.trainable_variables if v.shape == [16])
-  layers = tiny.weights(decoder)
+  (first, first_bias), *layers = layers_of(decoder)
   assert first.shape == [5, 4 * 4 * 16]
   # Kernels of transposed convolutions are [height, width, out, in].
   assert [k.shape for k, _ in layers] == [

@@ -19,12 +19,14 @@ MODEL_SIZES = {
   'base_depth': 1,
   'feature_size': 4,
   'decoder_variance': 0.04,
+  'compute_dtype': 'float32',
 }
 LATENT_SIZE = 2 + 3
 AGENT_SETTINGS = {
   'SlacAgent.sequence_length': T,
   'SlacAgent.model_batch_size': 2,
   'SlacAgent.model_learning_rate': 1e-4,
+  'SlacAgent.jit_compile': False,
   'SoftActorCritic.hidden_size': 6,
   'SoftActorCritic.stddev_scale': 2.0,
   'SoftActorCritic.learning_rate': 3e-4,
@@ -114,13 +116,11 @@ def experience(batch_size, step_type=None, length=T + 1, seed=0, action_size=2):
 
 
 def weights(module):
-  """The [kernel, bias] pairs of a module's Keras layers, in their order."""
+  """The [kernel, bias] pairs of an MLP's dense layers, in their order."""
   (network,) = [
     m for m in module.submodules if isinstance(m, tf.keras.Sequential)
   ]
-  return [
-    layer.trainable_variables for layer in network.layers if layer.weights
-  ]
+  return [layer.trainable_variables for layer in network.layers]
 
 
 def mlp(module, x, activation):

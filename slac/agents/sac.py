@@ -7,7 +7,7 @@ import tensorflow as tf
 from tf_agents.agents import tf_agent
 from tf_agents.utils import common
 
-from slac import networks, settings
+from slac import networks, optimizers, settings
 
 
 @gin.configurable
@@ -210,7 +210,7 @@ class SoftActorCritic(tf_agent.TFAgent):
 
 def adam(learning_rate, variables):
   """Returns an Adam whose slots exist, so that a checkpoint can fill them."""
-  optimizer = tf.keras.optimizers.Adam(learning_rate, epsilon=1e-8)
+  optimizer = optimizers.FusedAdam(learning_rate, epsilon=1e-8)
   optimizer.build(variables)
   return optimizer
 

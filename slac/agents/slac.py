@@ -33,6 +33,7 @@ class SlacAgent(sac.SoftActorCritic):
     sequence_length: settings.Count = gin.REQUIRED,
     model_batch_size: settings.Count = gin.REQUIRED,
     model_learning_rate: settings.Positive = gin.REQUIRED,
+    jit_compile: bool = gin.REQUIRED,
   ):
     """Builds the model and, on top of it, SAC.
 
@@ -47,7 +48,10 @@ class SlacAgent(sac.SoftActorCritic):
       sequence_length: T, the paper's tau.
       model_batch_size: how many sequences of a batch the model's loss uses.
       model_learning_rate: Adam's, of the model.
+      jit_compile: whether XLA compiles the updates.
     """
+    self._train = tf.function(self._train, jit_compile=jit_compile)
+    self._train_model = tf.function(self._train_model, jit_compile=jit_compile)
     pixels = {'pixels': time_step_spec.observation['pixels']}
     time_step_spec = ts.time_step_spec(pixels, time_step_spec.reward)
     action_size = action_spec.shape.num_elements()
@@ -129,7 +133,6 @@ class SlacAgent(sac.SoftActorCritic):
     """One update of the model alone, on all sequences of the experience."""
     return self._train_model(experience=experience)
 
-  @tf.function
   def _train_model(self, experience):
     loss, gradients, metrics, _ = self._model_gradients(
       experience, *self._draw_seeds(2)
@@ -137,12 +140,11 @@ class SlacAgent(sac.SoftActorCritic):
     self._apply_model(gradients)
     return tf_agent.LossInfo(loss, metrics)
 
-  @tf.function
   def _train(self, experience, weights=None):
     """One gradient step; every gradient is of the parameters before it."""
     del weights
     seeds = self._draw_seeds(5)
-    head, tail = _split(experience, self._model_batch_size)
+    head, tail = split(experience, self._model_batch_size)
     model_loss, model_gradients, model_metrics, evidence = (
       self._model_gradients(head, *seeds[:2])
     )
@@ -155,17 +157,8 @@ class SlacAgent(sac.SoftActorCritic):
       evidence = tf.nest.map_structure(
         lambda *x: tf.concat(x, axis=0), evidence, tail_evidence
       )
-    evidence = tf.nest.map_structure(tf.stop_gradient, evidence)
-    actor_inputs = tf.unstack(self._actor_input(evidence), axis=1)
-    critic_inputs = tf.unstack(self._critic_input(evidence), axis=1)
-    now, after = zip(actor_inputs, critic_inputs, strict=True)
-    loss, gradients, metrics = self.gradients(
-      now,
-      after,
-      experience.action[:, -2],
-      experience.reward[:, -2],
-      experience.discount[:, -2],
-      seeds[3:],
+    loss, gradients, metrics = self._sac_gradients(
+      evidence, experience, seeds[3:]
     )
     self._apply_model(model_gradients)
     self.apply(gradients)
@@ -187,6 +180,21 @@ class SlacAgent(sac.SoftActorCritic):
     )
     return loss, gradients, metrics, evidence
 
+  def _sac_gradients(self, evidence, experience, seeds):
+    """SAC's on the last pair of every sequence, two seeds, see `gradients`."""
+    evidence = tf.nest.map_structure(tf.stop_gradient, evidence)
+    actor_inputs = tf.unstack(self._actor_input(evidence), axis=1)
+    critic_inputs = tf.unstack(self._critic_input(evidence), axis=1)
+    now, after = zip(actor_inputs, critic_inputs, strict=True)
+    return self.gradients(
+      now,
+      after,
+      experience.action[:, -2],
+      experience.reward[:, -2],
+      experience.discount[:, -2],
+      seeds,
+    )
+
   def _apply_model(self, gradients):
     sac.apply_gradients(
       self._model_optimizer, gradients, self._model.trainable_variables
@@ -203,7 +211,7 @@ def _experience_spec(time_step_spec, action_spec):
   )
 
 
-def _split(experience, size):
-  """Splits a batch of sequences into its first `size` and the rest."""
-  head = tf.nest.map_structure(lambda x: x[:size], experience)
-  return head, tf.nest.map_structure(lambda x: x[size:], experience)
+def split(batch, size: int):
+  """Splits a structure of `[B, ...]` into its first `size` and the rest."""
+  head = tf.nest.map_structure(lambda x: x[:size], batch)
+  return head, tf.nest.map_structure(lambda x: x[size:], batch)

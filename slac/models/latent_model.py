@@ -11,6 +11,9 @@ from slac import inputs, networks
 
 tfd = tfp.distributions
 
+# Sequences that are encoded at once where no gradient is needed.
+PIECE = 32
+
 
 class Gaussian(NamedTuple):
   """A diagonal Gaussian and one reparameterised sample of it, `[..., D]`."""
@@ -46,15 +49,31 @@ class LatentModel(tf.Module, abc.ABC):
     base_depth: int,
     feature_size: int,
     decoder_variance: float,
+    compute_dtype: str,
   ):
+    """Builds what every variant has.
+
+    Args:
+      action_size: of the action vector.
+      latent_size: of the sample z.
+      hidden_size: of the two hidden layers of each MLP.
+      base_depth: filters of the encoder's first convolution.
+      feature_size: of the encoder's output.
+      decoder_variance: sigma^2 of every pixel.
+      compute_dtype: of the convolutions where rounding does no harm: the
+        encoder's without a gradient, the decoder's but for the last, and
+        gradients at hidden layers. All else is float32, parameters and their
+        gradients too.
+    """
     super().__init__()
     self.latent_size = latent_size
-    self.encoder = networks.Encoder(base_depth, feature_size)
-    self.decoder = networks.Decoder(latent_size, base_depth)
+    self.encoder = networks.Encoder(base_depth, feature_size, compute_dtype)
+    self.decoder = networks.Decoder(latent_size, base_depth, compute_dtype)
     self.reward = networks.GaussianMLP(
       2 * latent_size + action_size, hidden_size, 1
     )
     self.decoder_variance = decoder_variance
+    self.compute_dtype = compute_dtype
 
   @abc.abstractmethod
   def first_prior(self, batch_shape, seed):
@@ -66,7 +85,7 @@ class LatentModel(tf.Module, abc.ABC):
 
   @abc.abstractmethod
   def first_posterior(self, feature, seed):
-    """Returns a state of q(z_1 | x_1)."""
+    """Returns states of q(z_1 | x_1), of any batch shape."""
 
   @abc.abstractmethod
   def posterior_step(self, state, action, feature, seed):
@@ -92,19 +111,17 @@ class LatentModel(tf.Module, abc.ABC):
     Returns:
       States, a structure of `[B, n, ...]`.
     """
-    length = step_type.shape[1]
-    seeds = tf.unstack(tfp.random.split_seed(seed, n=length))
+    # Of every step at once: which of them are needed, only the data tell.
+    fresh_seed, seed = split(seed)
+    fresh = self.first_posterior(features, fresh_seed)
     first = step_type == ts.StepType.FIRST
-    state = self.first_posterior(features[:, 0], seeds[0])
-    states = [state]
-    for t in range(1, length):
-      fresh_seed, step_seed = split(seeds[t])
-      fresh = self.first_posterior(features[:, t], fresh_seed)
+    states = [step(fresh, 0)]
+    seeds = tf.unstack(tfp.random.split_seed(seed, n=step_type.shape[1] - 1))
+    for t, step_seed in enumerate(seeds, start=1):
       state = self.posterior_step(
-        state, actions[:, t - 1], features[:, t], step_seed
+        states[-1], actions[:, t - 1], features[:, t], step_seed
       )
-      state = where(first[:, t], fresh, state)
-      states.append(state)
+      states.append(where(first[:, t], step(fresh, t), state))
     return tf.nest.map_structure(lambda *x: tf.stack(x, axis=1), *states)
 
   def prior(self, states, actions, step_type, seed):
@@ -180,8 +197,9 @@ class LatentModel(tf.Module, abc.ABC):
       'model/log_p_images': tf.reduce_mean(log_p_images),
       'model/log_p_rewards': tf.reduce_mean(log_p_reward),
       'model/squared_error_per_pixel': tf.reduce_mean(pixel_error),
-      'model/squared_error_of_reward': tf.reduce_mean(
-        tf.boolean_mask(reward_error, valid)
+      'model/squared_error_of_reward': tf.math.divide_no_nan(
+        tf.reduce_sum(tf.where(valid, reward_error, 0.0)),
+        tf.reduce_sum(tf.cast(valid, tf.float32)),
       ),
     }
 
@@ -192,8 +210,14 @@ class LatentModel(tf.Module, abc.ABC):
     )
 
   def perceive(self, observation, actions, step_type, seed) -> inputs.Evidence:
-    """Returns what actor and critics may see of n steps, `[B, n, ...]`."""
-    features = self.encoder(observation['pixels'])
+    """Returns what actor and critics may see of n steps, `[B, n, ...]`.
+
+    It is not to be differentiated.
+    """
+    features = _in_turn(
+      lambda pixels: self.encoder(pixels, self.compute_dtype),
+      observation['pixels'],
+    )
     states = self.infer(features, actions, step_type, seed)
     return inputs.Evidence(features, actions, step_type, self.latent(states))
 
@@ -216,10 +240,9 @@ class LatentModel(tf.Module, abc.ABC):
     step_type = tf.fill([batch_size, length], ts.StepType.MID)
     features = self.encoder(pixels)
     posterior = self.infer(features, actions, step_type, seeds[0])
-    first = tf.nest.map_structure(lambda x: x[:, 0], posterior)
     rows = [
       posterior,
-      self.imagine(first, actions[:, :-1], seeds[1]),
+      self.imagine(step(posterior, 0), actions[:, :-1], seeds[1]),
       self.imagine(
         self.first_prior([batch_size], seeds[2]), actions[:, :-1], seeds[3]
       ),
@@ -229,9 +252,30 @@ class LatentModel(tf.Module, abc.ABC):
     return tf.concat([pixels[tf.newaxis], images], axis=0)
 
 
+def _in_turn(function, batch):
+  """Applies a function to pieces of a batch, one after the other.
+
+  All at once, the encoder's maps of 224 sequences take 0.4 GB more memory in
+  float32, and are not computed any faster on a CPU.
+  """
+  if batch.shape[0] is None:
+    return function(batch)
+  results = []
+  for start in range(0, batch.shape[0], PIECE):
+    with tf.control_dependencies(results[-1:]):
+      piece = tf.identity(batch[start : start + PIECE])
+    results.append(function(piece))
+  return tf.concat(results, axis=0)
+
+
 def split(seed: tf.Tensor) -> list[tf.Tensor]:
   """Returns two independent stateless seeds."""
   return tf.unstack(tfp.random.split_seed(seed, n=2))
+
+
+def step(states, t):
+  """Returns step t of a structure of `[B, n, ...]`."""
+  return tf.nest.map_structure(lambda x: x[:, t], states)
 
 
 def where(mask, x, y):

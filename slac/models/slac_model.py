@@ -34,6 +34,7 @@ class SlacModel(latent_model.LatentModel):
     base_depth: settings.Count = gin.REQUIRED,
     feature_size: settings.Count = gin.REQUIRED,
     decoder_variance: settings.Positive = gin.REQUIRED,
+    compute_dtype: settings.ComputeDtype = gin.REQUIRED,
   ):
     super().__init__(
       action_size,
@@ -42,6 +43,7 @@ class SlacModel(latent_model.LatentModel):
       base_depth,
       feature_size,
       decoder_variance,
+      compute_dtype,
     )
     self._latent1_size = latent1_size
 

@@ -1,0 +1,378 @@
+"""Measures what a run's time goes into: `python -m slac.benchmark`.
+
+All in one process: both updates, in each data type and as the authors' code
+organises them; acting, sampling, a whole turn of the loop, memory with a full
+replay; every task's environment. Prints tables and writes them as JSON.
+"""
+
+import argparse
+import itertools
+import os
+import pathlib
+import resource
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gin
+import numpy as np
+import tensorflow as tf
+from tensorflow.compat.v1 import profiler
+from tf_agents.specs import tensor_spec
+
+from slac import (
+  collecting,
+  config,
+  devices,
+  errors,
+  experiment,
+  logs,
+  policies,
+  reference_update,
+  replay,
+  runs,
+  schedule,
+)
+from slac.environments import rendering, wrappers
+
+TASKS = ('ball_in_cup', 'cartpole', 'cheetah', 'finger', 'reacher', 'walker')
+DTYPES = ('float32', 'bfloat16')
+MATRIX_SIZES = (1024, 2048, 4096)
+FRAMES = 300  # Agent steps that are recorded, and repeated to fill the replay.
+WARM_UP = 3
+EPISODE_LENGTH = 1000  # Environment steps, of every task of the suite.
+
+
+def main():
+  """Runs the command line."""
+  arguments = parse_arguments()
+  try:
+    report = benchmark(arguments.gin_param, arguments.repeats)
+    runs.write_json(arguments.out, report)
+  except errors.UserError as error:
+    print(f'slac.benchmark: {error}', file=sys.stderr)
+    sys.exit(error.exit_code)
+  print(f'\nWrote {arguments.out}.')
+
+
+def parse_arguments():
+  """Returns the flags."""
+  parser = argparse.ArgumentParser(
+    prog='python -m slac.benchmark', description=__doc__
+  )
+  parser.add_argument(
+    '--repeats', type=int, default=15, help='how often each is measured'
+  )
+  parser.add_argument(
+    '--gin_param', action='append', default=[], help='one binding'
+  )
+  parser.add_argument(
+    '--out', type=pathlib.Path, default=pathlib.Path('benchmark.json')
+  )
+  return parser.parse_args()
+
+
+def benchmark(gin_params: Sequence[str], repeats: int) -> dict[str, Any]:
+  """Measures everything, prints it, and returns it for a JSON file."""
+  rendering.choose_backend()
+  devices.prepare()
+  version = runs.version(devices.names())
+  load = os.getloadavg()[0]
+  print(
+    f'{version["cpus"]} cores, {", ".join(version["devices"])}; {load=:.1f}'
+  )
+  timer = Timer(repeats)
+  # First of all, as it measures the memory that is ever taken.
+  loop, memory, ring = measure_loop(timer, gin_params)
+  peaks = {dtype: matrix_product_rate(timer, dtype) for dtype in DTYPES}
+  print_table(
+    ['matrix products', 'GFLOP/s'],
+    [[dtype, f'{rate / 1e9:.0f}'] for dtype, rate in peaks.items()],
+  )
+  updates = measure_updates(timer, gin_params, ring)
+  print_computations(loop + updates, peaks)
+  slow, fast = (
+    next(row['median_s'] for row in rows if row['name'] == name)
+    for rows, name in ((updates, 'full update, as the reference'), (loop, FULL))
+  )
+  print(
+    f'\nThe reference takes {slow / fast:.2f} times as long as the default.'
+  )
+  print('\n'.join(f'{name}: {value:.2f}' for name, value in memory.items()))
+  tasks = [measure_task(task, gin_params, repeats, loop) for task in TASKS]
+  print_table(
+    ['task', 'environment step, ms', 'of it rendering, ms', 'hours'],
+    [
+      [
+        row['task'],
+        milliseconds(row['environment']),
+        milliseconds(row['rendering']),
+        f'{row["hours"]:.1f}',
+      ]
+      for row in tasks
+    ],
+  )
+  return {
+    'version': version,
+    'load': load,
+    'repeats': repeats,
+    'matrix_product_flops_per_s': peaks,
+    'loop': loop,
+    'updates': updates,
+    'reference_ratio': slow / fast,
+    'memory': memory,
+    'tasks': tasks,
+  }
+
+
+FULL, MODEL_ONLY = 'full update', 'model-only update'
+
+
+class Timer:
+  """Measures how long calls take."""
+
+  def __init__(self, repeats: int):
+    self._repeats = repeats
+
+  def __call__(self, call: Callable[[], Any]) -> dict[str, float]:
+    """Returns the median and the quartiles in seconds, after a warm-up."""
+    seconds = []
+    for _ in range(WARM_UP + self._repeats):
+      start = time.perf_counter()
+      call()
+      tf.test.experimental.sync_devices()
+      seconds.append(time.perf_counter() - start)
+    return spread(seconds[WARM_UP:])
+
+
+def spread(seconds: Sequence[float]) -> dict[str, float]:
+  """Returns the median and the quartiles."""
+  low, median, high = np.percentile(seconds, [25, 50, 75])
+  return {'median_s': median, 'quartile1_s': low, 'quartile3_s': high}
+
+
+def matrix_product_rate(timer: Timer, dtype: str) -> float:
+  """Returns the device's highest rate in floating-point operations per s."""
+
+  def rate(size):
+    x = tf.cast(tf.random.normal([size, size]), dtype)
+    product = tf.function(lambda: tf.matmul(x, x))
+    return 2 * size**3 / timer(product)['median_s']
+
+  return max(rate(size) for size in MATRIX_SIZES)
+
+
+def operations(function: tf.types.experimental.ConcreteFunction) -> int:
+  """Returns how many floating-point operations a function's graph states.
+
+  TensorFlow's profiler counts them from the shapes: matrix products,
+  convolutions and their gradients, not what is done element by element.
+  """
+  options = profiler.ProfileOptionBuilder(
+    profiler.ProfileOptionBuilder.float_operation()
+  ).with_empty_output()
+  return profiler.profile(
+    function.graph, options=options.build()
+  ).total_float_ops
+
+
+def build(gin_params: Sequence[str], agent: Callable | None = None):
+  """Returns an Experiment on walker, with another class of agent if given."""
+  config.load(['gin/walker.gin'], ['Experiment.seed = 0', *gin_params])
+  config.check()
+  overrides = {'agent': agent} if agent else {}
+  with config.translate_gin_errors():
+    return experiment.Experiment(**overrides)
+
+
+def computation(
+  timer: Timer,
+  name: str,
+  dtype: str,
+  call: Callable[[], Any],
+  function: tf.types.experimental.ConcreteFunction,
+) -> dict[str, Any]:
+  """Measures a call and counts the operations of the function it computes."""
+  flops = operations(function)
+  return {'name': name, 'dtype': dtype, **timer(call), 'operations': flops}
+
+
+def measure_agent(timer, agent, ring, batch_size, suffix=''):
+  """Measures an agent's two updates."""
+  dtype = agent.model.compute_dtype
+  agent.trace(batch_size)
+  rows = []
+  for name, update, function, size in (
+    (FULL, agent.train, agent._train, batch_size),
+    (MODEL_ONLY, agent.train_model, agent._train_model, agent.model_batch_size),
+  ):
+    experience = tf.nest.map_structure(tf.constant, ring.sample(size))
+    spec = tf.nest.map_structure(tf.TensorSpec.from_tensor, experience)
+    rows.append(
+      computation(
+        timer,
+        name + suffix,
+        dtype,
+        lambda update=update, experience=experience: update(experience),
+        function.get_concrete_function(experience=spec),
+      )
+    )
+  return rows
+
+
+def measure_loop(timer, gin_params):
+  """Measures a run at work: each part of its loop, all of it, its memory.
+
+  Returns:
+    The measurements, the memory in gigabytes, and the full replay.
+  """
+  parts = build(gin_params)
+  agent, batch_size = parts.agent, parts.schedule.batch_size
+  spec = agent.training_data_spec
+  ring = replay.Replay(spec, agent.train_sequence_length, seed=0)
+  collector = collecting.Collector(
+    parts.environment, ring, spec, logs.Stopwatch()
+  )
+  policy = policies.eager(agent.collect_policy)
+  fill(ring, collector, policy)
+  rows = measure_agent(timer, agent, ring, batch_size)
+
+  time_step = parts.environment.current_time_step()
+  state = policy.get_initial_state(1)
+  action_spec = tensor_spec.add_outer_dim(
+    (agent.time_step_spec, agent.collect_policy.policy_state_spec), 1
+  )
+  rows.append(
+    computation(
+      timer,
+      'acting',
+      agent.model.compute_dtype,
+      lambda: policy.action(time_step, state),
+      tf.function(
+        agent.collect_policy.action, autograph=False
+      ).get_concrete_function(*action_spec),
+    )
+  )
+
+  def sample():
+    return tf.nest.map_structure(tf.constant, ring.sample(batch_size))
+
+  def turn():
+    collector.step(policy)
+    agent.train(sample())
+
+  rows.append({'name': 'sampling', **timer(sample)})
+  rows.append({'name': 'turn of the loop', **timer(turn)})
+  peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+  memory = {
+    'replay of it, GB': ring.nbytes / 1e9,
+    'resident at most, GB, with a full replay': peak / 1e9,
+  }
+  return rows, memory, ring
+
+
+def fill(ring, collector, policy):
+  """Fills a replay with a few recorded steps, over and over."""
+  for _ in range(FRAMES):
+    collector.step(policy)
+  recorded = ring.rows(0, FRAMES)
+  while ring.num_added < ring.capacity:
+    n = min(FRAMES, ring.capacity - ring.num_added)
+    ring.restore_rows(
+      ring.num_added, {name: array[:n] for name, array in recorded.items()}
+    )
+
+
+def measure_updates(timer, gin_params, ring):
+  """Measures both updates in each data type, and as the reference does."""
+  rows = []
+  for dtype in DTYPES:
+    parts = build([*gin_params, f"SlacModel.compute_dtype = '{dtype}'"])
+    batch_size = parts.schedule.batch_size
+    rows += measure_agent(timer, parts.agent, ring, batch_size)
+  parts = build(
+    [*gin_params, "SlacModel.compute_dtype = 'float32'"],
+    reference_update.ReferenceAgent,
+  )
+  return rows + measure_agent(
+    timer, parts.agent, ring, batch_size, ', as the reference'
+  )
+
+
+def measure_task(task, gin_params, repeats, loop):
+  """Measures a task's environment; adds how long a run of its budget takes."""
+  config.load([f'gin/{task}.gin'], ['Experiment.seed = 0', *gin_params])
+  bindings = gin.get_bindings(experiment.Experiment)
+  environment = wrappers.prepare(bindings['environment']())
+  environment.reset()
+  spec = environment.action_spec()
+  generator = np.random.default_rng(0)
+  steps, rendering_seconds = [], []
+  for _ in range(WARM_UP + 4 * repeats):
+    action = generator.uniform(-1, 1, spec.shape).astype(spec.dtype)
+    rendered, start = environment.render_seconds, time.perf_counter()
+    environment.step(action)
+    steps.append(time.perf_counter() - start)
+    rendering_seconds.append(environment.render_seconds - rendered)
+  environment.close()
+  row = {
+    'task': task,
+    'environment': spread(steps[WARM_UP:]),
+    'rendering': spread(rendering_seconds[WARM_UP:]),
+  }
+  seconds = {r['name']: r['median_s'] for r in loop}
+  seconds['environment'] = row['environment']['median_s']
+  return {**row, 'hours': hours(schedule.Schedule(), seconds)}
+
+
+def hours(plan: schedule.Schedule, seconds: dict[str, float]) -> float:
+  """Returns how long a run takes, made up of the parts of its loop."""
+  per_episode = EPISODE_LENGTH // plan.action_repeat
+  random_steps = plan.random_episodes * per_episode
+  agent_steps = plan.env_steps // plan.action_repeat
+  evaluations = plan.env_steps // plan.eval_interval + 1
+  evaluation_steps = evaluations * plan.eval_episodes * per_episode
+  act = seconds['acting'] + seconds['environment']
+  update = seconds[FULL] + seconds['sampling']
+  return (
+    random_steps * seconds['environment']
+    + plan.model_updates * (seconds[MODEL_ONLY] + seconds['sampling'])
+    + (agent_steps - random_steps) * (act + plan.gradient_steps * update)
+    + evaluation_steps * act
+  ) / 3600
+
+
+def print_computations(rows, peaks):
+  """Prints measurements as a table, and their shares of the device's rates."""
+  table = []
+  for row in rows:
+    cells = [row['name'], row.get('dtype', ''), milliseconds(row), '', '', '']
+    if 'operations' in row:
+      rate = row['operations'] / row['median_s']
+      cells[3:] = [
+        f'{row["operations"] / 1e9:.1f}',
+        f'{rate / 1e9:.0f}',
+        f'{rate / peaks[row["dtype"]]:.0%}',
+      ]
+    table.append(cells)
+  print_table(['', 'type', 'ms', 'GFLOP', 'GFLOP/s', 'of the peak'], table)
+
+
+def milliseconds(row):
+  """Returns a median and its quartiles as a text."""
+  median, low, high = (
+    1e3 * row[f'{name}_s'] for name in ('median', 'quartile1', 'quartile3')
+  )
+  return f'{median:.1f} ({low:.1f} to {high:.1f})'
+
+
+def print_table(header, rows):
+  """Prints a table in Markdown."""
+  print()
+  for row in itertools.chain([header, ['---'] * len(header)], rows):
+    print('| ' + ' | '.join(row) + ' |', flush=True)
+
+
+if __name__ == '__main__':
+  main()
