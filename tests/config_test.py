@@ -25,6 +25,7 @@ class Painter:
     limit: settings.Count | None = None,
     depth: int | None = None,
     brush=None,
+    compute_dtype: settings.ComputeDtype = 'float32',
   ):
     self.batch_size = batch_size
     self.rate = rate
@@ -222,6 +223,8 @@ def test_a_failing_import_says_where(tmp_path):
     ('layers = (3, 0)', 'a list, each item a whole number of at least 1'),
     ('limit = 0', 'a whole number of at least 1, or None'),
     ('depth = 1.5', 'a whole number, or None'),
+    ("compute_dtype = 'float16'", "'float32' or 'bfloat16'"),
+    ('compute_dtype = [1]', "'float32' or 'bfloat16'"),
   ],
 )
 def test_unsuitable_values(line, expected):

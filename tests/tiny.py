@@ -54,8 +54,8 @@ def model(action_size=2, shaken=True, **sizes):
   return shake(result) if shaken else result
 
 
-def agent(seed=0, action_size=2, **settings):
-  """A SlacAgent; `settings` as `SlacAgent__model_batch_size=1`."""
+def agent(seed=0, action_size=2, agent_class=slac.SlacAgent, **settings):
+  """An agent; `settings` as `SlacAgent__model_batch_size=1`."""
   tf.keras.utils.set_random_seed(seed)
   with gin.unlock_config():
     gin.clear_config()
@@ -65,7 +65,7 @@ def agent(seed=0, action_size=2, **settings):
       gin.bind_parameter(name, value)
     assert not settings
     try:
-      return slac.SlacAgent(TIME_STEP_SPEC, action_spec(action_size), seed)
+      return agent_class(TIME_STEP_SPEC, action_spec(action_size), seed)
     finally:
       gin.clear_config()
 

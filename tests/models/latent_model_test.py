@@ -321,6 +321,21 @@ def test_dream_is_the_decoders_mean_in_full_range():
   np.testing.assert_array_equal(np.unique(colours, axis=0), [[0, 128, 255]])
 
 
+@pytest.mark.parametrize('piece', [1, 2, 5])
+def test_pieces_are_perceived_as_the_whole(model, piece, monkeypatch):
+  experience = tiny.experience(5)
+  arguments = (
+    experience.observation,
+    experience.action,
+    experience.step_type,
+    SEED,
+  )
+  whole = model.perceive(*arguments)
+  monkeypatch.setattr(latent_model, 'PIECE', piece)
+  for one, other in zip(whole, model.perceive(*arguments), strict=True):
+    np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
 def test_where_selects_by_batch_dimensions():
   x = {'a': tf.ones([2, 3]), 'b': tf.ones([2, 3, 4])}
   y = {'a': tf.zeros([2, 3]), 'b': tf.zeros([2, 3, 4])}
