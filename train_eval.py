@@ -229,7 +229,7 @@ def train_eval(arguments):
     name,
     arguments.fresh,
     config.resolved(),
-    runs.version(devices.names()),
+    runs.version(devices.names(), parts.agent.model.compute_dtype),
   )
   print(folder)
   print(summary.describe(parts, ring), flush=True)

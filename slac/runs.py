@@ -72,7 +72,9 @@ def run_name(
   return f'{safe}-seed{seed}' if safe else f'seed{seed}'
 
 
-def version(devices: Sequence[str] = ()) -> dict[str, Any]:
+def version(
+  devices: Sequence[str] = (), compute_dtype: str | None = None
+) -> dict[str, Any]:
   """Returns what besides the configuration decides a run's results, as JSON."""
   return {
     'started': datetime.datetime.now().astimezone().isoformat('T', 'seconds'),
@@ -83,6 +85,7 @@ def version(devices: Sequence[str] = ()) -> dict[str, Any]:
     'host': platform.node(),
     'cpus': len(os.sched_getaffinity(0)),
     'devices': list(devices),
+    'compute_dtype': compute_dtype,
     'environment': {name: os.environ.get(name) for name in VARIABLES},
   }
 

@@ -15,6 +15,7 @@ def describe(parts: experiment.Experiment, replay: replay.Replay) -> str:
     'environment steps': f'{schedule.env_steps:,}',
     'seed': parts.seed,
     'devices': ', '.join(devices.names()),
+    'convolutions': agent.model.compute_dtype,
     'GL backend': os.environ['MUJOCO_GL'],
     'replay': (
       f'{replay.capacity:,} agent steps, {replay.nbytes / 1e9:.2f} GB of '

@@ -126,10 +126,11 @@ def test_a_given_name_is_one_folder(name):
 
 def test_version_says_what_ran(monkeypatch, tmp_path):
   monkeypatch.setenv('MUJOCO_GL', 'osmesa')
-  version = runs.version(devices=['H200'])
+  version = runs.version(devices=['H200'], compute_dtype='bfloat16')
   assert version['packages']['gin-config'] == '0.5.0'
   assert version['environment']['MUJOCO_GL'] == 'osmesa'
   assert version['devices'] == ['H200']
+  assert version['compute_dtype'] == 'bfloat16'
   assert json.loads(json.dumps(version)) == version
 
 

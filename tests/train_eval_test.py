@@ -24,6 +24,7 @@ SlacModel.feature_size = 8
 SlacModel.hidden_size = 8
 SlacModel.latent1_size = 4
 SlacModel.latent2_size = 8
+SlacModel.compute_dtype = 'bfloat16'
 SoftActorCritic.hidden_size = 8
 SlacAgent.sequence_length = 3
 SlacAgent.model_batch_size = 2
@@ -152,11 +153,14 @@ def test_prints_the_folder_first_and_then_what_runs(straight):
   assert told['task'] == 'cartpole swingup'
   assert told['action repeat'] == '4'
   assert told['sigma^2'] == '0.1'
+  assert told['convolutions'] == 'bfloat16'
   assert told['environment steps'] == '1,600'
   assert '280 agent steps' in told['replay']
   # Nothing but our own bar on stderr: no other library's warnings.
   assert all('%' in line for line in stderr.splitlines()), stderr
   assert (folder / 'policy' / 'saved_model.pb').exists()
+  (start,) = json.loads((folder / 'version.json').read_text())
+  assert start['compute_dtype'] == 'bfloat16'
 
 
 def test_counts_in_environment_steps(straight):

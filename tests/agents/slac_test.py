@@ -392,6 +392,28 @@ def test_bfloat16_agrees_with_float32():
       assert np.linalg.norm(g - other) <= 0.05 * np.linalg.norm(g), g.shape
 
 
+def test_bfloat16_is_used_where_rounding_does_no_harm(agent):
+  half = tiny.agent(SlacModel__compute_dtype='bfloat16')
+  experience = tiny.experience(BATCH)
+
+  def types(agent, kind):
+    graph = agent._train.get_concrete_function(experience=experience).graph
+    operations = [op for op in graph.get_operations() if op.type == kind]
+    return sorted(op.outputs[0].dtype.name for op in operations)
+
+  for kind, exact, rounded in (
+    # Exact: the model's pass through the encoder and the decoder's last layer.
+    # Rounded: the pass without a gradient, and the decoder's gradients.
+    ('Conv2D', 4 + 1, 4 + 4),
+    # Rounded: the decoder's hidden layers and the encoder's gradients.
+    ('Conv2DBackpropInput', 0, 3 + 4),
+    ('Conv2DBackpropFilter', 8, 0),
+  ):
+    expected = ['bfloat16'] * rounded + ['float32'] * exact
+    assert types(half, kind) == expected, kind
+    assert types(agent, kind) == ['float32'] * (rounded + exact), kind
+
+
 def test_xla_compiles_the_updates_if_told_to(agent):
   compiled = tiny.agent(SlacAgent__jit_compile=True)
   experience = tiny.experience(MODEL_BATCH)
