@@ -19,6 +19,7 @@ from slac import (
   errors,
   evaluation,
   experiment,
+  memory,
   policies,
   replay,
   reporting,
@@ -124,8 +125,9 @@ class Run:
 
   def _update(self, train, batch_size):
     with self._report.stopwatch('sampling'):
-      batch = self._replay.sample(batch_size)
-      experience = tf.nest.map_structure(tf.constant, batch)
+      experience = tf.nest.map_structure(
+        tf.constant, self._replay.sample(batch_size)
+      )
     with self._report.stopwatch('training'):
       self._report.add_metrics(train(experience).extra)
 
@@ -207,6 +209,7 @@ def parse_arguments():
 def train_eval(arguments):
   """Begins or continues a run; returns the exit code."""
   stop = stopping.StopRequest()
+  memory.return_large_blocks()
   seed = arguments.seed
   config.load(
     arguments.gin_file, [*arguments.gin_param, f'Experiment.seed = {seed}']

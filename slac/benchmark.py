@@ -28,6 +28,7 @@ from slac import (
   errors,
   experiment,
   logs,
+  memory,
   policies,
   reference_update,
   replay,
@@ -41,6 +42,8 @@ DTYPES = ('float32', 'bfloat16')
 MATRIX_SIZES = (1024, 2048, 4096)
 FRAMES = 300  # Agent steps that are recorded, and repeated to fill the replay.
 WARM_UP = 3
+FULL, MODEL_ONLY = 'full update', 'model-only update'
+REFERENCE = ', as the reference'
 EPISODE_LENGTH = 1000  # Environment steps, of every task of the suite.
 
 
@@ -75,6 +78,7 @@ def parse_arguments():
 
 def benchmark(gin_params: Sequence[str], repeats: int) -> dict[str, Any]:
   """Measures everything, prints it, and returns it for a JSON file."""
+  memory.return_large_blocks()
   rendering.choose_backend()
   devices.prepare()
   version = runs.version(devices.names())
@@ -84,7 +88,7 @@ def benchmark(gin_params: Sequence[str], repeats: int) -> dict[str, Any]:
   )
   timer = Timer(repeats)
   # First of all, as it measures the memory that is ever taken.
-  loop, memory, ring = measure_loop(timer, gin_params)
+  loop, sizes, ring, default = measure_loop(timer, gin_params)
   peaks = {dtype: matrix_product_rate(timer, dtype) for dtype in DTYPES}
   print_table(
     ['matrix products', 'GFLOP/s'],
@@ -92,15 +96,14 @@ def benchmark(gin_params: Sequence[str], repeats: int) -> dict[str, Any]:
   )
   updates = measure_updates(timer, gin_params, ring)
   print_computations(loop + updates, peaks)
-  slow, fast = (
-    next(row['median_s'] for row in rows if row['name'] == name)
-    for rows, name in ((updates, 'full update, as the reference'), (loop, FULL))
-  )
-  print(
-    f'\nThe reference takes {slow / fast:.2f} times as long as the default.'
-  )
-  print('\n'.join(f'{name}: {value:.2f}' for name, value in memory.items()))
-  tasks = [measure_task(task, gin_params, repeats, loop) for task in TASKS]
+  updates_s = {(r['name'], r['dtype']): r['median_s'] for r in updates}
+  ratio = updates_s[FULL + REFERENCE, 'float32'] / updates_s[FULL, default]
+  print(f'\nThe reference takes {ratio:.2f} times as long as {default}.')
+  print('\n'.join(f'{name}: {value:.2f}' for name, value in sizes.items()))
+  seconds = {row['name']: row['median_s'] for row in loop} | {
+    name: updates_s[name, default] for name in (FULL, MODEL_ONLY)
+  }
+  tasks = [measure_task(task, gin_params, repeats, seconds) for task in TASKS]
   print_table(
     ['task', 'environment step, ms', 'of it rendering, ms', 'hours'],
     [
@@ -120,13 +123,11 @@ def benchmark(gin_params: Sequence[str], repeats: int) -> dict[str, Any]:
     'matrix_product_flops_per_s': peaks,
     'loop': loop,
     'updates': updates,
-    'reference_ratio': slow / fast,
-    'memory': memory,
+    'default_dtype': default,
+    'reference_ratio': ratio,
+    'memory': sizes,
     'tasks': tasks,
   }
-
-
-FULL, MODEL_ONLY = 'full update', 'model-only update'
 
 
 class Timer:
@@ -225,7 +226,8 @@ def measure_loop(timer, gin_params):
   """Measures a run at work: each part of its loop, all of it, its memory.
 
   Returns:
-    The measurements, the memory in gigabytes, and the full replay.
+    The measurements, the memory in gigabytes, the full replay, and the data
+    type that the device or the settings choose.
   """
   parts = build(gin_params)
   agent, batch_size = parts.agent, parts.schedule.batch_size
@@ -236,23 +238,20 @@ def measure_loop(timer, gin_params):
   )
   policy = policies.eager(agent.collect_policy)
   fill(ring, collector, policy)
-  rows = measure_agent(timer, agent, ring, batch_size)
-
+  agent.trace(batch_size)
   time_step = parts.environment.current_time_step()
   state = policy.get_initial_state(1)
   action_spec = tensor_spec.add_outer_dim(
     (agent.time_step_spec, agent.collect_policy.policy_state_spec), 1
   )
-  rows.append(
-    computation(
-      timer,
-      'acting',
-      agent.model.compute_dtype,
-      lambda: policy.action(time_step, state),
-      tf.function(
-        agent.collect_policy.action, autograph=False
-      ).get_concrete_function(*action_spec),
-    )
+  acting = computation(
+    timer,
+    'acting',
+    agent.model.compute_dtype,
+    lambda: policy.action(time_step, state),
+    tf.function(
+      agent.collect_policy.action, autograph=False
+    ).get_concrete_function(*action_spec),
   )
 
   def sample():
@@ -262,14 +261,17 @@ def measure_loop(timer, gin_params):
     collector.step(policy)
     agent.train(sample())
 
-  rows.append({'name': 'sampling', **timer(sample)})
-  rows.append({'name': 'turn of the loop', **timer(turn)})
+  rows = [
+    acting,
+    {'name': 'sampling', **timer(sample)},
+    {'name': 'turn of the loop', **timer(turn)},
+  ]
   peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-  memory = {
+  sizes = {
     'replay of it, GB': ring.nbytes / 1e9,
     'resident at most, GB, with a full replay': peak / 1e9,
   }
-  return rows, memory, ring
+  return rows, sizes, ring, agent.model.compute_dtype
 
 
 def fill(ring, collector, policy):
@@ -295,12 +297,10 @@ def measure_updates(timer, gin_params, ring):
     [*gin_params, "SlacModel.compute_dtype = 'float32'"],
     reference_update.ReferenceAgent,
   )
-  return rows + measure_agent(
-    timer, parts.agent, ring, batch_size, ', as the reference'
-  )
+  return rows + measure_agent(timer, parts.agent, ring, batch_size, REFERENCE)
 
 
-def measure_task(task, gin_params, repeats, loop):
+def measure_task(task, gin_params, repeats, seconds):
   """Measures a task's environment; adds how long a run of its budget takes."""
   config.load([f'gin/{task}.gin'], ['Experiment.seed = 0', *gin_params])
   bindings = gin.get_bindings(experiment.Experiment)
@@ -321,8 +321,7 @@ def measure_task(task, gin_params, repeats, loop):
     'environment': spread(steps[WARM_UP:]),
     'rendering': spread(rendering_seconds[WARM_UP:]),
   }
-  seconds = {r['name']: r['median_s'] for r in loop}
-  seconds['environment'] = row['environment']['median_s']
+  seconds = {**seconds, 'environment': row['environment']['median_s']}
   return {**row, 'hours': hours(schedule.Schedule(), seconds)}
 
 
