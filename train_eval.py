@@ -20,6 +20,7 @@ from slac import (
   evaluation,
   experiment,
   memory,
+  metrics,
   policies,
   replay,
   reporting,
@@ -53,6 +54,8 @@ class Run:
     )
     self._random_policy = policies.eager(random_policy)
     self._collect_policy = policies.eager(agent.collect_policy)
+    self._train = metrics.PackedUpdate(agent.train)
+    self._train_model = metrics.PackedUpdate(agent.train_model)
     self._checkpoints = checkpoints.Checkpoints(
       folder / 'checkpoints',
       tf.train.Checkpoint(agent=agent, random_policy=random_policy),
@@ -104,7 +107,7 @@ class Run:
     if phase == 'random data':
       self._collect(self._random_policy)
     elif phase == 'pretraining':
-      self._update(self._agent.train_model, self._agent.model_batch_size)
+      self._update(self._train_model, self._agent.model_batch_size)
       counters.model_updates += 1
       if counters.model_updates % schedule.picture_interval == 0:
         for episode in self._episodes(self._evaluators[0], 1):
@@ -112,7 +115,7 @@ class Run:
     else:
       self._collect(self._collect_policy)
       for _ in range(schedule.gradient_steps):
-        self._update(self._agent.train, schedule.batch_size)
+        self._update(self._train, schedule.batch_size)
         counters.gradient_steps += 1
     self._report.advance()
 
@@ -129,7 +132,7 @@ class Run:
         tf.constant, self._replay.sample(batch_size)
       )
     with self._report.stopwatch('training'):
-      self._report.add_metrics(train(experience).extra)
+      self._report.add_metrics(*train(experience))
 
   def _evaluate(self):
     """Reports returns and pictures; a signal leaves it to the next start."""

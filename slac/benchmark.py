@@ -29,6 +29,7 @@ from slac import (
   experiment,
   logs,
   memory,
+  metrics,
   policies,
   reference_update,
   replay,
@@ -257,9 +258,11 @@ def measure_loop(timer, gin_params):
   def sample():
     return tf.nest.map_structure(tf.constant, ring.sample(batch_size))
 
+  update = metrics.PackedUpdate(agent.train)
+
   def turn():
     collector.step(policy)
-    agent.train(sample())
+    update(sample())
 
   rows = [
     acting,

@@ -197,26 +197,31 @@ class Averages:
 
   def __init__(self):
     self._values = {}
+    self._vectors = {}
 
-  def add(self, values: Mapping[str, tf.Tensor | float]) -> None:
-    """Collects scalars; tensors are kept, so that no device is waited for."""
+  def add(self, values: Mapping[str, float]) -> None:
+    """Collects scalars."""
     for name, value in values.items():
-      self._values.setdefault(name, []).append(value)
+      self._values.setdefault(name, []).append(float(value))
+
+  def add_vector(self, names: tuple[str, ...], values: tf.Tensor) -> None:
+    """Collects a vector of scalars; it is kept, so no device is waited for."""
+    self._vectors.setdefault(names, []).append(values)
 
   def result(self) -> dict[str, float]:
     """Returns the mean of each scalar since the last result, and resets."""
-    floats = self._floats()
-    means = {name: float(np.mean(values)) for name, values in floats.items()}
+    self._fetch()
+    means = {n: float(np.mean(values)) for n, values in self._values.items()}
     self._values = {}
     return means
 
   def get_state(self) -> dict[str, Any]:
     """Returns names, their counts, and all values in one array."""
-    floats = self._floats()
+    self._fetch()
     return {
-      'names': list(floats),
-      'counts': [len(values) for values in floats.values()],
-      'values': np.concatenate([np.zeros(0), *floats.values()]),
+      'names': list(self._values),
+      'counts': [len(values) for values in self._values.values()],
+      'values': np.concatenate([np.zeros(0), *self._values.values()]),
     }
 
   def set_state(self, state: Mapping[str, Any]) -> None:
@@ -228,17 +233,13 @@ class Averages:
       for name, part in zip(state['names'], parts, strict=False)
     }
 
-  def _floats(self) -> dict[str, list[float]]:
-    """Returns the values as numbers, the tensors of a name fetched at once."""
-    floats = {}
-    for name, values in self._values.items():
-      tensors = [value for value in values if tf.is_tensor(value)]
-      fetched = iter(tf.stack(tensors).numpy().tolist() if tensors else [])
-      floats[name] = [
-        next(fetched) if tf.is_tensor(value) else float(value)
-        for value in values
-      ]
-    return floats
+  def _fetch(self):
+    """Turns the vectors into numbers, those of the same names at once."""
+    for names, vectors in self._vectors.items():
+      columns = tf.stack(vectors, axis=1).numpy().tolist()
+      for name, column in zip(names, columns, strict=True):
+        self._values.setdefault(name, []).extend(column)
+    self._vectors = {}
 
 
 class Stopwatch:

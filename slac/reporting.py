@@ -100,9 +100,9 @@ class Report:
       self._phase = phase
       self._progress.phase(phase)
 
-  def add_metrics(self, metrics: Mapping[str, tf.Tensor]):
-    """Takes the metrics of one update into the next averages."""
-    self._averages.add(metrics)
+  def add_metrics(self, names: tuple[str, ...], values: tf.Tensor):
+    """Takes the metrics of one update, a vector, into the next averages."""
+    self._averages.add_vector(names, values)
 
   def add_episode(self, episode_return: float, length: int):
     """Takes a finished training episode into the next averages."""

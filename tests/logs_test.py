@@ -206,8 +206,8 @@ def test_rewind_does_not_mind_what_the_user_deleted(tmp_path):
 
 def test_averages_are_means_since_the_last_result():
   averages = logs.Averages()
-  averages.add({'a': 1.0, 'b': tf.constant(3.0)})
-  averages.add({'a': tf.constant(2.0)})
+  averages.add_vector(('b', 'a'), tf.constant([3.0, 1.0]))
+  averages.add({'a': 2.0})
   assert averages.result() == {'a': 1.5, 'b': 3.0}
   assert averages.result() == {}
   averages.add({'a': float('nan')})
@@ -218,15 +218,17 @@ def test_averages_resume_exactly():
   values = np.random.default_rng(0).normal(size=100).astype(np.float32)
   straight, half = logs.Averages(), logs.Averages()
   for value in values[:50]:
-    straight.add({'a/b': tf.constant(value), 'c': 0.1})
-    half.add({'a/b': tf.constant(value), 'c': 0.1})
+    for averages in (straight, half):
+      averages.add_vector(('a/b', 'e'), tf.stack([value, 2 * value]))
+      averages.add({'c': 0.1})
   half.add({'d': 4.0})
   straight.add({'d': 4.0})
   resumed = logs.Averages()
   resumed.set_state(half.get_state())
   for value in values[50:]:
-    straight.add({'a/b': tf.constant(value), 'c': 0.1})
-    resumed.add({'a/b': tf.constant(value), 'c': 0.1})
+    for averages in (straight, resumed):
+      averages.add_vector(('a/b', 'e'), tf.stack([value, 2 * value]))
+      averages.add({'c': 0.1})
   assert resumed.result() == straight.result()
   resumed.set_state(logs.Averages().get_state())
   assert resumed.result() == {}

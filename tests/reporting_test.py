@@ -44,7 +44,7 @@ def counters():
 
 def turn(report, counters, phase, loss=0.0):
   report.enter(phase)
-  report.add_metrics({'model/elbo': tf.constant(loss)})
+  report.add_metrics(('model/elbo',), tf.constant([loss]))
   if phase == 'pretraining':
     counters.model_updates += 1
   else:
