@@ -10,7 +10,7 @@ from slac import devices, evaluation, replay, schedule, settings  # noqa: F401
 # Gin finds their classes by name, and that of the replay.
 from slac.agents import slac  # noqa: F401
 from slac.environments import suites, wrappers  # noqa: F401
-from slac.models import slac_model  # noqa: F401
+from slac.models import ablations, planet, slac_model  # noqa: F401
 
 
 @gin.configurable

@@ -1,5 +1,6 @@
 """Every gin file that ships is built, and trained one step at tiny size."""
 
+import functools
 import pathlib
 
 import gin
@@ -8,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from slac import config, experiment, replay
+from slac.environments import suites
 from tests import tiny
 
 FOLDER = pathlib.Path(__file__).resolve().parent.parent / 'gin'
@@ -20,14 +22,28 @@ TASKS = {
   'cartpole': ('cartpole swingup', 4, 0.1),
   'reacher': ('reacher easy', 4, 0.1),
 }
-OVERLAYS = ('quick',)
+MODELS = {
+  'ablation/simple_vae': 'SimpleVae',
+  'ablation/factored_vae': 'FactoredVae',
+  'ablation/simple_filtering': 'SimpleFiltering',
+  'ablation/deterministic': 'Deterministic',
+  'ablation/partially_stochastic': 'PartiallyStochastic',
+  'ablation/planet': 'PlanetModel',
+}
+# What actor and critics see.
+INPUTS = {
+  'ablation/actor_latent': ('LatentInput', 'LatentInput'),
+  'ablation/critic_history': ('HistoryInput', 'HistoryInput'),
+  'ablation/actor_latent_critic_history': ('LatentInput', 'HistoryInput'),
+}
+OVERLAYS = ('quick', *MODELS, *INPUTS)
 BASES = ('slac', 'dm_control')
 TINY = [
-  'SlacModel.base_depth = 1',
-  'SlacModel.feature_size = 4',
-  'SlacModel.hidden_size = 4',
-  'SlacModel.latent1_size = 2',
-  'SlacModel.latent2_size = 3',
+  'LatentModel.base_depth = 1',
+  'LatentModel.feature_size = 4',
+  'LatentModel.hidden_size = 4',
+  'LatentModel.latent1_size = 2',
+  'LatentModel.latent2_size = 3',
   'SoftActorCritic.hidden_size = 4',
   'SlacAgent.sequence_length = 2',
   'SlacAgent.model_batch_size = 1',
@@ -58,7 +74,10 @@ def build(files, params=()):
 
 
 def test_every_gin_file_is_known_here():
-  names = {path.stem for path in FOLDER.glob('**/*.gin')}
+  names = {
+    path.relative_to(FOLDER).with_suffix('').as_posix()
+    for path in FOLDER.glob('**/*.gin')
+  }
   assert names == {*TASKS, *OVERLAYS, *BASES}
 
 
@@ -84,9 +103,35 @@ def test_builds_and_trains_one_step(task, overlays):
   assert all((a != b).any() for a, b in zip(before, after, strict=True))
 
 
+load_once = functools.cache(suites._load)
+
+
 @pytest.mark.parametrize('task', TASKS)
-def test_a_task_is_at_most_six_lines(task):
-  assert len((FOLDER / f'{task}.gin').read_text().splitlines()) <= 6
+@pytest.mark.parametrize('overlay', OVERLAYS)
+def test_every_overlay_builds_on_every_task(task, overlay, monkeypatch):
+  # They are not stepped here, and slow to load.
+  monkeypatch.setattr(suites, '_load', load_once)
+  parts = build([task, overlay], TINY)
+  assert parts.task == TASKS[task][0]
+  agent = parts.agent
+  assert agent.model.decoder_variance == TASKS[task][2]
+  assert type(agent.model).__name__ == MODELS.get(overlay, 'SlacModel')
+  assert INPUTS.get(overlay, ('HistoryInput', 'LatentInput')) == (
+    type(agent._actor_input).__name__,
+    type(agent._critic_input).__name__,
+  )
+
+
+@pytest.mark.parametrize('name', [*TASKS, *MODELS, *INPUTS])
+def test_a_task_or_an_ablation_is_at_most_six_lines(name):
+  assert len((FOLDER / f'{name}.gin').read_text().splitlines()) <= 6
+
+
+def test_planet_has_its_own_sizes():
+  parts = build(['walker', 'ablation/planet'])
+  model = parts.agent.model
+  assert model.latent_size == 200 + 30
+  assert model.hidden_size == 200
 
 
 def test_the_defaults_are_the_paper_s():
@@ -94,11 +139,11 @@ def test_the_defaults_are_the_paper_s():
   config.load([str(FOLDER / 'walker.gin')], ['Experiment.seed = 0'])
   expected = {
     'SlacAgent.sequence_length': 8,
-    'SlacModel.latent1_size': 32,
-    'SlacModel.latent2_size': 256,
-    'SlacModel.hidden_size': 256,
-    'SlacModel.base_depth': 32,
-    'SlacModel.feature_size': 256,
+    'LatentModel.latent1_size': 32,
+    'LatentModel.latent2_size': 256,
+    'LatentModel.hidden_size': 256,
+    'LatentModel.base_depth': 32,
+    'LatentModel.feature_size': 256,
     'SlacAgent.model_batch_size': 32,
     'SlacAgent.model_learning_rate': 1e-4,
     'SoftActorCritic.hidden_size': 256,

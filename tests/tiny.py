@@ -33,7 +33,7 @@ AGENT_SETTINGS = {
   'SoftActorCritic.gamma': 0.99,
   'SoftActorCritic.target_update_rate': 0.005,
   'SoftActorCritic.reward_scale': 1.0,
-  **{f'SlacModel.{name}': value for name, value in MODEL_SIZES.items()},
+  **{f'LatentModel.{name}': value for name, value in MODEL_SIZES.items()},
 }
 REFERENCES = """
 SlacAgent.model = @SlacModel
@@ -49,8 +49,10 @@ def action_spec(size=2):
   return tensor_spec.BoundedTensorSpec([size], tf.float32, -1.0, 1.0, 'action')
 
 
-def model(action_size=2, shaken=True, **sizes):
-  result = slac_model.SlacModel(action_size, **{**MODEL_SIZES, **sizes})
+def model(
+  action_size=2, shaken=True, model_class=slac_model.SlacModel, **sizes
+):
+  result = model_class(action_size, **{**MODEL_SIZES, **sizes})
   return shake(result) if shaken else result
 
 

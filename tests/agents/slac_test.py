@@ -333,7 +333,7 @@ def test_equal_seeds_give_equal_numbers_and_a_checkpoint_goes_on(
 ):
   experience = tiny.experience(BATCH)
   one, two = (
-    tiny.agent(seed=5, SlacModel__compute_dtype=dtype) for _ in range(2)
+    tiny.agent(seed=5, LatentModel__compute_dtype=dtype) for _ in range(2)
   )
   assert_same(values(one), values(two), rtol=0, atol=0)
   assert_same(one.train(experience), two.train(experience), rtol=0, atol=0)
@@ -368,16 +368,16 @@ def test_bfloat16_agrees_with_float32():
   """
   experience = tiny.experience(8)
   sizes = {
-    'SlacModel__base_depth': 8,
-    'SlacModel__feature_size': 32,
-    'SlacModel__hidden_size': 32,
-    'SlacModel__latent1_size': 8,
-    'SlacModel__latent2_size': 16,
+    'LatentModel__base_depth': 8,
+    'LatentModel__feature_size': 32,
+    'LatentModel__hidden_size': 32,
+    'LatentModel__latent1_size': 8,
+    'LatentModel__latent2_size': 16,
     'SoftActorCritic__hidden_size': 32,
   }
   (exact, exact_gradients), (metrics, gradients) = (
     gradients_of(
-      tiny.agent(SlacModel__compute_dtype=dtype, **sizes), experience
+      tiny.agent(LatentModel__compute_dtype=dtype, **sizes), experience
     )
     for dtype in ('float32', 'bfloat16')
   )
@@ -393,7 +393,7 @@ def test_bfloat16_agrees_with_float32():
 
 
 def test_bfloat16_is_used_where_rounding_does_no_harm(agent):
-  half = tiny.agent(SlacModel__compute_dtype='bfloat16')
+  half = tiny.agent(LatentModel__compute_dtype='bfloat16')
   experience = tiny.experience(BATCH)
 
   def types(agent, kind):
