@@ -68,6 +68,18 @@ class PointMLP(tf.Module):
     return tfd.Independent(tfd.Normal(mean, tf.zeros_like(mean)), 1)
 
 
+class BernoulliMLP(tf.Module):
+  """The probability of a 1, an MLP's."""
+
+  def __init__(self, input_size: int, hidden_size: int):
+    super().__init__()
+    self._mlp = mlp(input_size, hidden_size, 1, tf.nn.leaky_relu)
+
+  def __call__(self, inputs: tf.Tensor) -> tfd.Distribution:
+    """Maps inputs `[..., D]` to a distribution over 0 and 1, `[...]`."""
+    return tfd.Bernoulli(logits=tf.squeeze(self._mlp(inputs), -1))
+
+
 class Weights(tf.Module):
   """The kernel and the bias of a layer, of the shapes of a convolution's."""
 

@@ -36,7 +36,13 @@ INPUTS = {
   'ablation/critic_history': ('HistoryInput', 'HistoryInput'),
   'ablation/actor_latent_critic_history': ('LatentInput', 'HistoryInput'),
 }
-OVERLAYS = ('quick', *MODELS, *INPUTS)
+OVERLAYS = (
+  'quick',
+  'discount_prediction',
+  'ablation/random_crop',
+  *MODELS,
+  *INPUTS,
+)
 BASES = ('slac', 'dm_control')
 TINY = [
   'LatentModel.base_depth = 1',
@@ -122,9 +128,20 @@ def test_every_overlay_builds_on_every_task(task, overlay, monkeypatch):
   )
 
 
-@pytest.mark.parametrize('name', [*TASKS, *MODELS, *INPUTS])
+@pytest.mark.parametrize('name', [*TASKS, *OVERLAYS[1:]])
 def test_a_task_or_an_ablation_is_at_most_six_lines(name):
   assert len((FOLDER / f'{name}.gin').read_text().splitlines()) <= 6
+
+
+def test_random_crop_and_discount_prediction():
+  plain, other = (
+    build(['walker', *overlays], TINY).agent
+    for overlays in ([], ['ablation/random_crop', 'discount_prediction'])
+  )
+  pixels = tiny.pixels(9, 1)
+  np.testing.assert_array_equal(plain._augmentation(pixels, [0, 0]), pixels)
+  assert np.any(other._augmentation(pixels, [0, 0]) != pixels)
+  assert not plain.model.discount and other.model.discount
 
 
 def test_planet_has_its_own_sizes():

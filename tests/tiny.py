@@ -7,6 +7,7 @@ from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
 
+from slac import augmentations  # noqa: F401
 from slac.agents import slac
 from slac.models import slac_model
 
@@ -19,6 +20,7 @@ MODEL_SIZES = {
   'base_depth': 1,
   'feature_size': 4,
   'decoder_variance': 0.04,
+  'predict_discount': False,
   'compute_dtype': 'float32',
 }
 LATENT_SIZE = 2 + 3
@@ -39,6 +41,7 @@ REFERENCES = """
 SlacAgent.model = @SlacModel
 SlacAgent.actor_input = @HistoryInput
 SlacAgent.critic_input = @LatentInput
+SlacAgent.augmentation = @no_augmentation
 """
 
 PIXELS_SPEC = tf.TensorSpec([64, 64, 3], tf.uint8, 'pixels')

@@ -56,6 +56,7 @@ class LatentModel(tf.Module, abc.ABC):
     base_depth: settings.Count = gin.REQUIRED,
     feature_size: settings.Count = gin.REQUIRED,
     decoder_variance: settings.Positive = gin.REQUIRED,
+    predict_discount: bool = gin.REQUIRED,
     compute_dtype: settings.ComputeDtype = gin.REQUIRED,
   ):
     """Builds what every variant has.
@@ -68,6 +69,7 @@ class LatentModel(tf.Module, abc.ABC):
       base_depth: filters of the encoder's first convolution.
       feature_size: of the encoder's output.
       decoder_variance: sigma^2 of every pixel.
+      predict_discount: whether p(discount_t | z_{t+1}) is part of the model.
       compute_dtype: of the convolutions where rounding does no harm: the
         encoder's without a gradient, the decoder's but for the last, and
         gradients at hidden layers. All else is float32, parameters and their
@@ -84,6 +86,7 @@ class LatentModel(tf.Module, abc.ABC):
     self.encoder = networks.Encoder(base_depth, feature_size, compute_dtype)
     self.decoder = networks.Decoder(z, base_depth, compute_dtype)
     self.reward = networks.GaussianMLP(z + action_size + z, hidden_size, 1)
+    self.discount = predict_discount and networks.BernoulliMLP(z, hidden_size)
 
   @property
   @abc.abstractmethod
@@ -214,9 +217,20 @@ class LatentModel(tf.Module, abc.ABC):
     log_p_reward = tf.reduce_sum(tf.where(valid, log_p_reward, 0.0), axis=1)
 
     elbo = tf.reduce_mean(log_p_images + log_p_reward - kl)
+    metrics = {}
+    if self.discount:
+      log_p_discount = self.discount(z[:, 1:]).log_prob(
+        experience.discount[:, :-1]
+      )
+      log_p_discount = tf.reduce_mean(
+        tf.reduce_sum(tf.where(valid, log_p_discount, 0.0), axis=1)
+      )
+      elbo += log_p_discount
+      metrics['model/log_p_discounts'] = log_p_discount
     pixel_error = tf.math.squared_difference(images, p_images.mean())
     reward_error = tf.square(reward - tf.squeeze(p_reward.mean(), -1))
     return -elbo, {
+      **metrics,
       'model/elbo': elbo,
       'model/kl': tf.reduce_mean(kl),
       'model/log_p_images': tf.reduce_mean(log_p_images),

@@ -26,7 +26,7 @@ VARIANTS = (
 
 def make(variant, **sizes):
   own = PLANET_SIZES if variant is planet.PlanetModel else {}
-  return tiny.model(model_class=variant, **own, **sizes)
+  return tiny.model(model_class=variant, predict_discount=True, **own, **sizes)
 
 
 @pytest.fixture(scope='module', params=VARIANTS, ids=lambda v: v.__name__)
