@@ -182,21 +182,21 @@ def loss_and_gradients(model, experience, seed):
 
 @pytest.fixture(scope='module')
 def episode():
-  """Four sequences of four steps, the beginning of an episode of cartpole."""
+  """Four sequences of three steps, the beginning of an episode of cartpole."""
   environment = suites.DmControlEnvironment('cartpole', 'swingup', 4, 0, 512, 0)
   environment.seed(0)
   rng = np.random.default_rng(0)
   steps, actions = [environment.reset()], []
-  for _ in range(16):
+  for _ in range(12):
     actions.append(rng.uniform(-1, 1, 1).astype(np.float32))
     steps.append(environment.step(actions[-1]))
   environment.close()
 
   def sequences(values):
     values = np.stack(values)
-    return tf.constant(values.reshape([4, 4, *values.shape[1:]]))
+    return tf.constant(values.reshape([4, 3, *values.shape[1:]]))
 
-  return tiny.experience(4, action_size=1)._replace(
+  return tiny.experience(4, length=3, action_size=1)._replace(
     step_type=sequences([s.step_type for s in steps[:-1]]),
     observation={
       'pixels': sequences([s.observation['pixels'] for s in steps[:-1]])
@@ -220,7 +220,7 @@ def test_updates_lower_the_loss_on_a_recorded_episode(variant, episode):
     return loss
 
   losses = [update(tf.constant([0, i])).numpy() for i in range(100)]
-  # Black images cost 4 * 12288 * x^2 / (2 * 0.04): three quarters are saved.
+  # Black images cost 3 * 12288 * x^2 / (2 * 0.04): three quarters are saved.
   x = episode.observation['pixels'].numpy() / 255
-  black = 4 * 12288 * np.mean(x**2) / (2 * 0.04)
+  black = 3 * 12288 * np.mean(x**2) / (2 * 0.04)
   assert np.mean(losses[-5:]) < losses[0] - 0.75 * black
