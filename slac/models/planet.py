@@ -53,10 +53,10 @@ class PlanetModel(latent_model.LatentModel):
     self._min_stddev = min_stddev
     super().__init__(action_size, **shared)
     x = self.encoder.feature_size
-    self._gru_input = layers.Dense(self.hidden_size, 'elu')
-    self._gru_input.build([None, stochastic_size + action_size])
-    self._gru = layers.GRUCell(gru_size, reset_after=False)
-    self._gru.build([None, self.hidden_size])
+    hidden = self.hidden_size
+    self._gru_input = _dense(stochastic_size + action_size, hidden, 'elu')
+    self._gates = _dense(hidden + gru_size, 2 * gru_size, 'sigmoid')
+    self._candidate = _dense(hidden + gru_size, gru_size, 'tanh')
     self._p_s = self._head(gru_size)
     self._q_s = self._head(gru_size + x)
 
@@ -95,8 +95,13 @@ class PlanetModel(latent_model.LatentModel):
     return Belief(zeros(self._gru_size), s), zeros(self.action_size)
 
   def _recur(self, state, action):
+    # Written out, as Keras' GRUCell has TensorFlow's optimizer make a cyclic
+    # graph here, of which it complains and which it then leaves as it is.
+    h = state.h
     x = self._gru_input(tf.concat([state.s.sample, action], -1))
-    return self._gru(x, state.h)[0]
+    update, reset = tf.split(self._gates(tf.concat([x, h], -1)), 2, axis=-1)
+    candidate = self._candidate(tf.concat([x, reset * h], -1))
+    return update * h + (1 - update) * candidate
 
   def _draw(self, outputs, seed):
     mean, raw = tf.split(outputs, 2, axis=-1)
@@ -112,3 +117,9 @@ class PlanetModel(latent_model.LatentModel):
     )
     network.build([None, input_size])
     return network
+
+
+def _dense(input_size, output_size, activation):
+  layer = layers.Dense(output_size, activation)
+  layer.build([None, input_size])
+  return layer

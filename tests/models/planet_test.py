@@ -53,12 +53,14 @@ def next_h(model, state, action):
   kernel, bias = (v.numpy() for v in model._gru_input.variables)
   x = np.concatenate([state.s.sample, action], -1)
   x = elu(x @ kernel + bias)
-  w, u, b = (v.numpy() for v in model._gru.variables)
-  w, u = np.split(w, 3, axis=1), np.split(u, 3, axis=1)
-  b, h = np.split(b, 3), state.h.numpy()
-  update = sigmoid(x @ w[0] + h @ u[0] + b[0])
-  reset = sigmoid(x @ w[1] + h @ u[1] + b[1])
-  candidate = np.tanh(x @ w[2] + (reset * h) @ u[2] + b[2])
+  h = state.h.numpy()
+  kernel, bias = (v.numpy() for v in model._gates.variables)
+  update, reset = np.split(
+    sigmoid(np.concatenate([x, h], -1) @ kernel + bias), 2, axis=-1
+  )
+  kernel, bias = (v.numpy() for v in model._candidate.variables)
+  x = np.concatenate([x, reset * h], -1)
+  candidate = np.tanh(x @ kernel + bias)
   return update * h + (1 - update) * candidate
 
 
