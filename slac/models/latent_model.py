@@ -217,7 +217,7 @@ class LatentModel(tf.Module, abc.ABC):
     log_p_reward = tf.reduce_sum(tf.where(valid, log_p_reward, 0.0), axis=1)
 
     elbo = tf.reduce_mean(log_p_images + log_p_reward - kl)
-    metrics = {}
+    discount_metrics = {}
     if self.discount:
       log_p_discount = self.discount(z[:, 1:]).log_prob(
         experience.discount[:, :-1]
@@ -226,15 +226,15 @@ class LatentModel(tf.Module, abc.ABC):
         tf.reduce_sum(tf.where(valid, log_p_discount, 0.0), axis=1)
       )
       elbo += log_p_discount
-      metrics['model/log_p_discounts'] = log_p_discount
+      discount_metrics['model/log_p_discounts'] = log_p_discount
     pixel_error = tf.math.squared_difference(images, p_images.mean())
     reward_error = tf.square(reward - tf.squeeze(p_reward.mean(), -1))
     return -elbo, {
-      **metrics,
       'model/elbo': elbo,
       'model/kl': tf.reduce_mean(kl),
       'model/log_p_images': tf.reduce_mean(log_p_images),
       'model/log_p_rewards': tf.reduce_mean(log_p_reward),
+      **discount_metrics,
       'model/squared_error_per_pixel': tf.reduce_mean(pixel_error),
       'model/squared_error_of_reward': tf.math.divide_no_nan(
         tf.reduce_sum(tf.where(valid, reward_error, 0.0)),
