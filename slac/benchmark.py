@@ -293,11 +293,11 @@ def measure_updates(timer, gin_params, ring):
   """Measures both updates in each data type, and as the reference does."""
   rows = []
   for dtype in DTYPES:
-    parts = build([*gin_params, f"SlacModel.compute_dtype = '{dtype}'"])
+    parts = build([*gin_params, f"LatentModel.compute_dtype = '{dtype}'"])
     batch_size = parts.schedule.batch_size
     rows += measure_agent(timer, parts.agent, ring, batch_size)
   parts = build(
-    [*gin_params, "SlacModel.compute_dtype = 'float32'"],
+    [*gin_params, "LatentModel.compute_dtype = 'float32'"],
     reference_update.ReferenceAgent,
   )
   return rows + measure_agent(timer, parts.agent, ring, batch_size, REFERENCE)

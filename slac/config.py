@@ -4,6 +4,10 @@ Gin accepts a batch size of 'abc' and a binding that nobody reads, and meets a
 misspelt name with a stack trace. Here each of these is one sentence: `load` is
 about names, `check` about values, `check_all_used` about bindings without an
 effect, and `translate_gin_errors` about values that nobody gave.
+
+Included files hold defaults, which a run need not read: a model of the user's
+own has no use for another one's sizes. What the files and parameters of the
+command line bind themselves must have an effect.
 """
 
 import math
@@ -18,6 +22,7 @@ from typing import Annotated, Any, Literal, Union
 
 import gin
 from gin import config as gin_config
+from gin import config_parser
 
 from slac import errors, gin_errors, settings
 
@@ -27,6 +32,10 @@ did_you_mean = gin_errors.did_you_mean
 translate_gin_errors = gin_errors.translate_gin_errors
 
 gin.add_config_file_search_path(str(REPOSITORY))
+
+Key = tuple[str, str, str]  # Scope, complete selector, parameter.
+# What `check_all_used` is about; like gin's own bindings, one for the process.
+_named: set[Key] = set()
 
 
 def load(gin_files: Sequence[str], gin_params: Sequence[str] = ()) -> None:
@@ -42,13 +51,16 @@ def load(gin_files: Sequence[str], gin_params: Sequence[str] = ()) -> None:
   if os.getcwd() not in sys.path:
     sys.path.append(os.getcwd())
   gin.clear_config()
+  _named.clear()
   for path in gin_files:
-    _check_exists(path)
+    text = _read(path)
     with gin_errors.one_sentence(path):
       gin.parse_config_file(path)
+    _named.update(_own_keys(text))
   for param in gin_params:
     with gin_errors.one_sentence(f'--gin_param="{param}"'):
       gin.parse_config(param)
+    _named.update(_own_keys(param))
 
 
 def load_resolved(resolved: Mapping[str, str]) -> None:
@@ -56,6 +68,7 @@ def load_resolved(resolved: Mapping[str, str]) -> None:
   imports = [line for line in resolved.get('import', '').split('; ') if line]
   bindings = [f'{key} = {v}' for key, v in resolved.items() if key != 'import']
   load([], imports + bindings)
+  _named.clear()  # Defaults that the run did not read are among them.
 
 
 def resolved() -> dict[str, str]:
@@ -91,7 +104,9 @@ def check() -> None:
 def check_all_used() -> None:
   """Raises a UserError if a binding or a macro has had no effect.
 
-  To be called when everything configurable has been constructed.
+  Only those count that the files and parameters given to `load` bind
+  themselves, not those of included files. To be called when everything
+  configurable has been constructed.
   """
   bindings, used, names = dict(_bindings()), set(), set()
   for (scope, selector), parameters in gin_config._OPERATIVE_CONFIG.items():
@@ -108,7 +123,7 @@ def check_all_used() -> None:
     if reference.configurable.selector == 'gin.macro'
   }
   faults = []
-  for key in bindings:
+  for key in (key for key in bindings if key in _named):
     if _is_macro(key) and key[0] not in macros:
       near = did_you_mean(key[0], macros)
       faults.append(f'nothing refers to the macro {key[0]}{near}')
@@ -120,10 +135,11 @@ def check_all_used() -> None:
     raise errors.UserError(f'Without effect: {"; ".join(faults)}.')
 
 
-def _check_exists(path: str, including: tuple[str, ...] = ()) -> None:
-  """Raises a UserError unless a gin file and all its includes can be read.
+def _read(path: str, including: tuple[str, ...] = ()) -> str:
+  """Returns a gin file's text, or raises a UserError.
 
-  Gin itself dies of a missing file with an AttributeError on Python 3.11.
+  That of its includes too: gin itself dies of a missing file with an
+  AttributeError on Python 3.11.
   """
   where = f' (included by {including[-1]})' if including else ''
   if path in including:
@@ -143,10 +159,26 @@ def _check_exists(path: str, including: tuple[str, ...] = ()) -> None:
     message = f'The gin file {path}{where} cannot be read: {error}.'
     raise errors.UserError(message, 66) from error
   for match in re.finditer(r'^\s*include\s+([\'"])(.+?)\1', text, re.MULTILINE):
-    _check_exists(match[2], (*including, path))
+    _read(match[2], (*including, path))
+  return text
 
 
-Key = tuple[str, str, str]  # Scope, complete selector, parameter.
+def _own_keys(text: str) -> Iterator[Key]:
+  """Yields what a text of gin statements binds itself, not in its includes.
+
+  Gin must have parsed it before, so that all it names is known.
+  """
+  for statement in config_parser.ConfigParser(
+    text, gin_config.ParserDelegate()
+  ):
+    if isinstance(statement, config_parser.BindingStatement):
+      scope, selector, parameter, *_ = statement
+      if parameter:
+        selector = gin_config._REGISTRY.get_match(selector).selector
+        yield scope, selector, parameter
+      else:
+        name = f'{scope}/{selector}' if scope else selector
+        yield name, 'gin.macro', 'value'
 
 
 def _bindings() -> Iterator[tuple[Key, Any]]:

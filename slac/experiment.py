@@ -5,12 +5,18 @@ from collections.abc import Callable
 import gin
 from tf_agents.specs import tensor_spec
 
-from slac import devices, evaluation, replay, schedule, settings  # noqa: F401
-
-# Gin finds their classes by name, and that of the replay.
+# Gin finds by name what is imported here and not used.
+from slac import (
+  augmentations,  # noqa: F401
+  devices,  # noqa: F401
+  evaluation,
+  replay,  # noqa: F401
+  schedule,
+  settings,
+)
 from slac.agents import slac  # noqa: F401
 from slac.environments import suites, wrappers  # noqa: F401
-from slac.models import slac_model  # noqa: F401
+from slac.models import ablations, planet, slac_model  # noqa: F401
 
 
 @gin.configurable

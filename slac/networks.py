@@ -55,6 +55,31 @@ class GaussianMLP(tf.Module):
     return tfd.Independent(tfd.Normal(mean, stddev), 1)
 
 
+class PointMLP(tf.Module):
+  """An MLP's output, as a Gaussian that has no deviation: it is its sample."""
+
+  def __init__(self, input_size: int, hidden_size: int, output_size: int):
+    super().__init__()
+    self._mlp = mlp(input_size, hidden_size, output_size, tf.nn.leaky_relu)
+
+  def __call__(self, *inputs: tf.Tensor) -> tfd.Distribution:
+    """Maps inputs `[..., D_i]` to a distribution over `[..., output_size]`."""
+    mean = self._mlp(tf.concat(inputs, -1))
+    return tfd.Independent(tfd.Normal(mean, tf.zeros_like(mean)), 1)
+
+
+class BernoulliMLP(tf.Module):
+  """The probability of a 1, an MLP's."""
+
+  def __init__(self, input_size: int, hidden_size: int):
+    super().__init__()
+    self._mlp = mlp(input_size, hidden_size, 1, tf.nn.leaky_relu)
+
+  def __call__(self, inputs: tf.Tensor) -> tfd.Distribution:
+    """Maps inputs `[..., D]` to a distribution over 0 and 1, `[...]`."""
+    return tfd.Bernoulli(logits=tf.squeeze(self._mlp(inputs), -1))
+
+
 class Weights(tf.Module):
   """The kernel and the bias of a layer, of the shapes of a convolution's."""
 

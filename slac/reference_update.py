@@ -72,7 +72,7 @@ class ReferenceModel(slac_model.SlacModel):
 
   def __init__(self, action_size: int):
     super().__init__(action_size, compute_dtype='float32')
-    base_depth = gin.query_parameter('SlacModel.base_depth')
+    base_depth = gin.query_parameter('LatentModel.base_depth')
     self.encoder = Encoder(base_depth, self.encoder.feature_size)
     self.decoder = Decoder(self.latent_size, base_depth)
 

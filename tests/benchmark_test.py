@@ -82,7 +82,7 @@ def test_everything_is_measured(monkeypatch, capsys):
     *gin_files_test.TINY,
     'Replay.capacity = 25',
     'Schedule.batch_size = 3',
-    "SlacModel.compute_dtype = 'float32'",
+    "LatentModel.compute_dtype = 'float32'",
   ]
   report = benchmark.benchmark(params, repeats=2)
   assert [row['name'] for row in report['loop']] == [

@@ -326,6 +326,47 @@ def test_a_binding_that_the_caller_or_a_scope_overrides_is_not_used():
   assert 'reads Painter.batch_size' in message and 'a/Painter' not in message
 
 
+def test_included_files_hold_defaults_that_need_not_be_read(tmp_path):
+  (tmp_path / 'base.gin').write_text(
+    'train/brush.hair = 1\nSIZE = 1\nPainter.batch_size = 1\n'
+  )
+  (tmp_path / 'task.gin').write_text(
+    "include 'base.gin'\nPainter.task = 'run'\n"
+  )
+  config.load(['task.gin'], ['Painter.rate = 1.0'])
+  Painter()
+  config.check_all_used()
+  # What is named itself must be, a default that it replaces too.
+  config.load(['task.gin', 'base.gin'])
+  Painter()
+  message, _ = fault(config.check_all_used)
+  assert 'reads train/brush.hair;' in message and 'macro SIZE' in message
+  (tmp_path / 'overlay.gin').write_text(
+    'train/brush:\n  hair = 2\nscope/SIZE = 2\n'
+  )
+  config.load(['task.gin', 'overlay.gin'])
+  Painter()
+  message, _ = fault(config.check_all_used)
+  assert 'reads train/brush.hair;' in message
+  assert 'macro scope/SIZE' in message and 'macro SIZE' not in message
+  config.load(['task.gin'], ['SIZE = 2'])
+  Painter()
+  message, _ = fault(config.check_all_used)
+  assert message == 'Without effect: nothing refers to the macro SIZE.'
+
+
+def test_a_resolved_configuration_may_hold_defaults_without_effect(tmp_path):
+  (tmp_path / 'base.gin').write_text('brush.hair = 1\n')
+  (tmp_path / 'task.gin').write_text(
+    "include 'base.gin'\nPainter.batch_size = 1\n"
+  )
+  config.load(['task.gin'])
+  config.load_resolved(config.resolved())
+  assert gin.query_parameter('brush.hair') == 1
+  Painter()
+  config.check_all_used()
+
+
 def test_resolved_is_sorted_and_loads_again():
   config.load(
     [],

@@ -10,6 +10,7 @@ import tensorflow_probability as tfp
 from tf_agents.trajectories import time_step as ts
 
 from slac import inputs, policies
+from slac.models import ablations
 from tests import tiny
 
 tfd = tfp.distributions
@@ -57,13 +58,18 @@ class RecordingActor(tf.Module):
     )
 
 
-def history_policy(actor, model, policy_class=policies.HistoryPolicy):
+def history_policy(
+  actor,
+  model,
+  policy_class=policies.HistoryPolicy,
+  input_class=inputs.HistoryInput,
+):
   return policy_class(
     tiny.TIME_STEP_SPEC,
     tiny.action_spec(ACTIONS),
     T,
     model,
-    inputs.HistoryInput(T, 4, tiny.LATENT_SIZE, ACTIONS),
+    input_class(T, 4, tiny.LATENT_SIZE, ACTIONS),
     actor,
     tf.random.Generator.from_seed(0),
   )
@@ -118,6 +124,39 @@ def test_actor_sees_the_same_in_acting_and_in_training(reset):
   # And at the very first step, for which no training sequence exists.
   expected = np.concatenate([features[0]] * 3 + [np.zeros(2 * ACTIONS)])
   np.testing.assert_allclose(acting[0], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize('reset', [True, False])
+def test_actor_sees_the_same_latents_in_acting_and_in_training(reset):
+  # A model without noise, in which they could differ.
+  model = tiny.model(model_class=ablations.Deterministic)
+  actor, pixels = RecordingActor(), tiny.pixels(len(STREAM))
+  policy = history_policy(actor, model, input_class=inputs.LatentInput)
+  actions = act(policy, pixels, STREAM, reset)
+  acting = np.stack(actor.seen)
+  assert acting.shape == (len(STREAM), tiny.LATENT_SIZE)
+  assert np.ptp(acting, axis=0).max() > 0.01
+
+  make = inputs.LatentInput(T, 4, tiny.LATENT_SIZE, ACTIONS)
+  for start in range(len(STREAM) - T):
+    window = slice(start, start + T + 1)
+    evidence = model.perceive(
+      {'pixels': tf.constant(pixels[np.newaxis, window])},
+      tf.constant(actions[np.newaxis, window]),
+      tf.constant([STREAM[window]]),
+      [1, 2],
+    )
+    now, after = make(evidence)[0].numpy()
+    np.testing.assert_allclose(acting[start + T - 1], now, atol=1e-6)
+    # The filter saw one step more, if they are all of one episode.
+    if FIRST in STREAM[start + 1 : start + T + 1]:
+      np.testing.assert_allclose(acting[start + T], after, atol=1e-6)
+  # By hand at the first and the second step of the second episode.
+  features = model.encoder(tf.constant(pixels))
+  first = model.first_posterior(features[5:6], [0, 0])
+  second = model.posterior_step(first, actions[5:6], features[6:7], [0, 0])
+  np.testing.assert_allclose(acting[5], model.latent(first)[0], atol=1e-6)
+  np.testing.assert_allclose(acting[6], model.latent(second)[0], atol=1e-6)
 
 
 def test_policy_state_is_the_last_steps():

@@ -15,9 +15,9 @@ import tempfile
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 ACTION_REPEAT = 4  # Of gin/cartpole.gin.
 SETTINGS = (
-  'SlacModel.base_depth = 4',
-  'SlacModel.feature_size = 32',
-  'SlacModel.hidden_size = 32',
+  'LatentModel.base_depth = 4',
+  'LatentModel.feature_size = 32',
+  'LatentModel.hidden_size = 32',
   'SoftActorCritic.hidden_size = 32',
   'SlacAgent.model_batch_size = 4',
   'Schedule.batch_size = 8',

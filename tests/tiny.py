@@ -7,6 +7,7 @@ from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
 
+from slac import augmentations  # noqa: F401
 from slac.agents import slac
 from slac.models import slac_model
 
@@ -19,6 +20,7 @@ MODEL_SIZES = {
   'base_depth': 1,
   'feature_size': 4,
   'decoder_variance': 0.04,
+  'predict_discount': False,
   'compute_dtype': 'float32',
 }
 LATENT_SIZE = 2 + 3
@@ -33,12 +35,13 @@ AGENT_SETTINGS = {
   'SoftActorCritic.gamma': 0.99,
   'SoftActorCritic.target_update_rate': 0.005,
   'SoftActorCritic.reward_scale': 1.0,
-  **{f'SlacModel.{name}': value for name, value in MODEL_SIZES.items()},
+  **{f'LatentModel.{name}': value for name, value in MODEL_SIZES.items()},
 }
 REFERENCES = """
 SlacAgent.model = @SlacModel
 SlacAgent.actor_input = @HistoryInput
 SlacAgent.critic_input = @LatentInput
+SlacAgent.augmentation = @no_augmentation
 """
 
 PIXELS_SPEC = tf.TensorSpec([64, 64, 3], tf.uint8, 'pixels')
@@ -49,8 +52,10 @@ def action_spec(size=2):
   return tensor_spec.BoundedTensorSpec([size], tf.float32, -1.0, 1.0, 'action')
 
 
-def model(action_size=2, shaken=True, **sizes):
-  result = slac_model.SlacModel(action_size, **{**MODEL_SIZES, **sizes})
+def model(
+  action_size=2, shaken=True, model_class=slac_model.SlacModel, **sizes
+):
+  result = model_class(action_size, **{**MODEL_SIZES, **sizes})
   return shake(result) if shaken else result
 
 

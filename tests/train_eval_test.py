@@ -19,12 +19,12 @@ from tests import event_files
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 TINY = """
-SlacModel.base_depth = 2
-SlacModel.feature_size = 8
-SlacModel.hidden_size = 8
-SlacModel.latent1_size = 4
-SlacModel.latent2_size = 8
-SlacModel.compute_dtype = 'bfloat16'
+LatentModel.base_depth = 2
+LatentModel.feature_size = 8
+LatentModel.hidden_size = 8
+LatentModel.latent1_size = 4
+LatentModel.latent2_size = 8
+LatentModel.compute_dtype = 'bfloat16'
 SoftActorCritic.hidden_size = 8
 SlacAgent.sequence_length = 3
 SlacAgent.model_batch_size = 2

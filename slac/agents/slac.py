@@ -30,6 +30,7 @@ class SlacAgent(sac.SoftActorCritic):
     model: Callable = gin.REQUIRED,
     actor_input: Callable = gin.REQUIRED,
     critic_input: Callable = gin.REQUIRED,
+    augmentation: Callable = gin.REQUIRED,
     sequence_length: settings.Count = gin.REQUIRED,
     model_batch_size: settings.Count = gin.REQUIRED,
     model_learning_rate: settings.Positive = gin.REQUIRED,
@@ -45,6 +46,9 @@ class SlacAgent(sac.SoftActorCritic):
       model: a class of latent variable models, built with the action size.
       actor_input: what the actor sees, a class of `inputs.py`.
       critic_input: what the critics see, a class of `inputs.py`.
+      augmentation: of the images that the encoder is trained on, a function of
+        `augmentations.py`; what the model reconstructs, and what is seen in
+        acting, stays as it is.
       sequence_length: T, the paper's tau.
       model_batch_size: how many sequences of a batch the model's loss uses.
       model_learning_rate: Adam's, of the model.
@@ -56,6 +60,7 @@ class SlacAgent(sac.SoftActorCritic):
     time_step_spec = ts.time_step_spec(pixels, time_step_spec.reward)
     action_size = action_spec.shape.num_elements()
     self._model = model(action_size)
+    self._augmentation = augmentation
     self._model_batch_size = model_batch_size
     self._model_optimizer = sac.adam(
       model_learning_rate, self._model.trainable_variables
@@ -134,8 +139,10 @@ class SlacAgent(sac.SoftActorCritic):
     return self._train_model(experience=experience)
 
   def _train_model(self, experience):
+    *seeds, augmentation_seed = self._draw_seeds(3)
+    pixels = self._augment(experience, augmentation_seed)
     loss, gradients, metrics, _ = self._model_gradients(
-      experience, *self._draw_seeds(2)
+      experience, pixels, *seeds
     )
     self._apply_model(gradients)
     return tf_agent.LossInfo(loss, metrics)
@@ -143,16 +150,19 @@ class SlacAgent(sac.SoftActorCritic):
   def _train(self, experience, weights=None):
     """One gradient step; every gradient is of the parameters before it."""
     del weights
-    seeds = self._draw_seeds(5)
-    head, tail = split(experience, self._model_batch_size)
+    *seeds, augmentation_seed = self._draw_seeds(6)
+    pixels = self._augment(experience, augmentation_seed)
+    head, (tail, tail_pixels) = split(
+      (experience, pixels), self._model_batch_size
+    )
     model_loss, model_gradients, model_metrics, evidence = (
-      self._model_gradients(head, *seeds[:2])
+      self._model_gradients(*head, *seeds[:2])
     )
     # TensorFlow's convolutions fail on an empty batch.
     if tail.reward.shape[0] != 0:
       # These sequences have no model loss: the encoder is not differentiated.
       tail_evidence = self._model.perceive(
-        tail.observation, tail.action, tail.step_type, seeds[2]
+        {'pixels': tail_pixels}, tail.action, tail.step_type, seeds[2]
       )
       evidence = tf.nest.map_structure(
         lambda *x: tf.concat(x, axis=0), evidence, tail_evidence
@@ -165,10 +175,14 @@ class SlacAgent(sac.SoftActorCritic):
     self.train_step_counter.assign_add(1)
     return tf_agent.LossInfo(loss + model_loss, {**model_metrics, **metrics})
 
-  def _model_gradients(self, experience, posterior_seed, prior_seed):
+  def _augment(self, experience, seed):
+    return self._augmentation(experience.observation['pixels'], seed)
+
+  def _model_gradients(self, experience, pixels, posterior_seed, prior_seed):
+    """The model's, where the encoder sees `pixels`."""
     model = self._model
     with tf.GradientTape() as tape:
-      features = model.encoder(experience.observation['pixels'])
+      features = model.encoder(pixels)
       states = model.infer(
         features, experience.action, experience.step_type, posterior_seed
       )

@@ -3,11 +3,12 @@
 import abc
 from typing import NamedTuple
 
+import gin
 import tensorflow as tf
 import tensorflow_probability as tfp
 from tf_agents.trajectories import time_step as ts
 
-from slac import inputs, networks
+from slac import inputs, networks, settings
 
 tfd = tfp.distributions
 
@@ -31,7 +32,12 @@ class Gaussian(NamedTuple):
   def distribution(self) -> tfd.Independent:
     return tfd.Independent(tfd.Normal(self.mean, self.stddev), 1)
 
+  def kl(self, prior) -> tf.Tensor:
+    """Returns KL(self || prior), summed over D."""
+    return tfd.kl_divergence(self.distribution(), prior.distribution())
 
+
+@gin.configurable
 class LatentModel(tf.Module, abc.ABC):
   """A sequential latent variable model of images and rewards (Sec. 4).
 
@@ -44,36 +50,48 @@ class LatentModel(tf.Module, abc.ABC):
   def __init__(
     self,
     action_size: int,
-    latent_size: int,
-    hidden_size: int,
-    base_depth: int,
-    feature_size: int,
-    decoder_variance: float,
-    compute_dtype: str,
+    latent1_size: settings.Count = gin.REQUIRED,
+    latent2_size: settings.Count = gin.REQUIRED,
+    hidden_size: settings.Count = gin.REQUIRED,
+    base_depth: settings.Count = gin.REQUIRED,
+    feature_size: settings.Count = gin.REQUIRED,
+    decoder_variance: settings.Positive = gin.REQUIRED,
+    predict_discount: bool = gin.REQUIRED,
+    compute_dtype: settings.ComputeDtype = gin.REQUIRED,
   ):
     """Builds what every variant has.
 
     Args:
       action_size: of the action vector.
-      latent_size: of the sample z.
+      latent1_size: of z1, where a variant has one.
+      latent2_size: of z2, or of the only latent.
       hidden_size: of the two hidden layers of each MLP.
       base_depth: filters of the encoder's first convolution.
       feature_size: of the encoder's output.
       decoder_variance: sigma^2 of every pixel.
+      predict_discount: whether p(discount_t | z_{t+1}) is part of the model.
       compute_dtype: of the convolutions where rounding does no harm: the
         encoder's without a gradient, the decoder's but for the last, and
         gradients at hidden layers. All else is float32, parameters and their
         gradients too.
     """
     super().__init__()
-    self.latent_size = latent_size
-    self.encoder = networks.Encoder(base_depth, feature_size, compute_dtype)
-    self.decoder = networks.Decoder(latent_size, base_depth, compute_dtype)
-    self.reward = networks.GaussianMLP(
-      2 * latent_size + action_size, hidden_size, 1
-    )
+    self.action_size = action_size
+    self.latent1_size = latent1_size
+    self.latent2_size = latent2_size
+    self.hidden_size = hidden_size
     self.decoder_variance = decoder_variance
     self.compute_dtype = compute_dtype
+    z = self.latent_size
+    self.encoder = networks.Encoder(base_depth, feature_size, compute_dtype)
+    self.decoder = networks.Decoder(z, base_depth, compute_dtype)
+    self.reward = networks.GaussianMLP(z + action_size + z, hidden_size, 1)
+    self.discount = predict_discount and networks.BernoulliMLP(z, hidden_size)
+
+  @property
+  @abc.abstractmethod
+  def latent_size(self) -> int:
+    """Of the sample z; asked for before a variant's networks exist."""
 
   @abc.abstractmethod
   def first_prior(self, batch_shape, seed):
@@ -98,6 +116,17 @@ class LatentModel(tf.Module, abc.ABC):
   @abc.abstractmethod
   def latent(self, state) -> tf.Tensor:
     """Returns the sample z of a state, `[..., latent_size]`."""
+
+  def sum_kl(self, posterior, prior, is_first) -> tf.Tensor:
+    """Returns the KL of a sequence, `[B]`.
+
+    Args:
+      posterior: states, a structure of `[B, n, ...]`.
+      prior: states.
+      is_first: bool `[B, n]`, where the prior is that of a first step.
+    """
+    del is_first
+    return tf.reduce_sum(self.kl(posterior, prior), axis=1)
 
   def infer(self, features, actions, step_type, seed):
     """Samples z_{1:n} from the filtering posterior.
@@ -143,8 +172,7 @@ class LatentModel(tf.Module, abc.ABC):
     later = tf.nest.map_structure(
       lambda f, s: tf.concat([f[:, :1], s], axis=1), first, later
     )
-    is_first = step_type == ts.StepType.FIRST
-    return where(is_first, first, later)
+    return where(_is_first(step_type), first, later)
 
   def imagine(self, state, actions, seed):
     """Unrolls the prior from a state over actions `[B, n, A]`.
@@ -172,7 +200,7 @@ class LatentModel(tf.Module, abc.ABC):
       The loss and a dict of scalar metrics.
     """
     prior = self.prior(states, experience.action, experience.step_type, seed)
-    kl = tf.reduce_sum(self.kl(states, prior), axis=1)
+    kl = self.sum_kl(states, prior, _is_first(experience.step_type))
 
     z = self.latent(states)
     images = networks.to_float(experience.observation['pixels'])
@@ -189,6 +217,16 @@ class LatentModel(tf.Module, abc.ABC):
     log_p_reward = tf.reduce_sum(tf.where(valid, log_p_reward, 0.0), axis=1)
 
     elbo = tf.reduce_mean(log_p_images + log_p_reward - kl)
+    discount_metrics = {}
+    if self.discount:
+      log_p_discount = self.discount(z[:, 1:]).log_prob(
+        experience.discount[:, :-1]
+      )
+      log_p_discount = tf.reduce_mean(
+        tf.reduce_sum(tf.where(valid, log_p_discount, 0.0), axis=1)
+      )
+      elbo += log_p_discount
+      discount_metrics['model/log_p_discounts'] = log_p_discount
     pixel_error = tf.math.squared_difference(images, p_images.mean())
     reward_error = tf.square(reward - tf.squeeze(p_reward.mean(), -1))
     return -elbo, {
@@ -196,6 +234,7 @@ class LatentModel(tf.Module, abc.ABC):
       'model/kl': tf.reduce_mean(kl),
       'model/log_p_images': tf.reduce_mean(log_p_images),
       'model/log_p_rewards': tf.reduce_mean(log_p_reward),
+      **discount_metrics,
       'model/squared_error_per_pixel': tf.reduce_mean(pixel_error),
       'model/squared_error_of_reward': tf.math.divide_no_nan(
         tf.reduce_sum(tf.where(valid, reward_error, 0.0)),
@@ -250,6 +289,21 @@ class LatentModel(tf.Module, abc.ABC):
     images = self.decoder(tf.stack([self.latent(row) for row in rows]))
     images = tf.saturate_cast(tf.round(255.0 * images), tf.uint8)
     return tf.concat([pixels[tf.newaxis], images], axis=0)
+
+
+def standard_normal(batch_shape, size) -> tfd.Independent:
+  """Returns N(0, I) over `[*batch_shape, size]`."""
+  shape = tf.concat([batch_shape, [size]], 0)
+  return tfd.Independent(tfd.Normal(tf.zeros(shape), tf.ones(shape)), 1)
+
+
+def _is_first(step_type):
+  """Where in `[B, n]` the first steps' distributions hold.
+
+  A sequence's own first step counts, wherever it lies in its episode.
+  """
+  first = step_type == ts.StepType.FIRST
+  return tf.concat([tf.ones_like(first[:, :1]), first[:, 1:]], axis=1)
 
 
 def _in_turn(function, batch):

@@ -4,12 +4,10 @@ from typing import NamedTuple
 
 import gin
 import tensorflow as tf
-import tensorflow_probability as tfp
 
-from slac import networks, settings
+from slac import networks
 from slac.models import latent_model
 
-tfd = tfp.distributions
 Gaussian = latent_model.Gaussian
 split = latent_model.split
 
@@ -25,43 +23,32 @@ class Latent(NamedTuple):
 class SlacModel(latent_model.LatentModel):
   """z1 sees the image, z2 integrates over time; every path is stochastic."""
 
-  def __init__(
-    self,
-    action_size: int,
-    latent1_size: settings.Count = gin.REQUIRED,
-    latent2_size: settings.Count = gin.REQUIRED,
-    hidden_size: settings.Count = gin.REQUIRED,
-    base_depth: settings.Count = gin.REQUIRED,
-    feature_size: settings.Count = gin.REQUIRED,
-    decoder_variance: settings.Positive = gin.REQUIRED,
-    compute_dtype: settings.ComputeDtype = gin.REQUIRED,
-  ):
-    super().__init__(
-      action_size,
-      latent1_size + latent2_size,
-      hidden_size,
-      base_depth,
-      feature_size,
-      decoder_variance,
-      compute_dtype,
-    )
-    self._latent1_size = latent1_size
+  # What the networks of z1 and z2 are; ablations make one or both a point.
+  z1_network = networks.GaussianMLP
+  z2_network = networks.GaussianMLP
 
-    def gaussian(*input_sizes, output_size):
-      return networks.GaussianMLP(sum(input_sizes), hidden_size, output_size)
+  def __init__(self, action_size: int, **shared):
+    super().__init__(action_size, **shared)
+    z1, z2 = self.latent1_size, self.latent2_size
+    a, x = action_size, self.encoder.feature_size
 
-    z1, z2, a, x = latent1_size, latent2_size, action_size, feature_size
-    self._q_z1_first = gaussian(x, output_size=z1)  # q(z1_1 | x_1)
-    self._q_z1 = gaussian(x, z2, a, output_size=z1)  # q(z1' | x', z2, a)
-    self._p_z1 = gaussian(z2, a, output_size=z1)  # p(z1' | z2, a)
+    def given(*input_sizes):
+      return sum(input_sizes), self.hidden_size
+
+    self._q_z1_first = self.z1_network(*given(x), z1)  # q(z1_1 | x_1)
+    self._q_z1 = self.z1_network(*given(x, z2, a), z1)  # q(z1' | x', z2, a)
+    self._p_z1 = self.z1_network(*given(z2, a), z1)  # p(z1' | z2, a)
     # The posterior of z2 is its prior: the same networks.
-    self._p_z2_first = gaussian(z1, output_size=z2)  # p(z2_1 | z1_1)
-    self._p_z2 = gaussian(z1, z2, a, output_size=z2)  # p(z2' | z1', z2, a)
+    self._p_z2_first = self.z2_network(*given(z1), z2)  # p(z2_1 | z1_1)
+    self._p_z2 = self.z2_network(*given(z1, z2, a), z2)  # p(z2' | z1', z2, a)
+
+  @property
+  def latent_size(self):
+    return self.latent1_size + self.latent2_size
 
   def first_prior(self, batch_shape, seed):
-    shape = tf.concat([batch_shape, [self._latent1_size]], 0)
-    standard = tfd.Normal(tf.zeros(shape), tf.ones(shape))
-    return self._first(tfd.Independent(standard, 1), seed)
+    z1 = latent_model.standard_normal(batch_shape, self.latent1_size)
+    return self._first(z1, seed)
 
   def first_posterior(self, feature, seed):
     return self._first(self._q_z1_first(feature), seed)
@@ -76,9 +63,7 @@ class SlacModel(latent_model.LatentModel):
 
   def kl(self, posterior, prior):
     # Of z1 alone: that of z2 is zero by construction.
-    return tfd.kl_divergence(
-      posterior.z1.distribution(), prior.z1.distribution()
-    )
+    return posterior.z1.kl(prior.z1)
 
   def latent(self, state):
     return tf.concat([state.z1.sample, state.z2.sample], -1)

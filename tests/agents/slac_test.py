@@ -185,9 +185,10 @@ def test_models_gradients_are_of_its_sequences_alone(plain):
 
   # And are those of pretraining, for equal seeds.
   plain._generator.reset_from_seed(7)
-  seeds = plain._draw_seeds(5)
+  seeds = plain._draw_seeds(6)
+  head = head_of(experience)
   _, gradients, metrics, _ = plain._model_gradients(
-    head_of(experience), *seeds[:2]
+    head, head.observation['pixels'], *seeds[:2]
   )
   gradients = dict(
     zip(
@@ -214,7 +215,7 @@ def test_gradients_are_of_the_parameters_before_the_step(plain):
   step, info = step_of(plain, plain.train, experience)
 
   plain._generator.reset_from_seed(7)
-  seeds = plain._draw_seeds(5)
+  seeds = plain._draw_seeds(6)
   model = plain.model
   samples, features = [], []
   for part, seed in ((slice(0, 2), seeds[0]), (slice(2, 3), seeds[2])):
@@ -333,7 +334,7 @@ def test_equal_seeds_give_equal_numbers_and_a_checkpoint_goes_on(
 ):
   experience = tiny.experience(BATCH)
   one, two = (
-    tiny.agent(seed=5, SlacModel__compute_dtype=dtype) for _ in range(2)
+    tiny.agent(seed=5, LatentModel__compute_dtype=dtype) for _ in range(2)
   )
   assert_same(values(one), values(two), rtol=0, atol=0)
   assert_same(one.train(experience), two.train(experience), rtol=0, atol=0)
@@ -356,7 +357,9 @@ def test_equal_seeds_give_equal_numbers_and_a_checkpoint_goes_on(
 def gradients_of(agent, experience):
   """The metrics of both parts, and each variable's gradient."""
   seeds = [tf.constant([i, 7]) for i in range(4)]
-  _, model, metrics, evidence = agent._model_gradients(experience, *seeds[:2])
+  _, model, metrics, evidence = agent._model_gradients(
+    experience, experience.observation['pixels'], *seeds[:2]
+  )
   _, sac, sac_metrics = agent._sac_gradients(evidence, experience, seeds[2:])
   return {**metrics, **sac_metrics}, {'model': model, **sac}
 
@@ -368,16 +371,16 @@ def test_bfloat16_agrees_with_float32():
   """
   experience = tiny.experience(8)
   sizes = {
-    'SlacModel__base_depth': 8,
-    'SlacModel__feature_size': 32,
-    'SlacModel__hidden_size': 32,
-    'SlacModel__latent1_size': 8,
-    'SlacModel__latent2_size': 16,
+    'LatentModel__base_depth': 8,
+    'LatentModel__feature_size': 32,
+    'LatentModel__hidden_size': 32,
+    'LatentModel__latent1_size': 8,
+    'LatentModel__latent2_size': 16,
     'SoftActorCritic__hidden_size': 32,
   }
   (exact, exact_gradients), (metrics, gradients) = (
     gradients_of(
-      tiny.agent(SlacModel__compute_dtype=dtype, **sizes), experience
+      tiny.agent(LatentModel__compute_dtype=dtype, **sizes), experience
     )
     for dtype in ('float32', 'bfloat16')
   )
@@ -393,7 +396,7 @@ def test_bfloat16_agrees_with_float32():
 
 
 def test_bfloat16_is_used_where_rounding_does_no_harm(agent):
-  half = tiny.agent(SlacModel__compute_dtype='bfloat16')
+  half = tiny.agent(LatentModel__compute_dtype='bfloat16')
   experience = tiny.experience(BATCH)
 
   def types(agent, kind):
@@ -434,6 +437,38 @@ def test_seeds_of_a_step_are_distinct_and_move_on(agent):
   assert len({tuple(seed) for seed in seeds}) == 10
   other = tiny.agent(seed=1)
   assert other._draw_seeds(1)[0].numpy().tolist() not in seeds
+
+
+def test_the_encoder_sees_the_augmented_images_and_the_target_stays(plain):
+  """White images as the augmentation of the training images."""
+  calls, perceived, fitted = [], [], []
+
+  def whiten(pixels, seed):
+    calls.append(seed.numpy().tolist())
+    np.testing.assert_array_equal(pixels, experience.observation['pixels'])
+    return tf.fill(pixels.shape, tf.constant(255, tf.uint8))
+
+  def recording(evidence, *arguments):
+    perceived.append(evidence)
+    return sac_gradients(evidence, *arguments)
+
+  sac_gradients, loss = plain._sac_gradients, plain.model.loss
+  plain._sac_gradients = recording
+  plain.model.loss = lambda states, experience, seed: (
+    fitted.append(experience.observation['pixels'].numpy()),
+    loss(states, experience, seed),
+  )[1]
+  plain._augmentation = whiten
+  experience = tiny.experience(BATCH)
+  white = tf.fill([1, 1, 64, 64, 3], tf.constant(255, tf.uint8))
+  expected = np.tile(plain.model.encoder(white), [BATCH, STEPS, 1])
+  plain.train(experience)
+  np.testing.assert_allclose(perceived[0].features, expected, atol=1e-4)
+  experience = head_of(experience)
+  plain.train_model(experience)
+  for images in fitted:
+    np.testing.assert_array_equal(images, experience.observation['pixels'])
+  assert len(fitted) == 2 and len({tuple(seed) for seed in calls}) == 2
 
 
 def test_split_cuts_a_batch():

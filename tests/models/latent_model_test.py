@@ -243,6 +243,40 @@ def test_reward_counts_where_a_transition_is(model, step_type, counts):
     assert (others[name] != metrics[name]).numpy() == does_count
 
 
+def test_predicted_discounts_are_part_of_the_elbo():
+  step_type = [[MID] * 5, [MID, LAST, FIRST, MID, LAST]]
+  experience = tiny.experience(2, step_type, length=5)
+  discount = np.ones([2, 5], np.float32)
+  discount[1, 0] = 0  # Leads to the first LAST step.
+  experience = experience._replace(discount=tf.constant(discount))
+  model = tiny.model(predict_discount=True)
+  loss, metrics, states = loss_of(model, experience)
+  others = [metrics[f'model/{name}'].numpy() for name in ('log_p_images', 'kl')]
+  log_p_rewards = metrics['model/log_p_rewards'].numpy()
+  z = model.latent(states).numpy()
+  expected = 0
+  for b in range(2):
+    for t in range(4):
+      if step_type[b][t] == LAST:
+        continue
+      logit = tiny.mlp(model.discount, z[b, t + 1], tiny.leaky_relu)[0]
+      probability = 1 / (1 + np.exp(-logit))
+      expected += np.log(
+        probability if discount[b, t] == 1 else 1 - probability
+      )
+  name = 'model/log_p_discounts'
+  assert metrics[name].numpy() == pytest.approx(expected / 2, rel=1e-4)
+  elbo = others[0] - others[1] + log_p_rewards + expected / 2
+  assert loss == pytest.approx(-elbo, rel=1e-5)
+  # The discount of a pair that joins two episodes counts for nothing.
+  discount[1, 1] = 0
+  joined = experience._replace(discount=tf.constant(discount))
+  assert loss_of(model, joined)[0] == loss
+  # Nor does any where it is not predicted.
+  plain = tiny.model()
+  assert not plain.discount and name not in loss_of(plain, experience)[1]
+
+
 def test_gradients_reach_every_parameter(model):
   experience = tiny.experience(4, [MID, MID, FIRST, MID])
   with tf.GradientTape() as tape:
