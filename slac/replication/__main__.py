@@ -5,6 +5,7 @@
 """
 
 import argparse
+import os
 import pathlib
 import shlex
 import sys
@@ -139,9 +140,11 @@ def make_plan(arguments):
     return launcher.run(
       {c.name: [sys.executable, *c.arguments] for c in commands}
     )
-  print(f'# Figure {number}, {figure.title}: {len(commands)} runs')
-  for command in commands:
-    print(command)
+  title = f'# Figure {number}, {figure.title}: {len(commands)} runs'
+  try:
+    print(title, *commands, sep='\n', flush=True)
+  except BrokenPipeError:  # Of `| head`, whom the rest does not concern.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
   return 0
 
 

@@ -12,7 +12,6 @@ _STYLE = """
 body { font: 15px/1.5 sans-serif; margin: 2em auto; max-width: 75em;
   padding: 0 1em; color: #222; background: #fff; }
 img { max-width: 100%; }
-img.strip { image-rendering: pixelated; }
 table { border-collapse: collapse; margin: 1em 0; }
 th, td { padding: 0.2em 0.7em; border-bottom: 1px solid #ddd;
   text-align: right; }
@@ -133,7 +132,7 @@ def _run(run: ours.Run) -> list[str]:
     *lines,
     f'<p>Fig. 14, {html.escape(strip.name)}: truth, posterior, conditional '
     'prior, prior</p>',
-    _image(data, 'png', strip.name, 'strip'),
+    _image(data, 'png', strip.name),
   ]
 
 
@@ -167,9 +166,7 @@ def _figure(path: pathlib.Path, title: str) -> str:
   return _image(path.with_suffix('.svg').read_bytes(), 'svg+xml', title)
 
 
-def _image(data: bytes, kind: str, title: str, css_class: str = '') -> str:
+def _image(data: bytes, kind: str, title: str) -> str:
   text = base64.b64encode(data).decode()
-  return (
-    f'<img class="{css_class}" alt="{html.escape(title)}" '
-    f'src="data:image/{kind};base64,{text}">'
-  )
+  source = f'data:image/{kind};base64,{text}'
+  return f'<img alt="{html.escape(title)}" src="{source}">'
