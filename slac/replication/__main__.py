@@ -1,0 +1,152 @@
+"""Compares runs with the published curves, and says which runs to make.
+
+`python -m slac.replication curves` writes figures, a table and a report;
+`python -m slac.replication plan` prints or runs a figure's commands.
+"""
+
+import argparse
+import os
+import pathlib
+import shlex
+import sys
+
+from slac import config, errors
+from slac.replication import (
+  comparison,
+  experiments,
+  figures,
+  launch,
+  ours,
+  plan,
+  published,
+  report,
+  table,
+)
+
+
+def main():
+  """Runs the command line."""
+  arguments = parse_arguments()
+  try:
+    sys.exit(arguments.function(arguments))
+  except errors.UserError as error:
+    print(f'slac.replication: {error}', file=sys.stderr)
+    sys.exit(error.exit_code)
+
+
+def parse_arguments():
+  """Returns the flags."""
+  parser = argparse.ArgumentParser(
+    prog='python -m slac.replication', description=__doc__
+  )
+  subparsers = parser.add_subparsers(required=True)
+  curves = subparsers.add_parser(
+    'curves', help='our curves and the published ones'
+  )
+  curves.set_defaults(function=write_curves)
+  curves.add_argument(
+    '--runs',
+    type=pathlib.Path,
+    nargs='+',
+    required=True,
+    help='folders of runs, or folders that hold such',
+  )
+  curves.add_argument(
+    '--published',
+    type=pathlib.Path,
+    required=True,
+    help="the folder of the authors' CSV files",
+  )
+  curves.add_argument(
+    '--out', type=pathlib.Path, default=pathlib.Path('report')
+  )
+  curves.add_argument(
+    '--variance',
+    type=float,
+    help="of the decoder, in place of each task's best one",
+  )
+  planned = subparsers.add_parser('plan', help="a figure's commands")
+  planned.set_defaults(function=make_plan)
+  planned.add_argument(
+    '--figure', type=int, choices=list(experiments.FIGURES), required=True
+  )
+  planned.add_argument(
+    '--root_dir',
+    default='runs',
+    help="where runs are kept, seen from the repository's folder",
+  )
+  action = planned.add_mutually_exclusive_group()
+  action.add_argument(
+    '--run', action='store_true', help='run the commands, or continue them'
+  )
+  action.add_argument(
+    '--slurm', type=pathlib.Path, help='write an array script to this file'
+  )
+  planned.add_argument(
+    '--jobs', type=int, default=1, help='how many to --run at a time'
+  )
+  return parser.parse_args()
+
+
+def write_curves(arguments):
+  """Writes figures, table and report; returns the exit code."""
+  comparisons = comparison.compare(
+    published.read(arguments.published),
+    ours.read(arguments.runs),
+    arguments.variance,
+  )
+  out = arguments.out
+  try:
+    out.mkdir(parents=True, exist_ok=True)
+    paths = figures.write(comparisons, out)
+    text = table.markdown(comparisons)
+    (out / 'table.md').write_text(text, encoding='utf-8')
+    command = shlex.join(['python', '-m', 'slac.replication', *sys.argv[1:]])
+    page = report.html_page(comparisons, paths, command)
+    (out / 'report.html').write_text(page, encoding='utf-8')
+  except OSError as error:
+    raise errors.UserError(
+      f'The report cannot be written ({error}); choose another --out.', 73
+    ) from error
+  print(f'Wrote {out / "report.html"}, table.md, and {len(paths)} figures.')
+  return 0
+
+
+def make_plan(arguments):
+  """Prints, writes or runs the commands; returns the exit code."""
+  number = arguments.figure
+  figure = experiments.FIGURES[number]
+  if arguments.jobs < 1:
+    raise errors.UserError(f'--jobs={arguments.jobs} must be at least 1.', 64)
+  commands = plan.commands(figure, arguments.root_dir)
+  if arguments.slurm:
+    script = plan.slurm_script(f'slac-figure{number}', commands)
+    try:
+      arguments.slurm.write_text(script, encoding='utf-8')
+    except OSError as error:
+      raise errors.UserError(
+        f'{arguments.slurm} cannot be written ({error.strerror}); choose '
+        'another --slurm.',
+        73,
+      ) from error
+    print(f'Wrote {arguments.slurm}: an array of {len(commands)} jobs.')
+    return 0
+  if arguments.run:
+    launcher = launch.Launcher(
+      arguments.jobs,
+      config.REPOSITORY / arguments.root_dir,
+      config.REPOSITORY,
+    )
+    return launcher.run(
+      {c.name: [sys.executable, *c.arguments] for c in commands}
+    )
+  title = f'# Figure {number}, {figure.title}: {len(commands)} runs'
+  try:
+    print(title, *commands, sep='\n', flush=True)
+  except BrokenPipeError:  # Of `| head`, whom the rest does not concern.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+  return 0
+
+
+if __name__ == '__main__':
+  main()

@@ -1,0 +1,139 @@
+"""Our curves: eval.csv, config.json and version.json of runs' folders.
+
+A configuration is read as text and literals; nothing of it is executed.
+"""
+
+import ast
+import dataclasses
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from slac import errors, runs
+from slac.replication import trials
+
+
+@dataclasses.dataclass(frozen=True)
+class Run(trials.Trial):
+  """A trial of ours, and what its folder says about it."""
+
+  folder: pathlib.Path
+  seed: int
+  config: Mapping[str, str]  # The literal text of each binding.
+  starts: Sequence[Mapping[str, Any]]  # Of `runs.version`, one a start.
+
+
+def read(paths: Sequence[pathlib.Path]) -> list[Run]:
+  """Returns the runs in folders of runs, or in folders that hold such.
+
+  Raises:
+    UserError: 66 if there is none in one of them; 65 or 74 for a fault in
+      one, or for a run of another task than those of DeepMind Control.
+  """
+  folders = []
+  for path in paths:
+    inside = (
+      [path] if _is_run(path) else sorted(filter(_is_run, path.glob('*')))
+    )
+    if not inside:
+      raise errors.UserError(
+        f'{path} is neither the folder of a run nor holds one; name a folder '
+        'that train_eval.py has printed.',
+        66,
+      )
+    folders.extend(folder.resolve() for folder in inside)
+  return [_read_run(folder) for folder in dict.fromkeys(folders)]
+
+
+def _is_run(folder: pathlib.Path) -> bool:
+  return (folder / 'config.json').is_file()
+
+
+def _read_run(folder: pathlib.Path) -> Run:
+  path = folder / 'config.json'
+  config = runs.read_json(path)
+  if not isinstance(config, dict):
+    raise errors.UserError(f'{path} is no configuration; restore it.', 65)
+  starts = []
+  if (folder / 'version.json').exists():
+    starts = runs.read_json(folder / 'version.json')
+  if not isinstance(starts, list) or not all(
+    isinstance(start, dict) for start in starts
+  ):
+    raise errors.UserError(
+      f'{folder / "version.json"} is no list of starts; restore it.', 65
+    )
+  domain = _value(path, config, 'DmControlEnvironment.domain', str)
+  task = _value(path, config, 'DmControlEnvironment.task', str)
+  action_repeat = _value(path, config, 'Schedule.action_repeat', int)
+  of_environment = _value(
+    path, config, 'DmControlEnvironment.action_repeat', int
+  )
+  if action_repeat != of_environment:
+    raise errors.UserError(
+      f'{path} counts {action_repeat} environment steps in an agent step that '
+      f'takes {of_environment}, so its steps are not those of the benchmark; '
+      'leave this run out.',
+      65,
+    )
+  return Run(
+    task=trials.task_name(domain, task, path),
+    action_repeat=action_repeat,
+    variance=_variance(path, config),
+    name=folder.name,
+    returns=_returns(folder / 'eval.csv', action_repeat),
+    folder=folder,
+    seed=_value(path, config, 'Experiment.seed', int),
+    config=config,
+    starts=starts,
+  )
+
+
+def _value(path, config, name, kind):
+  """Returns the literal that a binding was given, of the type `kind`."""
+  if name not in config:
+    raise errors.UserError(
+      f'{path} does not set {name}, so this run has no counterpart among the '
+      'published ones; leave it out.',
+      65,
+    )
+  try:
+    value = ast.literal_eval(config[name])
+  except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+    value = None
+  if type(value) is not kind:
+    raise errors.UserError(
+      f'{path} sets {name} to {config[name]!r}, which is no {kind.__name__}; '
+      'restore it, or leave the run out.',
+      65,
+    )
+  return value
+
+
+def _variance(path, config) -> float | None:
+  """Returns the decoder's variance, whichever model's it is."""
+  names = [name for name in config if name.endswith('.decoder_variance')]
+  values = {_value(path, config, name, float) for name in names}
+  if len(values) > 1:
+    raise errors.UserError(
+      f'{path} sets several decoder variances ({", ".join(sorted(names))}); '
+      'leave this run out.',
+      65,
+    )
+  return values.pop() if values else None
+
+
+def _returns(path: pathlib.Path, action_repeat: int) -> dict[int, float]:
+  columns = ('env_steps', 'agent_steps', 'average_return')
+  returns = {}
+  for row in trials.read_rows(path, columns):
+    step = row.whole('env_steps')
+    if step != row.whole('agent_steps') * action_repeat:
+      raise row.fault(
+        f'{step} environment steps are not {row["agent_steps"]} agent steps '
+        f'of {action_repeat}'
+      )
+    if step in returns:
+      raise row.fault(f'there is a second row at step {step:,}')
+    returns[step] = row.real('average_return')
+  return returns

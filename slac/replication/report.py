@@ -1,0 +1,172 @@
+"""One HTML file that holds all there is to see, and nothing that runs."""
+
+import base64
+import html
+import pathlib
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+
+from slac.replication import comparison, ours, table
+
+_STYLE = """
+body { font: 15px/1.5 sans-serif; margin: 2em auto; max-width: 75em;
+  padding: 0 1em; color: #222; background: #fff; }
+img { max-width: 100%; }
+table { border-collapse: collapse; margin: 1em 0; }
+th, td { padding: 0.2em 0.7em; border-bottom: 1px solid #ddd;
+  text-align: right; }
+th:first-child, td:first-child, td:last-child { text-align: left; }
+tr.task td { border-top: 2px solid #888; }
+td.within { background: #e2f3e2; }
+td.below { background: #fbe3d6; }
+td.above { background: #e0ecf8; }
+pre { background: #f4f4f4; padding: 0.7em; white-space: pre-wrap;
+  overflow-wrap: anywhere; }
+"""
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+_PNG = b'\x89PNG\r\n\x1a\n'
+
+
+def html_page(
+  comparisons: Sequence[comparison.Comparison],
+  figure_paths: Mapping[str, pathlib.Path],
+  command: str,
+) -> str:
+  """Returns the page.
+
+  Args:
+    comparisons: what it is about.
+    figure_paths: of `figures.write`.
+    command: the one that makes this page again.
+  """
+  body = [
+    '<h1>SLAC: ours and the published curves</h1>',
+    f'<pre>{html.escape(command)}</pre>',
+    *_selections(comparisons),
+    _figure(figure_paths['all'], 'All tasks'),
+    '<h2>At the same environment steps</h2>',
+    *_table(comparisons),
+  ]
+  for item in comparisons:
+    body.append(f'<h2>{html.escape(item.task)}</h2>')
+    body.append(_figure(figure_paths[item.task], item.task))
+    for run in item.ours.trials if item.ours else ():
+      body.extend(_run(run))
+  return (
+    '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n'
+    f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+    f'<title>SLAC replication</title>\n<style>{_STYLE}</style></head>\n<body>\n'
+    + '\n'.join(body)
+    + '\n</body></html>\n'
+  )
+
+
+def newest_strip(folder: pathlib.Path) -> pathlib.Path | None:
+  """Returns the picture of Fig. 14 that a run wrote last, if there is one."""
+  # Not by the step in the name: pretraining has steps of its own.
+  paths = [(path.stat().st_mtime_ns, path) for path in _strips(folder)]
+  return max(paths)[1] if paths else None
+
+
+def _strips(folder: pathlib.Path) -> Iterable[pathlib.Path]:
+  return (folder / 'videos').glob('*dream*.png')
+
+
+def _selections(comparisons) -> list[str]:
+  """Says what is compared with what, and what is missing."""
+  lines = []
+  for item in comparisons:
+    texts = [
+      _selection(name, selection)
+      for name, selection in (
+        ('published', item.published),
+        ('ours', item.ours),
+      )
+    ]
+    task = f'{item.task}, action repeat {item.action_repeat}'
+    text = html.escape(f'{task}: ' + '; '.join(texts))
+    lines.append(f'<li>{text}</li>')
+  return ['<ul>', *lines, '</ul>']
+
+
+def _selection(name: str, selection: comparison.Selection | None) -> str:
+  if not selection:
+    return f'{name}: {table.NO_DATA}'
+  number = len(selection.trials)
+  text = f'{name}: {number} {"trial" if number == 1 else "trials"}'
+  if selection.variance is not None:
+    text += f' with decoder variance {selection.variance:g}'
+  return text
+
+
+def _table(comparisons) -> list[str]:
+  header = ''.join(f'<th>{html.escape(name)}</th>' for name in table.HEADER)
+  lines = [f'<table><tr>{header}</tr>']
+  for row in table.rows(comparisons):
+    first = row[1] == f'{table.STEPS[0]:,}'
+    cells = ''.join(f'<td>{html.escape(cell)}</td>' for cell in row[:-1])
+    lines.append(
+      f'<tr{" class=task" if first else ""}>{cells}'
+      f'<td class="{html.escape(row[-1])}">{html.escape(row[-1])}</td></tr>'
+    )
+  return [*lines, '</table>', f'<p>{html.escape(table.LEGEND)}</p>']
+
+
+def _run(run: ours.Run) -> list[str]:
+  last = f'{max(run.returns):,}' if run.returns else table.NO_DATA
+  summary = f'seed {run.seed}, last evaluation at environment step {last}'
+  lines = [
+    f'<h3>{html.escape(run.name)}</h3>',
+    f'<p>{html.escape(summary)}</p>',
+    f'<pre>{html.escape(_starts(run))}</pre>',
+    f'<details><summary>configuration</summary><pre>{_config(run)}</pre>'
+    '</details>',
+  ]
+  strip = newest_strip(run.folder)
+  if strip is None:
+    return [*lines, f'<p>Fig. 14: {table.NO_DATA}</p>']
+  data = strip.read_bytes()
+  if not data.startswith(_PNG):
+    return [*lines, f'<p>Fig. 14: {html.escape(strip.name)} is no PNG</p>']
+  return [
+    *lines,
+    f'<p>Fig. 14, {html.escape(strip.name)}: truth, posterior, conditional '
+    'prior, prior</p>',
+    _image(data, 'png', strip.name),
+  ]
+
+
+def _starts(run: ours.Run) -> str:
+  """Returns the commands of a run, and what they ran with."""
+  texts = []
+  for start in run.starts:
+    command = start.get('command')
+    words = command if isinstance(command, list) else [command]
+    packages = start.get('packages')
+    packages = packages if isinstance(packages, dict) else {}
+    git = start.get('git') if isinstance(start.get('git'), dict) else {}
+    commit = git.get('commit', 'unknown')
+    changed = ' with changes' if git.get('dirty') else ''
+    texts.append(
+      f'$ python {shlex.join(str(word) for word in words)}\n'
+      f'# started {start.get("started")}, commit {commit}{changed}\n'
+      f'# devices {start.get("devices")}, {start.get("cpus")} CPUs, '
+      f'Python {start.get("python")}\n'
+      f'# {", ".join(f"{name} {packages[name]}" for name in packages)}'
+    )
+  return '\n'.join(texts) or f'command and versions: {table.NO_DATA}'
+
+
+def _config(run: ours.Run) -> str:
+  lines = [f'{name} = {value}' for name, value in run.config.items()]
+  return html.escape('\n'.join(lines))
+
+
+def _figure(path: pathlib.Path, title: str) -> str:
+  return _image(path.with_suffix('.svg').read_bytes(), 'svg+xml', title)
+
+
+def _image(data: bytes, kind: str, title: str) -> str:
+  text = base64.b64encode(data).decode()
+  source = f'data:image/{kind};base64,{text}'
+  return f'<img alt="{html.escape(title)}" src="{source}">'

@@ -1,0 +1,103 @@
+"""Tests of slac/replication/comparison.py: what is compared with what."""
+
+import pytest
+
+from slac import errors
+from slac.replication import comparison, ours
+from tests.replication import made_up
+
+
+@pytest.fixture
+def run(tmp_path):
+  def make(name, returns=None, seed=0, **settings):
+    folder = made_up.write_run(
+      tmp_path / name,
+      {0: 1.0} if returns is None else returns,
+      Experiment_seed=str(seed),
+      **settings,
+    )
+    return ours.read([folder])[0]
+
+  return make
+
+
+def fault(*arguments):
+  with pytest.raises(errors.UserError) as caught:
+    comparison.compare(*arguments)
+  assert caught.value.exit_code == 65
+  return str(caught.value)
+
+
+def test_the_variance_with_the_best_mean_below_500k_is_selected():
+  # 0.4 has the highest return, but at 500,000; 0.04 the best evaluation, but
+  # a mean of (0 + 90) / 2; 0.1 has (50 + 60 + 40) / 3 = 50.
+  published = [
+    made_up.trial({0: 0.0, 499_999: 90.0}, 0.04),
+    made_up.trial({0: 50.0, 10_000: 60.0}, 0.1),
+    made_up.trial({0: 40.0}, 0.1),
+    made_up.trial({0: 45.0, 500_000: 1000.0}, 0.4),
+  ]
+  (item,) = comparison.compare(published, [])
+  assert item.published.variance == 0.1
+  assert item.published.curves.mean.tolist() == [45, 60]
+  assert item.ours is None
+  (item,) = comparison.compare(published, [], 0.04)
+  assert item.published.curves.mean.tolist() == [0, 90]
+  message = fault(published, [], 0.5)
+  assert 'decoder variance 0.5 (there is 0.04, 0.1, 0.4)' in message
+
+
+def test_ours_are_selected_likewise(run):
+  mine = [
+    run('a', {0: 1.0}, 0),
+    run('b', {0: 3.0}, 0, SlacModel_decoder_variance='0.4'),
+    run('c', {0: 5.0}, 1, SlacModel_decoder_variance='0.4'),
+  ]
+  (item,) = comparison.compare([], mine)
+  assert item.published is None
+  assert [trial.name for trial in item.ours.trials] == ['b', 'c']
+  assert item.ours.curves.mean.tolist() == [4]
+  (item,) = comparison.compare([], mine, 0.1)
+  assert [trial.name for trial in item.ours.trials] == ['a']
+
+
+def test_tasks_are_kept_apart(run):
+  published = [
+    made_up.trial({0: 1.0}, task='walker walk', action_repeat=2),
+    made_up.trial({0: 2.0}),
+  ]
+  first, second = comparison.compare(published, [run('a')])
+  assert (first.task, first.action_repeat) == ('cartpole swingup', 4)
+  assert first.ours and first.published.curves.mean.tolist() == [2]
+  assert (second.task, second.action_repeat) == ('walker walk', 2)
+  assert second.ours is None
+
+
+def test_action_repeats_have_to_agree(run):
+  mine = run('a')
+  two, four = (made_up.trial({0: float(n)}, action_repeat=n) for n in (2, 4))
+  message = fault([two], [mine])
+  assert 'action repeat of cartpole swingup is 4' in message
+  assert 'but 2 in the published' in message
+  # Ours says which of the published ones is meant; without it nothing does.
+  (item,) = comparison.compare([two, four], [mine])
+  assert item.published.curves.mean.tolist() == [4]
+  assert 'several action repeats (2, 4)' in fault([two, four], [])
+  other = run(
+    'b',
+    seed=1,
+    Schedule_action_repeat='2',
+    DmControlEnvironment_action_repeat='2',
+  )
+  assert 'several action repeats (2, 4)' in fault([four], [mine, other])
+
+
+def test_only_trials_of_one_experiment_are_averaged(run):
+  mine = run('a', seed=0)
+  longer = run('b', seed=1, Schedule_env_steps='200')
+  (item,) = comparison.compare([], [mine, longer])
+  assert len(item.ours.trials) == 2
+  object.__setattr__(longer, 'config', {**longer.config, 'A.size': '16'})
+  message = fault([], [mine, longer])
+  assert 'no trials of one experiment (A.size: (not set) and 16)' in message
+  assert 'have the same seed, 0' in fault([], [mine, run('c', seed=0)])

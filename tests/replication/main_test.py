@@ -1,0 +1,117 @@
+"""Tests of the command line, python -m slac.replication."""
+
+import subprocess
+import sys
+
+import pytest
+
+from slac import config
+from slac.replication import __main__, experiments
+from tests.replication import made_up
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+  """Runs the command line; returns exit code, standard output and error."""
+
+  def run(*arguments):
+    monkeypatch.setattr(
+      sys, 'argv', ['__main__.py', *(str(text) for text in arguments)]
+    )
+    with pytest.raises(SystemExit) as caught:
+      __main__.main()
+    return (caught.value.code, *capsys.readouterr())
+
+  return run
+
+
+def test_curves(call, tmp_path):
+  made_up.write_published(tmp_path)
+  run = made_up.write_run(tmp_path / 'run', {30_000: 20.0})
+  before = sorted(tmp_path.iterdir())
+  out = tmp_path / 'new' / 'report'
+  code, output, error = call(
+    'curves', '--runs', run, '--published', tmp_path, '--out', out
+  )
+  assert (code, error) == (0, '')
+  assert str(out / 'report.html') in output
+  assert sorted(path.name for path in out.iterdir()) == [
+    'all.png',
+    'all.svg',
+    'cartpole_swingup.png',
+    'cartpole_swingup.svg',
+    'report.html',
+    'table.md',
+  ]
+  row = '| cartpole swingup | 30,000 | 50 | 1 | 50 | 20 | 1 | 20 | - |'
+  assert row in (out / 'table.md').read_text()
+  assert (
+    f'python -m slac.replication curves --runs {run}'
+    in (out / 'report.html').read_text()
+  )
+  assert sorted(set(tmp_path.iterdir()) - {out.parent}) == before
+
+
+def test_a_fault_is_one_sentence_and_a_code(call, tmp_path):
+  made_up.write_published(tmp_path)
+  run = made_up.write_run(tmp_path / 'run', {})
+  arguments = ('curves', '--published', tmp_path, '--runs')
+  code, output, error = call(*arguments, tmp_path / 'missing')
+  assert (code, output) == (66, '')
+  assert error.startswith('slac.replication: ') and error.count('\n') == 1
+  out = tmp_path / 'curves.csv' / 'report'
+  code, _, error = call(*arguments, run, '--out', out)
+  assert (code, error.count('\n')) == (73, 1)
+  assert '--out' in error
+
+
+def test_plan_prints_what_a_shell_runs(call):
+  code, output, _ = call('plan', '--figure', 3, '--root_dir', 'there')
+  title, first, *rest = output.splitlines()
+  assert code == 0
+  assert title == '# Figure 3, DeepMind Control: 60 runs'
+  assert first == (
+    'python train_eval.py --gin_file=gin/ball_in_cup.gin --seed=0 '
+    '--root_dir=there'
+  )
+  assert len(rest) == 59
+
+
+def test_a_reader_may_leave_early():
+  process = subprocess.Popen(
+    [sys.executable, '-m', 'slac.replication', 'plan', '--figure', '12'],
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+  )
+  process.stdout.close()
+  assert process.stderr.read() == b''
+  assert process.wait() == 0
+
+
+def test_plan_writes_a_script(call, tmp_path):
+  script = tmp_path / 'array.sh'
+  code, output, _ = call('plan', '--figure', 3, '--slurm', script)
+  assert (code, output) == (0, f'Wrote {script}: an array of 60 jobs.\n')
+  assert '--array=0-59' in script.read_text()
+  assert call('plan', '--figure', 3, '--slurm', tmp_path)[0] == 73
+
+
+def test_plan_refuses_no_jobs(call):
+  code, _, error = call('plan', '--figure', 3, '--run', '--jobs', 0)
+  assert code == 64 and '--jobs=0' in error
+  assert call('plan', '--figure', 6)[0] == 2  # By argparse.
+
+
+def test_plan_runs_the_commands_in_the_repository(call, tmp_path, monkeypatch):
+  figure = experiments.Figure('a title', ('walker',), experiments.FULL, 2)
+  monkeypatch.setitem(experiments.FIGURES, 3, figure)
+  monkeypatch.setattr(config, 'REPOSITORY', tmp_path)
+  (tmp_path / 'gin').mkdir()
+  (tmp_path / 'gin' / 'walker.gin').write_text('')
+  (tmp_path / 'train_eval.py').write_text('import sys\nprint(sys.argv)\n')
+  code, _, error = call('plan', '--figure', 3, '--run', '--jobs', 2)
+  assert (code, error) == (0, '')
+  for seed in (0, 1):
+    words = ['train_eval.py', '--gin_file=gin/walker.gin', f'--seed={seed}']
+    log = tmp_path / 'runs' / f'walker-seed{seed}.log'
+    assert log.read_text() == f'{[*words, "--root_dir=runs"]}\n'

@@ -1,0 +1,90 @@
+"""Tests of slac/replication/ours.py: runs' folders."""
+
+import pytest
+
+from slac import errors
+from slac.replication import ours
+from tests.replication import made_up
+
+
+def fault(paths, code=65):
+  with pytest.raises(errors.UserError) as caught:
+    ours.read(paths)
+  assert caught.value.exit_code == code
+  return str(caught.value)
+
+
+def test_a_run_is_read(tmp_path):
+  start = {'command': ['train_eval.py']}
+  folder = made_up.write_run(
+    tmp_path / 'a', {0: 1.5, 8: 2.5}, [start], Experiment_seed='7'
+  )
+  (run,) = ours.read([folder])
+  assert (run.task, run.action_repeat) == ('cartpole swingup', 4)
+  assert (run.variance, run.seed, run.name) == (0.1, 7, 'a')
+  assert run.returns == {0: 1.5, 8: 2.5}
+  assert run.starts == [start]
+  assert run.folder == folder
+
+
+def test_a_folder_of_runs_stands_for_all_of_them_once(tmp_path):
+  for name in ('b', 'a'):
+    made_up.write_run(tmp_path / name, {})
+  (tmp_path / 'no_run').mkdir()
+  found = ours.read([tmp_path, tmp_path / 'a' / '..' / 'b'])
+  assert [run.name for run in found] == ['a', 'b']
+  assert found[0].returns == {}  # A run that has just begun.
+
+
+def test_where_there_is_no_run(tmp_path):
+  assert str(tmp_path) in fault([tmp_path], 66)
+  folder = made_up.write_run(tmp_path / 'a', {})
+  (folder / 'eval.csv').unlink()
+  assert 'eval.csv cannot be read' in fault([folder], 66)
+
+
+def test_any_models_variance_counts_and_none_is_possible(tmp_path):
+  folder = made_up.write_run(
+    tmp_path / 'a', {}, SlacModel_decoder_variance=None
+  )
+  assert ours.read([folder])[0].variance is None
+
+
+@pytest.mark.parametrize(
+  ('settings', 'text'),
+  [
+    ({'DmControlEnvironment_domain': None}, 'does not set DmControlEnvir'),
+    ({'Experiment_seed': "'0'"}, 'which is no int'),
+    ({'Experiment_seed': 'True'}, 'which is no int'),
+    ({'DmControlEnvironment_task': "'../x'"}, "task '../x'"),
+    ({'Schedule_action_repeat': '2'}, 'counts 2 environment steps'),
+    ({'Experiment_seed': '__import__("os").abort()'}, 'which is no int'),
+    ({'Experiment_seed': '('}, 'which is no int'),
+    ({'Experiment_seed': 3}, 'which is no int'),
+  ],
+)
+def test_an_unsuitable_configuration_is_refused(tmp_path, settings, text):
+  folder = made_up.write_run(tmp_path / 'a', {}, **settings)
+  assert text in fault([folder])
+
+
+def test_steps_that_are_not_the_benchmarks_are_refused(tmp_path):
+  folder = made_up.write_run(tmp_path / 'a', {})
+  table = folder / 'eval.csv'
+  table.write_text('env_steps,agent_steps,average_return\n8,4,1.0\n')
+  message = fault([folder])
+  assert 'line 2: 8 environment steps are not 4 agent steps of 4' in message
+  table.write_text('agent_steps,average_return\n2,1.0\n')
+  assert 'no column env_steps' in fault([folder])
+  table.write_text('env_steps,agent_steps,average_return\n8,2,1\n8,2,1\n')
+  assert 'line 3: there is a second row at step 8' in fault([folder])
+
+
+def test_damaged_json(tmp_path):
+  folder = made_up.write_run(tmp_path / 'a', {})
+  (folder / 'version.json').write_text('[1]')
+  assert 'no list of starts' in fault([folder])
+  (folder / 'config.json').write_text('[]')
+  assert 'no configuration' in fault([folder])
+  (folder / 'config.json').write_text('{"A')
+  assert 'config.json is damaged' in fault([folder], 74)
