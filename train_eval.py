@@ -212,7 +212,7 @@ def parse_arguments():
 def train_eval(arguments):
   """Begins or continues a run; returns the exit code."""
   stop = stopping.StopRequest()
-  memory.return_large_blocks()
+  memory.keep_small()
   seed = arguments.seed
   config.load(
     arguments.gin_file, [*arguments.gin_param, f'Experiment.seed = {seed}']

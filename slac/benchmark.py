@@ -79,7 +79,7 @@ def parse_arguments():
 
 def benchmark(gin_params: Sequence[str], repeats: int) -> dict[str, Any]:
   """Measures everything, prints it, and returns it for a JSON file."""
-  memory.return_large_blocks()
+  memory.keep_small()
   rendering.choose_backend()
   devices.prepare()
   version = runs.version(devices.names())

@@ -11,19 +11,21 @@ _V1 = ('memory.limit_in_bytes', 'memory.usage_in_bytes', 'total_inactive_file')
 _V2 = ('memory.max', 'memory.current', 'inactive_file')
 
 # Of glibc's mallopt.
-_M_MMAP_THRESHOLD = -3
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
 _LARGE = 4 << 20
 
 
-def return_large_blocks():
-  """Has freed blocks of 4 MiB and more given back to the system at once.
+def keep_small():
+  """Has glibc's allocator give back what is freed; to be called at the start.
 
-  By itself glibc comes to keep blocks as large as batches are, 70 MB at the
-  paper's sizes. Elsewhere than on glibc this does nothing.
+  By itself it keeps blocks as large as batches are, 70 MB at the paper's sizes,
+  and its heaps, one for each of TensorFlow's threads, grow for days as what one
+  thread allocates another frees. Elsewhere than on glibc this does nothing.
   """
   mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
   if mallopt:
     mallopt(_M_MMAP_THRESHOLD, _LARGE)
+    mallopt(_M_ARENA_MAX, 1)
 
 
 def available() -> int:

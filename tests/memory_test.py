@@ -33,4 +33,4 @@ def growth(call):
 def test_freed_batches_do_not_stay_resident():
   # Eight batches of 12 MiB.
   assert growth('') > 80 << 20
-  assert growth('memory.return_large_blocks()') < 20 << 20
+  assert growth('memory.keep_small()') < 20 << 20
