@@ -5,11 +5,18 @@ from collections.abc import Callable
 import gin
 from tf_agents.specs import tensor_spec
 
-from slac import devices, evaluation, replay, schedule, settings  # noqa: F401
+from slac import (  # noqa: F401
+  devices,
+  evaluation,
+  policies,
+  replay,
+  schedule,
+  settings,
+)
 
-# Gin finds their classes by name, and that of the replay.
+# Gin finds their classes by name, and those of replay and policies.
 from slac.agents import slac  # noqa: F401
-from slac.environments import suites, wrappers  # noqa: F401
+from slac.environments import gym_tasks, suites, wrappers  # noqa: F401
 from slac.models import slac_model  # noqa: F401
 
 
@@ -22,6 +29,7 @@ class Experiment:
     seed: settings.WholeNumber = gin.REQUIRED,
     environment: Callable = gin.REQUIRED,
     agent: Callable = gin.REQUIRED,
+    random_policy: Callable = gin.REQUIRED,
   ):
     """Builds everything.
 
@@ -31,6 +39,7 @@ class Experiment:
         'pixels', uint8 `[64, 64, 3]`; called twice, for training and for
         evaluation.
       agent: a class of agents, such as SlacAgent.
+      random_policy: a class of policies; it acts before anything is learned.
     """
     train_environment, eval_environment = environment(), environment()
     # TF-Agents' environments need no name.
@@ -38,6 +47,7 @@ class Experiment:
       train_environment, 'name', type(train_environment).__name__
     )
     self.seed = seed
+    self.random_policy = random_policy
     self.schedule = schedule.Schedule()
     self.environment = wrappers.prepare(train_environment)
     self.eval_environment = wrappers.prepare(eval_environment)

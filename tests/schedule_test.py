@@ -11,6 +11,7 @@ def make(**settings):
       'action_repeat': 4,
       'env_steps': 100,
       'random_episodes': 2,
+      'random_agent_steps': 0,
       'model_updates': 3,
       'gradient_steps': 1,
       'batch_size': 5,
