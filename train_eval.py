@@ -47,7 +47,7 @@ class Run:
       evaluation.Evaluator(parts.eval_environment, policy, parts.seed)
       for policy in (agent.policy, agent.greedy_policy)
     ]
-    random_policy = policies.TanhGaussianPolicy(
+    random_policy = parts.random_policy(
       agent.time_step_spec,
       agent.action_spec,
       generator=policies.spawn_generators([parts.seed, 1], 1)[0],

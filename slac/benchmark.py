@@ -38,14 +38,17 @@ from slac import (
 )
 from slac.environments import rendering, wrappers
 
-TASKS = ('ball_in_cup', 'cartpole', 'cheetah', 'finger', 'reacher', 'walker')
+TASKS = (
+  *('ball_in_cup', 'cartpole', 'cheetah', 'finger', 'reacher', 'walker'),
+  *('ant', 'half_cheetah', 'hopper', 'walker2d'),
+)
 DTYPES = ('float32', 'bfloat16')
 MATRIX_SIZES = (1024, 2048, 4096)
 FRAMES = 300  # Agent steps that are recorded, and repeated to fill the replay.
 WARM_UP = 3
 FULL, MODEL_ONLY = 'full update', 'model-only update'
 REFERENCE = ', as the reference'
-EPISODE_LENGTH = 1000  # Environment steps, of every task of the suite.
+EPISODE_LENGTH = 1000  # Environment steps of every task, unless it falls.
 
 
 def main():
@@ -331,7 +334,9 @@ def measure_task(task, gin_params, repeats, seconds):
 def hours(plan: schedule.Schedule, seconds: dict[str, float]) -> float:
   """Returns how long a run takes, made up of the parts of its loop."""
   per_episode = EPISODE_LENGTH // plan.action_repeat
-  random_steps = plan.random_episodes * per_episode
+  random_steps = max(
+    plan.random_episodes * per_episode, plan.random_agent_steps
+  )
   agent_steps = plan.env_steps // plan.action_repeat
   evaluations = plan.env_steps // plan.eval_interval + 1
   evaluation_steps = evaluations * plan.eval_episodes * per_episode

@@ -47,10 +47,15 @@ class Collector:
     """Takes one agent step; returns the episode if it is the episode's last."""
     if self._time_step is None:
       self._reset()
-    if self._time_step.is_first():
+    time_step = self._time_step
+    if time_step.is_first() or not self._policy_state:
+      # The random policy, which keeps no state, may end within an episode. To
+      # the policy that follows it, the episode begins here.
+      first = np.asarray(ts.StepType.FIRST, np.int32)
+      time_step = time_step._replace(step_type=first)
       self._policy_state = policy.get_initial_state(1)
     with self._stopwatch('acting'):
-      step = policy.action(self._time_step, self._policy_state)
+      step = policy.action(time_step, self._policy_state)
     with self._stopwatch('environment'):
       next_time_step = self._environment.step(step.action)
     self._add(step.action, next_time_step)

@@ -10,12 +10,13 @@ from slac import (
   augmentations,  # noqa: F401
   devices,  # noqa: F401
   evaluation,
+  policies,  # noqa: F401
   replay,  # noqa: F401
   schedule,
   settings,
 )
 from slac.agents import slac  # noqa: F401
-from slac.environments import suites, wrappers  # noqa: F401
+from slac.environments import gym_tasks, suites, wrappers  # noqa: F401
 from slac.models import ablations, planet, slac_model  # noqa: F401
 
 
@@ -28,6 +29,7 @@ class Experiment:
     seed: settings.WholeNumber = gin.REQUIRED,
     environment: Callable = gin.REQUIRED,
     agent: Callable = gin.REQUIRED,
+    random_policy: Callable = gin.REQUIRED,
   ):
     """Builds everything.
 
@@ -37,6 +39,7 @@ class Experiment:
         'pixels', uint8 `[64, 64, 3]`; called twice, for training and for
         evaluation.
       agent: a class of agents, such as SlacAgent.
+      random_policy: a class of policies; it acts before anything is learned.
     """
     train_environment, eval_environment = environment(), environment()
     # TF-Agents' environments need no name.
@@ -44,6 +47,7 @@ class Experiment:
       train_environment, 'name', type(train_environment).__name__
     )
     self.seed = seed
+    self.random_policy = random_policy
     self.schedule = schedule.Schedule()
     self.environment = wrappers.prepare(train_environment)
     self.eval_environment = wrappers.prepare(eval_environment)

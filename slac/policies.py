@@ -1,7 +1,8 @@
-"""Policies: of the recent history, and the random one that begins a run."""
+"""Policies: of the recent history, and the random ones that begin a run."""
 
 from collections.abc import Callable
 
+import gin
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -36,8 +37,9 @@ class SeededPolicy(tf_policy.TFPolicy):
     return self._generator.uniform_full_int([2], tf.int32)
 
 
+@gin.configurable
 class TanhGaussianPolicy(SeededPolicy):
-  """The random policy a = tanh(u), u ~ N(0, 2^2), of the first episodes."""
+  """The random policy a = tanh(u), u ~ N(0, 2^2), of DeepMind Control."""
 
   STDDEV = 2.0
 
@@ -48,6 +50,17 @@ class TanhGaussianPolicy(SeededPolicy):
       tfd.MultivariateNormalDiag(zeros, self.STDDEV * tf.ones_like(zeros)),
       tfb.Tanh(),
     )
+    return policy_step.PolicyStep(distribution, policy_state)
+
+
+@gin.configurable
+class UniformPolicy(SeededPolicy):
+  """The random policy of OpenAI Gym: actions uniform in [-1, 1]."""
+
+  def _distribution(self, time_step, policy_state):
+    batch_size = tf.shape(time_step.step_type)[0]
+    ones = tf.ones([batch_size, *self.action_spec.shape])
+    distribution = tfd.Independent(tfd.Uniform(-ones, ones), 1)
     return policy_step.PolicyStep(distribution, policy_state)
 
 

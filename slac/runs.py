@@ -21,6 +21,7 @@ PACKAGES = (
   'tf-agents',
   'gin-config',
   'dm-control',
+  'gymnasium',
   'mujoco',
   'numpy',
 )

@@ -20,9 +20,11 @@ class Schedule:
   action_repeat: settings.Count = gin.REQUIRED
   # The run's budget, random data included.
   env_steps: settings.Count = gin.REQUIRED
-  # Of the random policy, before anything is learned.
-  random_episodes: settings.Count = gin.REQUIRED
-  # Pretraining, of the model alone, after the random episodes.
+  # Of the random policy, before anything is learned: at least this many
+  # episodes, and at least this many agent steps.
+  random_episodes: settings.WholeNumber = gin.REQUIRED
+  random_agent_steps: settings.WholeNumber = gin.REQUIRED
+  # Pretraining, of the model alone, after the random data.
   model_updates: settings.WholeNumber = gin.REQUIRED
   # After each agent step from then on.
   gradient_steps: settings.Count = gin.REQUIRED
@@ -43,7 +45,10 @@ class Schedule:
 
   def phase(self, counters: 'Counters') -> str:
     """Returns which of the three phases of a run comes next."""
-    if counters.episodes < self.random_episodes:
+    if (
+      counters.episodes < self.random_episodes
+      or counters.agent_steps < self.random_agent_steps
+    ):
       return 'random data'
     if counters.model_updates < self.model_updates:
       return 'pretraining'

@@ -21,7 +21,12 @@ TASKS = {
   'finger': ('finger spin', 1, 0.1),
   'cartpole': ('cartpole swingup', 4, 0.1),
   'reacher': ('reacher easy', 4, 0.1),
+  'half_cheetah': ('HalfCheetah-v4', 1, 0.1),
+  'walker2d': ('Walker2d-v4', 4, 0.1),
+  'hopper': ('Hopper-v4', 2, 0.1),
+  'ant': ('Ant-v4', 4, 0.1),
 }
+GYM = ('half_cheetah', 'walker2d', 'hopper', 'ant')
 MODELS = {
   'ablation/simple_vae': 'SimpleVae',
   'ablation/factored_vae': 'FactoredVae',
@@ -43,7 +48,7 @@ OVERLAYS = (
   *MODELS,
   *INPUTS,
 )
-BASES = ('slac', 'dm_control')
+BASES = ('slac', 'dm_control', 'gym')
 TINY = [
   'LatentModel.base_depth = 1',
   'LatentModel.feature_size = 4',
@@ -181,3 +186,19 @@ def test_the_defaults_are_the_paper_s():
     'Schedule.eval_episodes': 10,
   }
   assert {name: gin.query_parameter(name) for name in expected} == expected
+
+
+def test_the_schedule_of_gym():
+  """Of method.md, sections 4 and 7."""
+  expected = {
+    'Schedule.random_episodes': 0,
+    'Schedule.random_agent_steps': 10000,
+    'Schedule.model_updates': 100000,
+    'Schedule.gradient_steps': 3,
+    'SoftActorCritic.stddev_scale': 1.0,
+  }
+  for task in GYM:
+    config.load([str(FOLDER / f'{task}.gin')], ['Experiment.seed = 0'])
+    assert {name: gin.query_parameter(name) for name in expected} == expected
+    policy = gin.query_parameter('Experiment.random_policy')
+    assert policy.configurable.name == 'UniformPolicy'

@@ -223,6 +223,20 @@ def test_random_policy_is_tanh_of_a_normal_of_deviation_two():
   np.testing.assert_allclose(correlation, np.eye(3), atol=0.04)
 
 
+def test_the_random_policy_of_gym_is_uniform():
+  policy = policies.UniformPolicy(
+    tiny.TIME_STEP_SPEC,
+    tiny.action_spec(2),
+    generator=tf.random.Generator.from_seed(1),
+  )
+  action = policy.action(first_steps(10_000)).action.numpy()
+  assert action.shape == (10_000, 2)
+  for x in (-0.5, 0.0, 0.8):
+    below = np.mean(action < x, axis=0)
+    np.testing.assert_allclose(below, (x + 1) / 2, atol=0.02)
+  assert np.abs(action).max() <= 1
+
+
 def test_draws_depend_on_the_seed_alone():
   policy, steps = random_policy(), first_steps(2)
   one, two = (policy.action(steps).action.numpy() for _ in range(2))

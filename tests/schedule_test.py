@@ -11,6 +11,7 @@ def make(**settings):
       'action_repeat': 4,
       'env_steps': 100,
       'random_episodes': 2,
+      'random_agent_steps': 0,
       'model_updates': 3,
       'gradient_steps': 1,
       'batch_size': 5,
@@ -67,3 +68,12 @@ def test_counters_count_the_same_iterations():
   assert counters.iterations == 10
   assert counters.env_steps == 28
   assert counters.updates == 1003
+
+
+def test_random_data_goes_on_until_episodes_and_agent_steps_suffice():
+  plan = make(random_episodes=2, random_agent_steps=50)
+  phases = [
+    plan.phase(schedule.Counters(4, agent_steps=steps, episodes=episodes))
+    for steps, episodes in ((49, 1), (49, 3), (50, 1), (50, 2))
+  ]
+  assert phases == ['random data'] * 3 + ['pretraining']

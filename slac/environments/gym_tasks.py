@@ -1,0 +1,170 @@
+"""MuJoCo tasks of OpenAI Gym as TF-Agents environments.
+
+They come from gymnasium, its successor, which draws nothing here: two of its
+environments in one process would draw into each other's GL context.
+"""
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import gin
+import gymnasium
+import numpy as np
+from gymnasium.utils import seeding
+from tf_agents.specs import array_spec
+from tf_agents.trajectories import time_step as ts
+
+from slac import errors, settings
+from slac.environments import mujoco_environment, rendering
+
+
+@gin.configurable
+class GymEnvironment(mujoco_environment.MujocoEnvironment):
+  """A MuJoCo task of OpenAI Gym, seen through a camera.
+
+  The versions -v4 of HalfCheetah, Walker2d, Hopper and Ant have the dynamics,
+  rewards and terminations of the paper's -v2; -v5 differs. A fall ends an
+  episode with discount 0, the time limit with discount 1; both are told after
+  the step of the benchmark that they happen in.
+  """
+
+  def __init__(
+    self,
+    task: str = gin.REQUIRED,
+    action_repeat: settings.Count = gin.REQUIRED,
+    camera: str = gin.REQUIRED,
+    shadow_map_size: settings.Count = gin.REQUIRED,
+    multisamples: settings.WholeNumber = gin.REQUIRED,
+  ):
+    """Loads the task.
+
+    Args:
+      task: Its name and version, such as 'Hopper-v4'.
+      action_repeat: Steps of the benchmark per step of the agent.
+      camera: The name of the model's camera that renders the pixels.
+      shadow_map_size: The side of the shadow map in texels.
+      multisamples: Samples per pixel; 0 turns antialiasing off.
+
+    Raises:
+      UserError: There is no such task or camera, or no GL library.
+    """
+    self._environment = _load(task)
+    self._unwrapped = self._environment.unwrapped
+    self._before_last_step = None
+    model = self._unwrapped.model
+    actions = self._environment.action_space
+    super().__init__(
+      task,
+      action_repeat,
+      model,
+      self._unwrapped.data,
+      array_spec.BoundedArraySpec(
+        actions.shape, np.float32, actions.low, actions.high, 'action'
+      ),
+      self._environment.observation_space.shape[0],
+      (_camera_index(model, task, camera), shadow_map_size, multisamples),
+    )
+
+  def seed(self, seed: int):
+    """Makes all episodes after the current one a function of the seed."""
+    # As gymnasium's reset(seed=seed) does.
+    self._unwrapped.np_random, _ = seeding.np_random(seed)
+
+  def _begin_episode(self) -> np.ndarray:
+    self._before_last_step = None
+    state, _ = self._environment.reset()
+    return state
+
+  def _step(self, action: np.ndarray) -> ts.TimeStep:
+    total_reward = 0.0
+    for _ in range(self._action_repeat):
+      self._data.ctrl[:] = action
+      self._before_last_step = self._integration_state()
+      state, reward, terminated, truncated, _ = self._environment.step(action)
+      total_reward += reward
+      if terminated or truncated:
+        break
+    observation = self._observe(state)
+    if terminated:
+      return ts.termination(observation, total_reward)
+    if truncated:
+      return ts.truncation(observation, total_reward)
+    return ts.transition(observation, total_reward)
+
+  def _random_state(self) -> dict[str, Any]:
+    return self._unwrapped.np_random.bit_generator.state
+
+  def _set_random_state(self, state: dict[str, Any]):
+    self._unwrapped.np_random.bit_generator.state = state
+
+  def _physics_state(self) -> np.ndarray | None:
+    """The state before the last step, with its controls; None after a reset.
+
+    After a step, gymnasium leaves the positions of bodies as they were one step
+    of MuJoCo ago; images and Ant's next reward depend on them. Only taking that
+    step again restores them.
+    """
+    return self._before_last_step
+
+  def _set_physics_state(self, state: np.ndarray | None):
+    self._before_last_step = state
+    if state is not None:
+      self._set_integration_state(state)
+      self._unwrapped.do_simulation(self._data.ctrl, self._unwrapped.frame_skip)
+
+  @property
+  def _step_count(self) -> int:
+    return self._environment._elapsed_steps  # Of the wrapper TimeLimit.
+
+  @_step_count.setter
+  def _step_count(self, count: int):
+    self._environment._elapsed_steps = count
+
+
+def _load(task: str) -> gymnasium.Env:
+  """Loads gymnasium's environment, and a GL library before it."""
+  rendering.choose_backend()
+  names = [
+    name
+    for name, spec in gymnasium.registry.items()
+    # Those of -v2 and -v3 are functions that raise an error.
+    if str(spec.entry_point).startswith('gymnasium.envs.mujoco.')
+  ]
+  if task not in names:
+    raise errors.UserError(
+      f'Gymnasium has no MuJoCo task {task!r}: choose '
+      f'{mujoco_environment.nearest(task, names)}.'
+    )
+  with _no_advice():
+    return gymnasium.make(task, disable_env_checker=True)
+
+
+@contextlib.contextmanager
+def _no_advice() -> Iterator[None]:
+  """Hides that -v5 is newer, and what MuJoCo finds out of date in the models.
+
+  That MuJoCo would also write to a file in the working directory.
+  """
+  import mujoco  # Not before MUJOCO_GL is set: see rendering.py.
+
+  handler = mujoco.get_mju_user_warning()
+  mujoco.set_mju_user_warning(lambda _: None)
+  try:
+    with warnings.catch_warnings():
+      warnings.simplefilter('ignore', DeprecationWarning)
+      yield
+  finally:
+    mujoco.set_mju_user_warning(handler)
+
+
+def _camera_index(model, task: str, name: str) -> int:
+  """The index of a model's camera; UserError if there is none of that name."""
+  names = [model.camera(i).name for i in range(model.ncam)]
+  if name not in names:
+    raise errors.UserError(
+      f'{task} has no camera {name!r}: '
+      + (f'choose {", ".join(names)}.' if names else 'it has none.')
+    )
+  return names.index(name)

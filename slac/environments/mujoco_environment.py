@@ -1,0 +1,209 @@
+"""What the environments that MuJoCo simulates have in common."""
+
+import abc
+import difflib
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from tf_agents.environments import py_environment
+from tf_agents.specs import array_spec
+from tf_agents.trajectories import time_step as ts
+
+from slac.environments import rendering
+
+if TYPE_CHECKING:
+  import mujoco
+
+
+class MujocoEnvironment(py_environment.PyEnvironment):
+  """A task that MuJoCo simulates, seen through a camera.
+
+  An observation is `{'pixels': uint8 [64, 64, 3], 'state': float32 [n]}`, where
+  the state is the benchmark's own observation, flattened. One step of the agent
+  is `action_repeat` steps of the benchmark (fewer if the episode ends inside),
+  with their rewards summed and one image rendered after the last of them. The
+  step that reaches a time limit is LAST with discount 1; discount 0 means that
+  the task itself ended. The renderer is created at the first reset.
+
+  A subclass resets and steps the benchmark, and knows its random state, its
+  count of steps, and how its simulation is restored.
+  """
+
+  def __init__(
+    self,
+    name: str,
+    action_repeat: int,
+    model: 'mujoco.MjModel',
+    data: 'mujoco.MjData',
+    action_spec: array_spec.BoundedArraySpec,
+    state_size: int,
+    render_arguments: tuple[int, int, int],
+  ):
+    """Keeps what it is given; draws nothing.
+
+    Args:
+      name: The task's name.
+      action_repeat: Steps of the benchmark per step of the agent.
+      model: The benchmark's own.
+      data: The benchmark's own.
+      action_spec: The actuators' controls, [d].
+      state_size: n of the state.
+      render_arguments: The camera's index, the side of the shadow map in
+        texels, and samples per pixel.
+    """
+    super().__init__(handle_auto_reset=True)
+    self._name = name
+    self._action_repeat = action_repeat
+    self._model = model
+    self._data = data
+    self._action_spec = action_spec
+    self._observation_spec = {
+      'pixels': array_spec.ArraySpec(
+        (rendering.IMAGE_SIZE, rendering.IMAGE_SIZE, 3), np.uint8, 'pixels'
+      ),
+      'state': array_spec.ArraySpec((state_size,), np.float32, 'state'),
+    }
+    self._render_arguments = render_arguments
+    self._renderer = None
+    self._render_seconds = 0.0
+    self._random_at_episode_start = None
+
+  @property
+  def name(self) -> str:
+    """The task's name, such as 'walker walk' or 'Walker2d-v4'."""
+    return self._name
+
+  @property
+  def action_repeat(self) -> int:
+    """Steps of the benchmark per step of the agent."""
+    return self._action_repeat
+
+  @property
+  def render_seconds(self) -> float:
+    """The time spent rendering since construction, in seconds."""
+    return self._render_seconds
+
+  def action_spec(self) -> array_spec.BoundedArraySpec:
+    """The actuators' controls, float32 [d], with their bounds."""
+    return self._action_spec
+
+  def observation_spec(self) -> dict[str, array_spec.ArraySpec]:
+    """The pixels, uint8 [64, 64, 3], and the state, float32 [n]."""
+    return self._observation_spec
+
+  @abc.abstractmethod
+  def seed(self, seed: int):
+    """Makes all episodes after the current one a function of the seed."""
+
+  def close(self):
+    """Frees the renderer; the next reset creates another."""
+    if self._renderer is not None:
+      self._renderer.close()
+      self._renderer = None
+
+  def get_state(self) -> dict[str, Any]:
+    """Everything that later steps depend on, in arrays and JSON values.
+
+    That is the simulation's state, the random state now and at the episode's
+    start (a reset may change the model, so it is replayed), the number of
+    steps, and the current time step with its pixels.
+    """
+    time_step = self._current_time_step
+    state = {'random': self._random_state(), 'episode': None}
+    if time_step is not None:
+      state['episode'] = {
+        'random_at_start': self._random_at_episode_start,
+        'physics': self._physics_state(),
+        'step_count': self._step_count,
+        'step_type': int(time_step.step_type),
+        'reward': float(time_step.reward),
+        'discount': float(time_step.discount),
+        'observation': dict(time_step.observation),
+      }
+    return state
+
+  def set_state(self, state: dict[str, Any]):
+    """Continues exactly where `get_state` was called, on the same task."""
+    episode = state['episode']
+    self._current_time_step = None
+    if episode is not None:
+      self._set_random_state(episode['random_at_start'])
+      self._reset_episode()
+      self._set_physics_state(episode['physics'])
+      self._step_count = episode['step_count']
+      self._current_time_step = ts.TimeStep(
+        np.asarray(episode['step_type'], np.int32),
+        np.asarray(episode['reward'], np.float32),
+        np.asarray(episode['discount'], np.float32),
+        dict(episode['observation']),
+      )
+    self._set_random_state(state['random'])
+
+  def _reset(self) -> ts.TimeStep:
+    return ts.restart(self._observe(self._reset_episode()))
+
+  def _reset_episode(self) -> np.ndarray:
+    """Starts an episode of the benchmark's; returns its state [n]."""
+    self._random_at_episode_start = self._random_state()
+    return self._begin_episode()
+
+  @abc.abstractmethod
+  def _begin_episode(self) -> np.ndarray:
+    """Resets the benchmark's environment; returns the state [n]."""
+
+  @abc.abstractmethod
+  def _random_state(self) -> dict[str, Any]:
+    """What the benchmark's random draws depend on."""
+
+  @abc.abstractmethod
+  def _set_random_state(self, state: dict[str, Any]):
+    """Puts back what `_random_state` returned."""
+
+  @abc.abstractmethod
+  def _physics_state(self) -> np.ndarray | None:
+    """What the simulation can be restored from, after the episode's reset."""
+
+  @abc.abstractmethod
+  def _set_physics_state(self, state: np.ndarray | None):
+    """Puts back what `_physics_state` returned, after the episode's reset."""
+
+  @property
+  @abc.abstractmethod
+  def _step_count(self) -> int:
+    """Steps of the benchmark in this episode; can be set."""
+
+  def _observe(self, state: np.ndarray) -> dict[str, np.ndarray]:
+    """The observation: the state [n], and what the camera sees now."""
+    return {'pixels': self._render(), 'state': state.astype(np.float32)}
+
+  def _render(self) -> np.ndarray:
+    start = time.perf_counter()
+    if self._renderer is None:
+      self._renderer = rendering.Renderer(self._model, *self._render_arguments)
+    pixels = self._renderer.render(self._data)
+    self._render_seconds += time.perf_counter() - start
+    return pixels
+
+  def _integration_state(self) -> np.ndarray:
+    """Everything that MuJoCo's next step depends on."""
+    import mujoco  # Not before MUJOCO_GL is set: see rendering.py.
+
+    kind = mujoco.mjtState.mjSTATE_INTEGRATION
+    state = np.empty(mujoco.mj_stateSize(self._model, kind))
+    mujoco.mj_getState(self._model, self._data, state, kind)
+    return state
+
+  def _set_integration_state(self, state: np.ndarray):
+    """Puts it back; positions of bodies and the like are not yet computed."""
+    import mujoco  # Not before MUJOCO_GL is set: see rendering.py.
+
+    kind = mujoco.mjtState.mjSTATE_INTEGRATION
+    mujoco.mj_setState(self._model, self._data, state, kind)
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+  """The names most like one that is not among them, or all, as a text."""
+  names = sorted(names)
+  return ', '.join(difflib.get_close_matches(name, names, cutoff=0.5) or names)

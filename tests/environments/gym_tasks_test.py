@@ -1,0 +1,142 @@
+"""OpenAI Gym's tasks against gymnasium's own."""
+
+import warnings
+
+import gymnasium
+import numpy as np
+import pytest
+from tf_agents.environments import utils
+
+from slac import errors
+from slac.environments import gym_tasks, rendering
+from tests.environments import suites_test
+
+TASKS = [
+  ('HalfCheetah-v4', 1),
+  ('Walker2d-v4', 4),
+  ('Hopper-v4', 2),
+  ('Ant-v4', 4),
+]
+all_tasks = pytest.mark.parametrize(('task', 'action_repeat'), TASKS)
+blank = suites_test.blank
+
+
+def environment_of(task, action_repeat, seed=0):
+  environment = gym_tasks.GymEnvironment(task, action_repeat, 'track', 512, 0)
+  environment.seed(seed)
+  return environment
+
+
+def gymnasiums_own(task, seed):
+  with warnings.catch_warnings():
+    warnings.simplefilter('ignore')
+    own = gymnasium.make(task)
+  own.reset(seed=seed)
+  return own
+
+
+@all_tasks
+def test_steps_equal_gymnasiums_own(blank, task, action_repeat):
+  environment = environment_of(task, action_repeat, seed=5)
+  own = gymnasiums_own(task, seed=5)
+  step = environment.reset()
+  assert step.is_first()
+  ended = {}
+  for action in suites_test._actions(environment, 1000 // action_repeat):
+    step = environment.step(action)
+    total = 0.0
+    for _ in range(action_repeat):
+      state, reward, terminated, truncated, _ = own.step(action)
+      total += reward
+      if terminated or truncated:
+        break
+    np.testing.assert_array_equal(
+      step.observation['state'], state.astype(np.float32)
+    )
+    assert step.reward == np.float32(total)
+    assert step.is_last() == (terminated or truncated)
+    assert step.discount == (0 if terminated else 1)
+    if step.is_last():
+      ended = {'terminated': terminated, 'truncated': truncated}
+      break
+  # Random actions let the walkers fall; a half-cheetah cannot.
+  falls = task in ('Hopper-v4', 'Walker2d-v4')
+  if falls:
+    assert ended == {'terminated': True, 'truncated': False}
+  if task == 'HalfCheetah-v4':
+    assert ended == {'terminated': False, 'truncated': True}
+  assert ended
+  assert environment.step(action).is_first()
+
+
+@all_tasks
+def test_conforms_to_tf_agents(blank, task, action_repeat):
+  environment = environment_of(task, action_repeat)
+  utils.validate_py_environment(environment, episodes=1)
+  spec = environment.action_spec()
+  assert spec.dtype == np.float32
+  assert np.all(spec.minimum == -1) and np.all(spec.maximum == 1)
+  assert environment.name == task
+
+
+@all_tasks
+def test_resumes_exactly_across_an_episodes_end(task, action_repeat):
+  environment = environment_of(task, action_repeat)
+  actions = suites_test._actions(environment, 14) / 4
+  environment.reset()
+  for action in actions[:4]:
+    environment.step(action)
+  # To 5 agent steps before the time limit.
+  environment._step_count = 1000 - 5 * action_repeat
+  state = suites_test._through_files(environment.get_state())
+  expected = [environment.step(action) for action in actions[4:]]
+  environment.close()
+
+  resumed = environment_of(task, action_repeat, seed=99)
+  resumed.reset()
+  resumed.step(actions[0])
+  resumed.set_state(state)
+  steps = [resumed.step(action) for action in actions[4:]]
+  for step, other in zip(steps, expected, strict=True):
+    suites_test._assert_same(step, other)
+  assert [bool(s.is_last()) for s in steps].index(True) <= 4
+  # The robot is in view, and moves.
+  first, second = (s.observation['pixels'].astype(int) for s in steps[:2])
+  assert np.abs(first - second).max() > 20
+
+
+def test_environments_do_not_draw_into_each_other():
+  alone = environment_of('Hopper-v4', 2, seed=3)
+  expected = alone.reset().observation['pixels']
+  alone.close()
+  hopper, ant = environment_of('Hopper-v4', 2, 3), environment_of('Ant-v4', 4)
+  walker = suites_test._environment('walker', 'walk', 2)
+  pixels = hopper.reset().observation['pixels']
+  others = [e.reset().observation['pixels'] for e in (ant, walker)]
+  hopper.seed(3)
+  again = hopper.reset().observation['pixels']
+  np.testing.assert_array_equal(pixels, expected)
+  np.testing.assert_array_equal(again, expected)
+  assert all((other != expected).any() for other in others)
+
+
+def test_the_camera_is_that_of_the_name():
+  environment = environment_of('Hopper-v4', 2)
+  pixels = environment.reset().observation['pixels']
+  model, data = environment._model, environment._data
+  drawn = rendering.Renderer(model, model.camera('track').id, 512, 0)
+  np.testing.assert_array_equal(pixels, drawn.render(data))
+
+
+@pytest.mark.parametrize(
+  ('task', 'camera', 'message'),
+  [
+    ('Hoper-v4', 'track', "no MuJoCo task 'Hoper-v4': choose Hopper-v4"),
+    ('Hopper-v2', 'track', "no MuJoCo task 'Hopper-v2': choose Hopper-v"),
+    ('Hopper-v4', 'trak', "Hopper-v4 has no camera 'trak': choose track"),
+  ],
+)
+def test_unknown_names(task, camera, message):
+  with pytest.raises(errors.UserError) as raised:
+    gym_tasks.GymEnvironment(task, 2, camera, 512, 0)
+  assert message in str(raised.value)
