@@ -88,6 +88,27 @@ class StubPolicy:
     return policy_step.PolicyStep(action, {'count': count})
 
 
+class RandomPolicy:
+  """Keeps no state; its action is always -1."""
+
+  def get_initial_state(self, batch_size):
+    return ()
+
+  def action(self, time_step, policy_state):
+    return policy_step.PolicyStep(np.float32([-1]), ())
+
+
+class SeeingPolicy(StubPolicy):
+  """The stub that remembers the types of the steps it was shown."""
+
+  def __init__(self):
+    self.step_types = []
+
+  def action(self, time_step, policy_state):
+    self.step_types.append(int(time_step.step_type))
+    return super().action(time_step, policy_state)
+
+
 def make(environment=Counting):
   memory = replay.Replay(SPEC, sequence_length=2, seed=0, capacity=50)
   collector = collecting.Collector(
@@ -135,6 +156,30 @@ def test_rows_of_two_episodes():
     'next_step_type',
     'reward',
     'discount',
+  ]
+
+
+@pytest.mark.parametrize('restored', [False, True])
+def test_a_policy_may_take_over_within_an_episode(restored):
+  """To it the episode begins there; the replay knows better."""
+  collector, memory = make(Restorable)
+  collector.step(RandomPolicy())
+  if restored:
+    state = collector.get_state()
+    collector = collecting.Collector(
+      Restorable(), memory, SPEC, logs.Stopwatch()
+    )
+    assert collector.set_state(state)
+  policy = SeeingPolicy()
+  for _ in range(3):
+    collector.step(policy)
+  assert policy.step_types == [FIRST, MID, FIRST]
+  assert rows(memory) == [
+    (0, FIRST, -1, -10, 1, MID),
+    (1, MID, 0.1, 1, 1, MID),
+    (2, MID, 0.2, 2, 1, LAST),
+    (3, LAST, 0, 0, 1, FIRST),
+    (4, FIRST, 0.1, 1, 1, MID),
   ]
 
 

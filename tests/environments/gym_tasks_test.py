@@ -1,7 +1,5 @@
 """OpenAI Gym's tasks against gymnasium's own."""
 
-import warnings
-
 import gymnasium
 import numpy as np
 import pytest
@@ -28,8 +26,7 @@ def environment_of(task, action_repeat, seed=0):
 
 
 def gymnasiums_own(task, seed):
-  with warnings.catch_warnings():
-    warnings.simplefilter('ignore')
+  with gym_tasks._no_advice():
     own = gymnasium.make(task)
   own.reset(seed=seed)
   return own
