@@ -176,11 +176,8 @@ class Run:
 def main():
   """Runs the command line."""
   arguments = parse_arguments()
-  try:
+  with errors.reported_by('train_eval.py'):
     sys.exit(train_eval(arguments))
-  except errors.UserError as error:
-    print(f'train_eval.py: {error}', file=sys.stderr)
-    sys.exit(error.exit_code)
 
 
 def parse_arguments():

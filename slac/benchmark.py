@@ -10,7 +10,6 @@ import itertools
 import os
 import pathlib
 import resource
-import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -54,12 +53,9 @@ EPISODE_LENGTH = 1000  # Environment steps of every task, unless it falls.
 def main():
   """Runs the command line."""
   arguments = parse_arguments()
-  try:
+  with errors.reported_by('slac.benchmark'):
     report = benchmark(arguments.gin_param, arguments.repeats)
     runs.write_json(arguments.out, report)
-  except errors.UserError as error:
-    print(f'slac.benchmark: {error}', file=sys.stderr)
-    sys.exit(error.exit_code)
   print(f'\nWrote {arguments.out}.')
 
 
@@ -203,8 +199,9 @@ def computation(
   return {'name': name, 'dtype': dtype, **timer(call), 'operations': flops}
 
 
-def measure_agent(timer, agent, ring, batch_size, suffix=''):
-  """Measures an agent's two updates."""
+def measure_agent(timer, parts, ring, suffix=''):
+  """Measures the two updates of an experiment's agent."""
+  agent, batch_size = parts.agent, parts.schedule.batch_size
   dtype = agent.model.compute_dtype
   agent.trace(batch_size)
   rows = []
@@ -245,7 +242,7 @@ def measure_loop(timer, gin_params):
   agent.trace(batch_size)
   time_step = parts.environment.current_time_step()
   state = policy.get_initial_state(1)
-  action_spec = tensor_spec.add_outer_dim(
+  specs = tensor_spec.add_outer_dim(
     (agent.time_step_spec, agent.collect_policy.policy_state_spec), 1
   )
   acting = computation(
@@ -255,7 +252,7 @@ def measure_loop(timer, gin_params):
     lambda: policy.action(time_step, state),
     tf.function(
       agent.collect_policy.action, autograph=False
-    ).get_concrete_function(*action_spec),
+    ).get_concrete_function(*specs),
   )
 
   def sample():
@@ -297,13 +294,12 @@ def measure_updates(timer, gin_params, ring):
   rows = []
   for dtype in DTYPES:
     parts = build([*gin_params, f"LatentModel.compute_dtype = '{dtype}'"])
-    batch_size = parts.schedule.batch_size
-    rows += measure_agent(timer, parts.agent, ring, batch_size)
+    rows += measure_agent(timer, parts, ring)
   parts = build(
     [*gin_params, "LatentModel.compute_dtype = 'float32'"],
     reference_update.ReferenceAgent,
   )
-  return rows + measure_agent(timer, parts.agent, ring, batch_size, REFERENCE)
+  return rows + measure_agent(timer, parts, ring, REFERENCE)
 
 
 def measure_task(task, gin_params, repeats, seconds):

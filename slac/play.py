@@ -7,7 +7,6 @@ camera sees, and beside it what the model's posterior reconstructs.
 import argparse
 import itertools
 import pathlib
-import sys
 
 import numpy as np
 import tensorflow as tf
@@ -29,11 +28,8 @@ from slac import (
 def main():
   """Runs the command line."""
   arguments = parse_arguments()
-  try:
+  with errors.reported_by('slac.play'):
     play(arguments)
-  except errors.UserError as error:
-    print(f'slac.play: {error}', file=sys.stderr)
-    sys.exit(error.exit_code)
 
 
 def parse_arguments():

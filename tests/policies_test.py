@@ -96,6 +96,20 @@ def act(policy, pixels, step_types, reset):
   return np.stack(actions)
 
 
+def training_inputs(model, make, pixels, actions):
+  """Yields where each sequence of the stream begins, and its two inputs."""
+  for start in range(len(STREAM) - T):
+    window = slice(start, start + T + 1)
+    evidence = model.perceive(
+      {'pixels': tf.constant(pixels[np.newaxis, window])},
+      tf.constant(actions[np.newaxis, window]),
+      tf.constant([STREAM[window]]),
+      [1, 2],
+    )
+    now, after = make(evidence)[0].numpy()
+    yield start, now, after
+
+
 @pytest.mark.parametrize('reset', [True, False])
 def test_actor_sees_the_same_in_acting_and_in_training(reset):
   model, actor = tiny.model(), RecordingActor()
@@ -106,15 +120,7 @@ def test_actor_sees_the_same_in_acting_and_in_training(reset):
   features = model.encoder(tf.constant(pixels)).numpy()
   assert np.ptp(features, axis=0).max() > 0.01  # Images are told apart.
   make = inputs.HistoryInput(T, 4, tiny.LATENT_SIZE, ACTIONS)
-  for start in range(len(STREAM) - T):
-    window = slice(start, start + T + 1)
-    evidence = model.perceive(
-      {'pixels': tf.constant(pixels[np.newaxis, window])},
-      tf.constant(actions[np.newaxis, window]),
-      tf.constant([STREAM[window]]),
-      [1, 2],
-    )
-    now, after = make(evidence)[0].numpy()
+  for start, now, after in training_inputs(model, make, pixels, actions):
     np.testing.assert_allclose(acting[start + T - 1], now, atol=1e-6)
     np.testing.assert_allclose(acting[start + T], after, atol=1e-6)
   # By hand at the second step of the second episode.
@@ -138,15 +144,7 @@ def test_actor_sees_the_same_latents_in_acting_and_in_training(reset):
   assert np.ptp(acting, axis=0).max() > 0.01
 
   make = inputs.LatentInput(T, 4, tiny.LATENT_SIZE, ACTIONS)
-  for start in range(len(STREAM) - T):
-    window = slice(start, start + T + 1)
-    evidence = model.perceive(
-      {'pixels': tf.constant(pixels[np.newaxis, window])},
-      tf.constant(actions[np.newaxis, window]),
-      tf.constant([STREAM[window]]),
-      [1, 2],
-    )
-    now, after = make(evidence)[0].numpy()
+  for start, now, after in training_inputs(model, make, pixels, actions):
     np.testing.assert_allclose(acting[start + T - 1], now, atol=1e-6)
     # The filter saw one step more, if they are all of one episode.
     if FIRST in STREAM[start + 1 : start + T + 1]:

@@ -136,6 +136,18 @@ def mlp(module, x, activation):
   return x @ kernel.numpy() + bias.numpy()
 
 
+def gaussian_mlp(module, *inputs):
+  """Mean and deviation by numpy of a Gaussian MLP."""
+  x = np.concatenate([np.asarray(i) for i in inputs], axis=-1)
+  mean, raw = np.split(mlp(module, x, leaky_relu), 2, axis=-1)
+  return mean, np.log1p(np.exp(raw)) + 1e-5
+
+
+def assert_gaussian(z, mean, stddev):
+  np.testing.assert_allclose(z.mean, mean, rtol=1e-4, atol=1e-5)
+  np.testing.assert_allclose(z.stddev, stddev, rtol=1e-4, atol=1e-5)
+
+
 def relu(x):
   return np.maximum(x, 0)
 

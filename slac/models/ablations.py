@@ -24,15 +24,8 @@ class Timeless(latent_model.LatentModel):
     return self.first_posterior(feature, seed)
 
 
-@gin.configurable
-class SimpleVae(Timeless):
-  """One latent, q(z | x) and p(z) = N(0, I)."""
-
-  def __init__(self, action_size: int, **shared):
-    super().__init__(action_size, **shared)
-    self._q_z = networks.GaussianMLP(
-      self.encoder.feature_size, self.hidden_size, self.latent_size
-    )
+class OneLatent(latent_model.LatentModel):
+  """The base of models whose state is one Gaussian, with p(z_1) = N(0, I)."""
 
   @property
   def latent_size(self):
@@ -41,14 +34,25 @@ class SimpleVae(Timeless):
   def first_prior(self, batch_shape, seed):
     return Gaussian.draw(standard_normal(batch_shape, self.latent_size), seed)
 
-  def first_posterior(self, feature, seed):
-    return Gaussian.draw(self._q_z(feature), seed)
-
   def kl(self, posterior, prior):
     return posterior.kl(prior)
 
   def latent(self, state):
     return state.sample
+
+
+@gin.configurable
+class SimpleVae(Timeless, OneLatent):
+  """One latent, q(z | x) and p(z) = N(0, I)."""
+
+  def __init__(self, action_size: int, **shared):
+    super().__init__(action_size, **shared)
+    self._q_z = networks.GaussianMLP(
+      self.encoder.feature_size, self.hidden_size, self.latent_size
+    )
+
+  def first_posterior(self, feature, seed):
+    return Gaussian.draw(self._q_z(feature), seed)
 
 
 @gin.configurable
@@ -85,7 +89,7 @@ class FactoredVae(Timeless):
 
 
 @gin.configurable
-class SimpleFiltering(latent_model.LatentModel):
+class SimpleFiltering(OneLatent):
   """One latent over time, p(z' | z, a) and q(z' | x', z, a)."""
 
   def __init__(self, action_size: int, **shared):
@@ -96,13 +100,6 @@ class SimpleFiltering(latent_model.LatentModel):
     self._q_z = networks.GaussianMLP(x + z + a, hidden, z)  # q(z' | x', z, a)
     self._p_z = networks.GaussianMLP(z + a, hidden, z)  # p(z' | z, a)
 
-  @property
-  def latent_size(self):
-    return self.latent2_size
-
-  def first_prior(self, batch_shape, seed):
-    return Gaussian.draw(standard_normal(batch_shape, self.latent_size), seed)
-
   def first_posterior(self, feature, seed):
     return Gaussian.draw(self._q_z_first(feature), seed)
 
@@ -111,12 +108,6 @@ class SimpleFiltering(latent_model.LatentModel):
 
   def posterior_step(self, state, action, feature, seed):
     return Gaussian.draw(self._q_z(feature, state.sample, action), seed)
-
-  def kl(self, posterior, prior):
-    return posterior.kl(prior)
-
-  def latent(self, state):
-    return state.sample
 
 
 @gin.configurable

@@ -27,11 +27,8 @@ from slac.replication import (
 def main():
   """Runs the command line."""
   arguments = parse_arguments()
-  try:
+  with errors.reported_by('slac.replication'):
     sys.exit(arguments.function(arguments))
-  except errors.UserError as error:
-    print(f'slac.replication: {error}', file=sys.stderr)
-    sys.exit(error.exit_code)
 
 
 def parse_arguments():

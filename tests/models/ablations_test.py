@@ -24,21 +24,8 @@ def gaussian(size, seed=0):
   )
 
 
-def dense(module, *inputs):
-  """A module's mean and deviation by numpy."""
-  x = np.concatenate([np.asarray(i) for i in inputs], axis=-1)
-  out = tiny.mlp(module, x, tiny.leaky_relu)
-  mean, raw = np.split(out, 2, axis=-1)
-  return mean, np.log1p(np.exp(raw)) + 1e-5
-
-
-def assert_is(z, mean, stddev):
-  np.testing.assert_allclose(z.mean, mean, rtol=1e-4, atol=1e-5)
-  np.testing.assert_allclose(z.stddev, stddev, rtol=1e-4, atol=1e-5)
-
-
 def assert_standard(z, size):
-  assert_is(z, np.zeros([3, size]), np.ones([3, size]))
+  tiny.assert_gaussian(z, np.zeros([3, size]), np.ones([3, size]))
 
 
 def size_of_latents(model):
@@ -55,14 +42,16 @@ def mlp_size(n, out):
 def test_simple_vae():
   model = tiny.model(model_class=ablations.SimpleVae)
   x, a = vectors(X), vectors(A)
-  assert_is(model.first_posterior(x, SEED), *dense(model._q_z, x))
+  tiny.assert_gaussian(
+    model.first_posterior(x, SEED), *tiny.gaussian_mlp(model._q_z, x)
+  )
   for z in (
     model.first_prior([3], SEED),
     model.prior_step(gaussian(Z2), a, SEED),
   ):
     assert_standard(z, Z2)
   z = model.posterior_step(gaussian(Z2), a, x, SEED)
-  assert_is(z, *dense(model._q_z, x))
+  tiny.assert_gaussian(z, *tiny.gaussian_mlp(model._q_z, x))
   # One dimension of mean 1 and deviation 2: -log 2 + (4 + 1) / 2 - 1 / 2.
   q = latent_model.Gaussian(
     *tf.constant([[[1.0, 0, 0]], [[2.0, 1, 1]], [[9.0, 9, 9]]])
@@ -80,14 +69,14 @@ def test_factored_vae():
     model.first_posterior(x, SEED),
     model.posterior_step(state, a, x, SEED),
   ):
-    assert_is(z1, *dense(model._q_z1, x))
-    assert_is(z2, *dense(model._p_z2, z1.sample))
+    tiny.assert_gaussian(z1, *tiny.gaussian_mlp(model._q_z1, x))
+    tiny.assert_gaussian(z2, *tiny.gaussian_mlp(model._p_z2, z1.sample))
   for z1, z2 in (
     model.first_prior([3], SEED),
     model.prior_step(state, a, SEED),
   ):
     assert_standard(z1, Z1)
-    assert_is(z2, *dense(model._p_z2, z1.sample))
+    tiny.assert_gaussian(z2, *tiny.gaussian_mlp(model._p_z2, z1.sample))
   other = state._replace(z2=gaussian(Z2, seed=5))
   np.testing.assert_allclose(model.kl(state, other), [0, 0, 0], atol=1e-6)
   np.testing.assert_array_equal(
@@ -100,10 +89,15 @@ def test_simple_filtering():
   model = tiny.model(model_class=ablations.SimpleFiltering)
   x, a, z = vectors(X), vectors(A), gaussian(Z2)
   assert_standard(model.first_prior([3], SEED), Z2)
-  assert_is(model.first_posterior(x, SEED), *dense(model._q_z_first, x))
-  assert_is(model.prior_step(z, a, SEED), *dense(model._p_z, z.sample, a))
-  assert_is(
-    model.posterior_step(z, a, x, SEED), *dense(model._q_z, x, z.sample, a)
+  tiny.assert_gaussian(
+    model.first_posterior(x, SEED), *tiny.gaussian_mlp(model._q_z_first, x)
+  )
+  tiny.assert_gaussian(
+    model.prior_step(z, a, SEED), *tiny.gaussian_mlp(model._p_z, z.sample, a)
+  )
+  tiny.assert_gaussian(
+    model.posterior_step(z, a, x, SEED),
+    *tiny.gaussian_mlp(model._q_z, x, z.sample, a),
   )
   inputs = (X, X + Z2 + A, Z2 + A)
   assert size_of_latents(model) == sum(mlp_size(n, 2 * Z2) for n in inputs)
@@ -129,7 +123,9 @@ def test_partially_stochastic_z2_is_a_function_of_z1():
   state = slac_model.Latent(gaussian(Z1), gaussian(Z2))
   x, a = vectors(X), vectors(A)
   z1, z2 = model.posterior_step(state, a, x, SEED)
-  assert_is(z1, *dense(model._q_z1, x, state.z2.sample, a))
+  tiny.assert_gaussian(
+    z1, *tiny.gaussian_mlp(model._q_z1, x, state.z2.sample, a)
+  )
   assert np.all(z1.sample != z1.mean)
   inputs = np.concatenate([z1.sample, state.z2.sample, a], axis=-1)
   expected = tiny.mlp(model._p_z2, inputs, tiny.leaky_relu)

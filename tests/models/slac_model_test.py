@@ -60,23 +60,10 @@ def test_kl_is_that_of_z1_alone(model):
   np.testing.assert_array_equal(model.kl(q, p), model.kl(q, other))
 
 
-def dense(module, *inputs):
-  """Mean and deviation by numpy of a Gaussian MLP."""
-  x = np.concatenate([np.asarray(i) for i in inputs], axis=-1)
-  out = tiny.mlp(module, x, tiny.leaky_relu)
-  mean, raw = np.split(out, 2, axis=-1)
-  return mean, np.log1p(np.exp(raw)) + 1e-5
-
-
-def assert_is(z, mean, stddev):
-  np.testing.assert_allclose(z.mean, mean, rtol=1e-4, atol=1e-5)
-  np.testing.assert_allclose(z.stddev, stddev, rtol=1e-4, atol=1e-5)
-
-
 def test_first_prior_is_standard_and_leads_to_z2(model):
   z1, z2 = model.first_prior([3], SEED)
-  assert_is(z1, np.zeros([3, 2]), np.ones([3, 2]))
-  assert_is(z2, *dense(model._p_z2_first, z1.sample))
+  tiny.assert_gaussian(z1, np.zeros([3, 2]), np.ones([3, 2]))
+  tiny.assert_gaussian(z2, *tiny.gaussian_mlp(model._p_z2_first, z1.sample))
   many = model.first_prior([4000], SEED).z1.sample.numpy()
   np.testing.assert_allclose(many.mean(0), 0, atol=0.07)
   np.testing.assert_allclose(many.std(0), 1, atol=0.05)
@@ -85,23 +72,31 @@ def test_first_prior_is_standard_and_leads_to_z2(model):
 def test_first_posterior_sees_the_feature(model):
   x = vectors(4)
   z1, z2 = model.first_posterior(x, SEED)
-  assert_is(z1, *dense(model._q_z1_first, x))
-  assert_is(z2, *dense(model._p_z2_first, z1.sample))
+  tiny.assert_gaussian(z1, *tiny.gaussian_mlp(model._q_z1_first, x))
+  tiny.assert_gaussian(z2, *tiny.gaussian_mlp(model._p_z2_first, z1.sample))
 
 
 def test_prior_step_sees_z2_and_the_action(model):
   now, action = state(), vectors(2)
   z1, z2 = model.prior_step(now, action, SEED)
-  assert_is(z1, *dense(model._p_z1, now.z2.sample, action))
-  assert_is(z2, *dense(model._p_z2, z1.sample, now.z2.sample, action))
+  tiny.assert_gaussian(
+    z1, *tiny.gaussian_mlp(model._p_z1, now.z2.sample, action)
+  )
+  tiny.assert_gaussian(
+    z2, *tiny.gaussian_mlp(model._p_z2, z1.sample, now.z2.sample, action)
+  )
 
 
 def test_posterior_step_adds_the_feature_and_shares_z2(model):
   now, action, x = state(), vectors(2), vectors(4, seed=3)
   z1, z2 = model.posterior_step(now, action, x, SEED)
-  assert_is(z1, *dense(model._q_z1, x, now.z2.sample, action))
+  tiny.assert_gaussian(
+    z1, *tiny.gaussian_mlp(model._q_z1, x, now.z2.sample, action)
+  )
   # The network of the prior: the KL of z2 is zero by construction.
-  assert_is(z2, *dense(model._p_z2, z1.sample, now.z2.sample, action))
+  tiny.assert_gaussian(
+    z2, *tiny.gaussian_mlp(model._p_z2, z1.sample, now.z2.sample, action)
+  )
 
 
 def test_z1_of_before_plays_no_part(model):
