@@ -20,7 +20,7 @@ from slac import (
   evaluation,
   experiment,
   memory,
-  metrics,
+  packing,
   policies,
   replay,
   reporting,
@@ -54,8 +54,10 @@ class Run:
     )
     self._random_policy = policies.eager(random_policy)
     self._collect_policy = policies.eager(agent.collect_policy)
-    self._train = metrics.PackedUpdate(agent.train)
-    self._train_model = metrics.PackedUpdate(agent.train_model)
+    self._train, self._train_model = (
+      packing.PackedUpdate(update, agent.training_data_spec)
+      for update in (agent.train, agent.train_model)
+    )
     self._checkpoints = checkpoints.Checkpoints(
       folder / 'checkpoints',
       tf.train.Checkpoint(agent=agent, random_policy=random_policy),
@@ -128,9 +130,7 @@ class Run:
 
   def _update(self, train, batch_size):
     with self._report.stopwatch('sampling'):
-      experience = tf.nest.map_structure(
-        tf.constant, self._replay.sample(batch_size)
-      )
+      experience = train.pack(self._replay.sample(batch_size))
     with self._report.stopwatch('training'):
       self._report.add_metrics(*train(experience))
 

@@ -28,7 +28,7 @@ from slac import (
   experiment,
   logs,
   memory,
-  metrics,
+  packing,
   policies,
   reference_update,
   replay,
@@ -255,10 +255,10 @@ def measure_loop(timer, gin_params):
     ).get_concrete_function(*specs),
   )
 
-  def sample():
-    return tf.nest.map_structure(tf.constant, ring.sample(batch_size))
+  update = packing.PackedUpdate(agent.train, spec)
 
-  update = metrics.PackedUpdate(agent.train)
+  def sample():
+    return update.pack(ring.sample(batch_size))
 
   def turn():
     collector.step(policy)
