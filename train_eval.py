@@ -52,8 +52,8 @@ class Run:
       agent.action_spec,
       generator=policies.spawn_generators([parts.seed, 1], 1)[0],
     )
-    self._random_policy = policies.eager(random_policy)
-    self._collect_policy = policies.eager(agent.collect_policy)
+    self._random_policy = policies.EagerPolicy(random_policy)
+    self._collect_policy = policies.EagerPolicy(agent.collect_policy)
     self._train, self._train_model = (
       packing.PackedUpdate(update, agent.training_data_spec)
       for update in (agent.train, agent.train_model)

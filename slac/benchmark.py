@@ -237,11 +237,11 @@ def measure_loop(timer, gin_params):
   collector = collecting.Collector(
     parts.environment, ring, spec, logs.Stopwatch()
   )
-  policy = policies.eager(agent.collect_policy)
+  policy = policies.EagerPolicy(agent.collect_policy)
   fill(ring, collector, policy)
   agent.trace(batch_size)
   time_step = parts.environment.current_time_step()
-  state = policy.get_initial_state(1)
+  state = policy.get_initial_state()
   specs = tensor_spec.add_outer_dim(
     (agent.time_step_spec, agent.collect_policy.policy_state_spec), 1
   )

@@ -5,12 +5,11 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 from tf_agents.environments import py_environment
-from tf_agents.policies import py_tf_eager_policy
 from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
 from tf_agents.utils import nest_utils
 
-from slac import logs, replay
+from slac import logs, policies, replay
 
 
 class Finished(NamedTuple):
@@ -43,7 +42,7 @@ class Collector:
     self._length = 0
     self._time_step = None
 
-  def step(self, policy: py_tf_eager_policy.PyTFEagerPolicy) -> Finished | None:
+  def step(self, policy: policies.EagerPolicy) -> Finished | None:
     """Takes one agent step; returns the episode if it is the episode's last."""
     if self._time_step is None:
       self._reset()
@@ -53,7 +52,7 @@ class Collector:
       # the policy that follows it, the episode begins here.
       first = np.asarray(ts.StepType.FIRST, np.int32)
       time_step = time_step._replace(step_type=first)
-      self._policy_state = policy.get_initial_state(1)
+      self._policy_state = policy.get_initial_state()
     with self._stopwatch('acting'):
       step = policy.action(time_step, self._policy_state)
     with self._stopwatch('environment'):

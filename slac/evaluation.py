@@ -38,7 +38,7 @@ class Evaluator:
   ):
     self._environment = environment
     self._policy = policy
-    self._eager_policy = policies.eager(policy)
+    self._eager_policy = policies.EagerPolicy(policy)
     self._seed = seed
 
   def episodes(
@@ -59,7 +59,7 @@ class Evaluator:
 
   def _episode(self, should_stop):
     time_step = self._environment.reset()
-    policy_state = self._eager_policy.get_initial_state(1)
+    policy_state = self._eager_policy.get_initial_state()
     pixels, actions, rewards = [time_step.observation['pixels']], [], []
     while not time_step.is_last():
       if should_stop():

@@ -1,14 +1,16 @@
 """Policies: of the recent history, and the random ones that begin a run."""
 
 from collections.abc import Callable
+from typing import Any
 
 import gin
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
-from tf_agents.policies import policy_saver, py_tf_eager_policy, tf_policy
+from tf_agents.policies import policy_saver, tf_policy
 from tf_agents.trajectories import policy_step
 from tf_agents.trajectories import time_step as ts
+from tf_agents.utils import nest_utils
 
 tfd = tfp.distributions
 tfb = tfp.bijectors
@@ -158,9 +160,47 @@ class GreedyHistoryPolicy(HistoryPolicy):
     return distribution.bijector(distribution.distribution.mode())
 
 
-def eager(policy: tf_policy.TFPolicy) -> py_tf_eager_policy.PyTFEagerPolicy:
-  """Returns the policy, compiled, for numpy time steps without a batch."""
-  return py_tf_eager_policy.PyTFEagerPolicy(policy, use_tf_function=True)
+class EagerPolicy:
+  """A policy, compiled, that acts on an environment's time steps.
+
+  TF-Agents' PyTFEagerPolicy does so too, but hands twice as many tensors from
+  and to Python, each of which loses memory: see packing.py.
+  """
+
+  def __init__(self, policy: tf_policy.TFPolicy):
+    self._policy = policy
+    self._compiled = tf.function(self._act)
+
+  def get_initial_state(self) -> Any:
+    """Returns the state before an episode's first step."""
+    return self._policy.get_initial_state(1)
+
+  def action(
+    self, time_step: ts.TimeStep, policy_state: Any
+  ) -> policy_step.PolicyStep:
+    """Returns the action, an array `[A]`, and the next state.
+
+    Args:
+      time_step: without a batch; it may hold observations that the policy does
+        not use.
+      policy_state: of the step before, or of `get_initial_state`.
+    """
+    observation = nest_utils.prune_extra_keys(
+      self._policy.time_step_spec.observation, time_step.observation
+    )
+    step = self._compiled(
+      *tf.nest.map_structure(
+        lambda x: tf.constant(np.expand_dims(x, 0)),
+        (observation, time_step.step_type),
+      ),
+      policy_state,
+    )
+    return step._replace(action=step.action.numpy()[0])
+
+  def _act(self, observation, step_type, policy_state):
+    # What lies behind it, reward and discount, no policy looks at.
+    time_step = ts.TimeStep(step_type, tf.zeros([1]), tf.ones([1]), observation)
+    return self._policy.action(time_step, policy_state)
 
 
 def export(policy: tf_policy.TFPolicy, folder: str):

@@ -78,8 +78,8 @@ class Restorable(Counting):
 class StubPolicy:
   """Its action is 0.1 in an episode's first step, then 0.2, ..."""
 
-  def get_initial_state(self, batch_size):
-    return {'count': tf.zeros([batch_size])}
+  def get_initial_state(self):
+    return {'count': tf.zeros([1])}
 
   def action(self, time_step, policy_state):
     assert not time_step.is_last()
@@ -91,7 +91,7 @@ class StubPolicy:
 class RandomPolicy:
   """Keeps no state; its action is always -1."""
 
-  def get_initial_state(self, batch_size):
+  def get_initial_state(self):
     return ()
 
   def action(self, time_step, policy_state):

@@ -261,9 +261,9 @@ def test_spawned_generators_differ_and_come_back():
 
 def test_eager_policy_takes_single_steps_with_other_observations():
   agent = tiny.agent()
-  policy = policies.eager(agent.greedy_policy)
+  policy = policies.EagerPolicy(agent.greedy_policy)
   pixels = tiny.pixels(2)
-  state = policy.get_initial_state(1)
+  state = policy.get_initial_state()
   actions = []
   for t in range(2):
     observation = {'pixels': pixels[t], 'state': np.zeros(3, np.float32)}

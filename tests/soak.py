@@ -2,9 +2,9 @@
 
 Trains small networks with a small replay, which fills before the first reading,
 for as many turns of the loop as it is told to, and reads the resident memory
-from the run's own train.csv. It rises and falls by tens of megabytes as
-pictures are drawn and checkpoints written, so what is told is the rise of the
-straight line through all readings. Exits with 1 if that is too much.
+from the run's own train.csv. That falls by tens of megabytes when a checkpoint
+is written, and rises again. So what is told is how far the crests rise, from
+those of the first turns to the highest. Exits with 1 if that is too much.
 """
 
 import argparse
@@ -13,8 +13,6 @@ import pathlib
 import subprocess
 import sys
 import tempfile
-
-import numpy as np
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 ACTION_REPEAT = 4  # Of gin/cartpole.gin.
@@ -33,6 +31,8 @@ SETTINGS = (
 # After these turns everything has happened once: all three phases, evaluations,
 # checkpoints, a replay that is full.
 WARM_UP = 5000
+# By then there has been another evaluation, and a few checkpoints.
+CREST = 7500
 
 
 def main():
@@ -60,22 +60,16 @@ def main():
       check=True,
     )
     with open(pathlib.Path(root, 'soak', 'train.csv')) as file:
-      turns, resident = zip(
-        *(
-          (
-            int(row['agent_steps']),
-            float(row['speed/resident_gigabytes']) * 1e3,
-          )
-          for row in csv.DictReader(file)
-          if int(row['agent_steps']) >= WARM_UP
-        ),
-        strict=True,
-      )
-  growth = np.polyfit(turns, resident, 1)[0] * arguments.turns
+      resident = [
+        (int(row['agent_steps']), float(row['speed/resident_gigabytes']) * 1e3)
+        for row in csv.DictReader(file)
+      ]
+  first = max(size for turn, size in resident if WARM_UP <= turn < CREST)
+  growth = max(size for turn, size in resident if turn >= WARM_UP) - first
   print(
-    f'Resident memory after {WARM_UP:,} turns: {min(resident):.1f} to '
-    f'{max(resident):.1f} MB; growth over {arguments.turns:,} turns: '
-    f'{growth:+.1f} MB.'
+    f'Resident memory from turn {WARM_UP:,} to {CREST:,}: at most {first:.1f} '
+    f'MB; in the {arguments.turns:,} turns since {WARM_UP:,}: {growth:.1f} MB '
+    'more.'
   )
   sys.exit(growth > arguments.megabytes)
 
