@@ -55,7 +55,8 @@ class Run:
     self._random_policy = policies.eager(random_policy)
     self._collect_policy = policies.eager(agent.collect_policy)
     self._train = metrics.PackedUpdate(agent.train)
-    self._train_model = metrics.PackedUpdate(agent.train_model)
+    if agent.model:
+      self._train_model = metrics.PackedUpdate(agent.train_model)
     self._checkpoints = checkpoints.Checkpoints(
       folder / 'checkpoints',
       tf.train.Checkpoint(agent=agent, random_policy=random_policy),
@@ -232,7 +233,7 @@ def train_eval(arguments):
     name,
     arguments.fresh,
     config.resolved(),
-    runs.version(devices.names(), parts.agent.model.compute_dtype),
+    runs.version(devices.names(), parts.agent.compute_dtype),
   )
   print(folder)
   print(summary.describe(parts, ring), flush=True)
