@@ -54,10 +54,10 @@ class Run:
     )
     self._random_policy = policies.EagerPolicy(random_policy)
     self._collect_policy = policies.EagerPolicy(agent.collect_policy)
-    self._train, self._train_model = (
-      packing.PackedUpdate(update, agent.training_data_spec)
-      for update in (agent.train, agent.train_model)
-    )
+    spec = agent.training_data_spec
+    self._train = packing.PackedUpdate(agent.train, spec)
+    if agent.model:
+      self._train_model = packing.PackedUpdate(agent.train_model, spec)
     self._checkpoints = checkpoints.Checkpoints(
       folder / 'checkpoints',
       tf.train.Checkpoint(agent=agent, random_policy=random_policy),
@@ -232,7 +232,7 @@ def train_eval(arguments):
     name,
     arguments.fresh,
     config.resolved(),
-    runs.version(devices.names(), parts.agent.model.compute_dtype),
+    runs.version(devices.names(), parts.agent.compute_dtype),
   )
   print(folder)
   print(summary.describe(parts, ring), flush=True)

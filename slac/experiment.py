@@ -9,13 +9,14 @@ from tf_agents.specs import tensor_spec
 from slac import (
   augmentations,  # noqa: F401
   devices,  # noqa: F401
+  errors,
   evaluation,
   policies,  # noqa: F401
   replay,  # noqa: F401
   schedule,
   settings,
 )
-from slac.agents import slac  # noqa: F401
+from slac.agents import baselines, slac  # noqa: F401
 from slac.environments import gym_tasks, suites, wrappers  # noqa: F401
 from slac.models import ablations, planet, slac_model  # noqa: F401
 
@@ -40,6 +41,9 @@ class Experiment:
         evaluation.
       agent: a class of agents, such as SlacAgent.
       random_policy: a class of policies; it acts before anything is learned.
+
+    Raises:
+      errors.UserError: these do not go together.
     """
     train_environment, eval_environment = environment(), environment()
     # TF-Agents' environments need no name.
@@ -56,3 +60,9 @@ class Experiment:
       [self.environment.time_step_spec(), self.environment.action_spec()]
     )
     self.agent = agent(*specs, seed)
+    if self.schedule.model_updates and not self.agent.model:
+      raise errors.UserError(
+        f'{type(self.agent).__name__} has no model that '
+        f'Schedule.model_updates = {self.schedule.model_updates} could '
+        'pretrain: set it to 0.'
+      )

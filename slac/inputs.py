@@ -44,9 +44,7 @@ class HistoryInput:
     for start in range(evidence.step_type.shape[1] - length + 1):
       window = slice(start, start + length)
       first = _episode_start(evidence.step_type[:, window])
-      features = evidence.features[:, window]
-      index = tf.maximum(tf.range(length)[tf.newaxis], first[:, tf.newaxis])
-      features = tf.gather(features, index, batch_dims=1)
+      features = _repeat_first(evidence.features[:, window], first)
       past = tf.range(length - 1)[tf.newaxis] >= first[:, tf.newaxis]
       actions = evidence.actions[:, start : start + length - 1]
       actions = tf.where(past[..., tf.newaxis], actions, 0.0)
@@ -74,6 +72,31 @@ class LatentInput:
     return evidence.latents[:, self._length - 1 :]
 
 
+def frame_stacks(
+  pixels: tf.Tensor, step_type: tf.Tensor, length: int
+) -> tf.Tensor:
+  """Stacks each image on those before it, the oldest in front.
+
+  An episode's first image stands for those before it, as in `HistoryInput`.
+
+  Args:
+    pixels: `[B, n, H, W, C]`.
+    step_type: `[B, n]`.
+    length: T, how many images a stack holds.
+
+  Returns:
+    `[B, n - T + 1, H, W, T C]`, one stack for each full window.
+  """
+  stacks = []
+  for start in range(step_type.shape[1] - length + 1):
+    window = slice(start, start + length)
+    images = _repeat_first(
+      pixels[:, window], _episode_start(step_type[:, window])
+    )
+    stacks.append(tf.concat(tf.unstack(images, length, axis=1), axis=-1))
+  return tf.stack(stacks, axis=1)
+
+
 def joins_episodes(step_type: tf.Tensor) -> tf.Tensor:
   """Tells which pairs of steps (t, t + 1) join two episodes.
 
@@ -94,6 +117,12 @@ def _episode_start(step_type):
   length = step_type.shape[1]
   first = tf.cast(step_type == ts.StepType.FIRST, tf.int32)
   return tf.reduce_max(first * tf.range(length)[tf.newaxis], axis=1)
+
+
+def _repeat_first(x, first):
+  """Puts step `first`, `[B]`, of x, `[B, T, ...]`, in place of those before."""
+  index = tf.range(x.shape[1])[tf.newaxis]
+  return tf.gather(x, tf.maximum(index, first[:, tf.newaxis]), batch_dims=1)
 
 
 def _flat(x):

@@ -110,7 +110,11 @@ class Encoder(tf.Module):
   """Maps an image to its feature vector (App. B)."""
 
   def __init__(
-    self, base_depth: int, feature_size: int, gradient_dtype=tf.float32
+    self,
+    base_depth: int,
+    feature_size: int,
+    gradient_dtype=tf.float32,
+    channels: int = 3,
   ):
     """Builds the layers.
 
@@ -118,13 +122,14 @@ class Encoder(tf.Module):
       base_depth: filters of the first.
       feature_size: F.
       gradient_dtype: what gradients at hidden layers are computed in.
+      channels: C of the images: 3, or more where they are stacks of several.
     """
     super().__init__()
     self.feature_size = feature_size
     self._gradient_dtype = gradient_dtype
     d = base_depth
     self._layers = [
-      Weights([5, 5, 3, d], d),
+      Weights([5, 5, channels, d], d),
       Weights([3, 3, d, 2 * d], 2 * d),
       Weights([3, 3, 2 * d, 4 * d], 4 * d),
       Weights([3, 3, 4 * d, 8 * d], 8 * d),
@@ -138,14 +143,14 @@ class Encoder(tf.Module):
     """Maps uint8 pixels to features.
 
     Args:
-      pixels: `[..., 64, 64, 3]`.
+      pixels: `[..., 64, 64, C]`.
       dtype: what the layers compute in.
 
     Returns:
       float32 `[..., F]`.
     """
     batch_shape = tf.shape(pixels)[:-3]
-    x = tf.reshape(to_float(pixels, dtype), [-1, 64, 64, 3])
+    x = tf.reshape(to_float(pixels, dtype), [-1, 64, 64, pixels.shape[-1]])
     *strided, last = self._layers
     for layer in strided:
       x = convolutions.downsample(

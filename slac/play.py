@@ -1,7 +1,8 @@
 """Plays a trained policy: `python -m slac.play RUN_DIR`.
 
 Prints the returns of a few episodes, and writes a film of the first: what the
-camera sees, and beside it what the model's posterior reconstructs.
+camera sees, and beside it what the model's posterior, if there is a model,
+reconstructs.
 """
 
 import argparse
@@ -92,9 +93,12 @@ def play(arguments):
   returns = [episode.episode_return for episode in episodes]
   print(f'  mean return {np.mean(returns):.1f}')
   video = arguments.video or folder / 'videos' / 'play.gif'
-  frames = film(agent.model, episodes[0], agent.train_sequence_length)
+  frames, content = episodes[0].pixels, 'the images'
+  if agent.model:
+    frames = film(agent.model, episodes[0], agent.train_sequence_length)
+    content += ', and their reconstructions beside them'
   video.write_bytes(logs.encode_gif(pictures.thin(frames), pictures.FPS))
-  print(f'Wrote {video}: the images, and their reconstructions beside them.')
+  print(f'Wrote {video}: {content}.')
 
 
 def film(model, episode: evaluation.Episode, length: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Policies: of the recent history, and the random ones that begin a run."""
+"""Policies: of the state or the recent history, and random ones to begin."""
 
 from collections.abc import Callable
 from typing import Any
@@ -63,6 +63,27 @@ class UniformPolicy(SeededPolicy):
     batch_size = tf.shape(time_step.step_type)[0]
     ones = tf.ones([batch_size, *self.action_spec.shape])
     distribution = tfd.Independent(tfd.Uniform(-ones, ones), 1)
+    return policy_step.PolicyStep(distribution, policy_state)
+
+
+class StatePolicy(SeededPolicy):
+  """Acts on the true state, observation 'state'; remembers nothing."""
+
+  def __init__(
+    self,
+    time_step_spec: ts.TimeStep,
+    action_spec: tf.TensorSpec,
+    actor: Callable,
+    generator: tf.random.Generator,
+  ):
+    super().__init__(time_step_spec, action_spec, generator=generator)
+    self._actor = actor
+
+  def _variables(self):
+    return [*self._actor.variables, self._generator.state]
+
+  def _distribution(self, time_step, policy_state):
+    distribution = self._actor(time_step.observation['state'])
     return policy_step.PolicyStep(distribution, policy_state)
 
 
@@ -153,11 +174,38 @@ class HistoryPolicy(SeededPolicy):
     return self._actor(self._actor_input(evidence)[:, 0]), window
 
 
-class GreedyHistoryPolicy(HistoryPolicy):
-  """The same policy at its mode before the tanh: for evaluation, apart."""
+class Greedy:
+  """Has a policy act at its mode before the tanh: for evaluation, apart."""
 
   def _choose(self, distribution):
     return distribution.bijector(distribution.distribution.mode())
+
+
+class GreedyStatePolicy(Greedy, StatePolicy):
+  """The same policy at its mode."""
+
+
+class GreedyHistoryPolicy(Greedy, HistoryPolicy):
+  """The same policy at its mode."""
+
+
+def agent_policies(policy_class, greedy_class, *arguments) -> Callable:
+  """Returns what makes an agent's policies: see `SoftActorCritic`.
+
+  Args:
+    policy_class: of the policy and the collect policy.
+    greedy_class: of the greedy policy.
+    *arguments: of both classes, before the actor and the generator.
+  """
+
+  def make(actor, generators):
+    classes = (policy_class, policy_class, greedy_class)
+    return [
+      each(*arguments, actor, generator)
+      for each, generator in zip(classes, generators, strict=True)
+    ]
+
+  return make
 
 
 class EagerPolicy:

@@ -158,10 +158,12 @@ class Report:
     )
 
   def draw(self, name: str, step: int, episode: evaluation.Episode):
-    """Writes the film of an episode and Fig. 14 of stretches of it."""
+    """Writes the film of an episode; of a model, Fig. 14 of stretches."""
     agent, fps = self._parts.agent, pictures.FPS
     self._logs.gif(step, f'{name}/episode', pictures.thin(episode.pixels), fps)
-    stretches = evaluation.windows(episode, agent.train_sequence_length, DREAMS)
+    stretches = agent.model and evaluation.windows(
+      episode, agent.train_sequence_length, DREAMS
+    )
     if stretches:
       # The seed is a tensor, as for each other value the graph is traced.
       rows = agent.model.dream(*stretches, tf.constant([0, step])).numpy()

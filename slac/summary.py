@@ -8,14 +8,19 @@ from slac import config, devices, experiment, memory, replay
 def describe(parts: experiment.Experiment, replay: replay.Replay) -> str:
   """Returns the summary that is printed, a line for each thing."""
   agent, schedule = parts.agent, parts.schedule
+  model = {}
+  if agent.model:
+    model = {
+      'sigma^2': f'{agent.model.decoder_variance:g}',
+      'convolutions': agent.compute_dtype,
+    }
   lines = {
     'task': parts.task,
     'action repeat': schedule.action_repeat,
-    'sigma^2': f'{agent.model.decoder_variance:g}',
+    **model,
     'environment steps': f'{schedule.env_steps:,}',
     'seed': parts.seed,
     'devices': ', '.join(devices.names()),
-    'convolutions': agent.model.compute_dtype,
     'GL backend': os.environ['MUJOCO_GL'],
     'replay': (
       f'{replay.capacity:,} agent steps, {replay.nbytes / 1e9:.2f} GB of '

@@ -1,5 +1,7 @@
 """What an experiment is built from, with environments and agents made here."""
 
+import types
+
 import gin
 import numpy as np
 import pytest
@@ -51,9 +53,12 @@ def test_environments_are_two_and_only_training_s_is_seeded():
     return made[-1]
 
   specs = []
-  parts = experiment.Experiment(
-    seed=7, environment=make, agent=lambda *args: specs.append(args)
-  )
+
+  def make_agent(*args):
+    specs.append(args)
+    return types.SimpleNamespace(model='a model')
+
+  parts = experiment.Experiment(seed=7, environment=make, agent=make_agent)
   assert [environment.seeds for environment in made] == [[7], []]
   assert parts.task == 'Wide'
   assert parts.schedule.action_repeat == 2
@@ -62,6 +67,25 @@ def test_environments_are_two_and_only_training_s_is_seeded():
   assert (action_spec.minimum == -1).all()
   assert (action_spec.maximum == 1).all()
   assert seed == 7
+
+
+@pytest.mark.parametrize('model_updates', [0, 5])
+def test_pretraining_without_a_model_is_refused(model_updates):
+  with gin.unlock_config():
+    gin.bind_parameter('Schedule.model_updates', model_updates)
+
+  def make():
+    return experiment.Experiment(
+      seed=0,
+      environment=Wide,
+      agent=lambda *args: types.SimpleNamespace(model=None),
+    )
+
+  if model_updates:
+    with pytest.raises(errors.UserError, match=r'model_updates = 5 .*: set it'):
+      make()
+  else:
+    assert make().schedule.model_updates == 0
 
 
 def test_what_is_no_environment_is_refused():

@@ -48,18 +48,27 @@ OVERLAYS = (
   *MODELS,
   *INPUTS,
 )
+BASELINES = {'sac_state': 'SacStateAgent', 'sac_pixels': 'SacPixelsAgent'}
 BASES = ('slac', 'dm_control', 'gym')
+TINY_SAC = ['SoftActorCritic.hidden_size = 4', 'Replay.capacity = 10']
 TINY = [
   'LatentModel.base_depth = 1',
   'LatentModel.feature_size = 4',
   'LatentModel.hidden_size = 4',
   'LatentModel.latent1_size = 2',
   'LatentModel.latent2_size = 3',
-  'SoftActorCritic.hidden_size = 4',
   'SlacAgent.sequence_length = 2',
   'SlacAgent.model_batch_size = 1',
-  'Replay.capacity = 10',
+  *TINY_SAC,
 ]
+TINY_BASELINES = {
+  'sac_state': TINY_SAC,
+  'sac_pixels': [
+    'SacPixelsAgent.base_depth = 1',
+    'SacPixelsAgent.feature_size = 4',
+    *TINY_SAC,
+  ],
+}
 
 
 load_once = functools.cache(suites._load)
@@ -109,7 +118,7 @@ def test_every_gin_file_is_known_here():
     path.relative_to(FOLDER).with_suffix('').as_posix()
     for path in FOLDER.glob('**/*.gin')
   }
-  assert names == {*TASKS, *OVERLAYS, *BASES}
+  assert names == {*TASKS, *OVERLAYS, *BASELINES, *BASES}
 
 
 @pytest.mark.parametrize(
@@ -134,6 +143,29 @@ def test_builds_and_trains_one_step(task, overlays):
 @pytest.mark.parametrize('overlay', OVERLAYS)
 def test_every_overlay_builds_on_every_other_task(task, overlay):
   assert_is_of(build([task, overlay], TINY), task, overlay)
+
+
+@pytest.mark.parametrize('task', TASKS)
+@pytest.mark.parametrize('overlay', BASELINES)
+def test_a_baseline_trains_one_step_on_every_task(task, overlay):
+  parts = build([task, overlay], TINY_BASELINES[overlay])
+  agent, schedule = parts.agent, parts.schedule
+  assert type(agent).__name__ == BASELINES[overlay]
+  assert agent.model is None
+  assert (parts.task, schedule.action_repeat) == TASKS[task][:2]
+  assert schedule.model_updates == 0
+  assert schedule.gradient_steps == (3 if task in GYM else 1)
+
+  before = [v.numpy() for v in agent._critic_variables]
+  shape = [2, agent.train_sequence_length]
+  experience = tf.nest.map_structure(
+    lambda spec: tf.ones([*shape, *spec.shape], spec.dtype),
+    agent.training_data_spec,
+  )
+  assert np.isfinite(agent.train(experience).loss)
+  after = [v.numpy() for v in agent._critic_variables]
+  # Not all: of four hidden units some may never be active.
+  assert any((a != b).any() for a, b in zip(before, after, strict=True))
 
 
 @pytest.mark.parametrize('name', [*TASKS, *OVERLAYS[1:]])

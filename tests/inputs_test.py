@@ -31,6 +31,29 @@ def history(*step_type, length=3):
   return rows[0].numpy().tolist()
 
 
+def stacks(*step_type, length=3):
+  """Of images 10, 11, ... of one pixel and one channel."""
+  pixels = tf.range(10, 10 + len(step_type))[tf.newaxis, :, None, None, None]
+  found = inputs.frame_stacks(pixels, tf.constant([step_type]), length)
+  assert found.shape == [1, len(step_type) - length + 1, 1, 1, length]
+  return found[0, :, 0, 0].numpy().tolist()
+
+
+def test_a_stack_is_the_last_images_and_the_first_one_again_before_it():
+  assert stacks(FIRST, MID, MID, MID) == [[10, 11, 12], [11, 12, 13]]
+  assert stacks(MID, FIRST, MID, MID) == [[11, 11, 12], [11, 12, 13]]
+  assert stacks(MID, LAST, FIRST, MID) == [[12, 12, 12], [12, 12, 13]]
+  assert stacks(FIRST, LAST, FIRST, LAST) == [[12, 12, 12], [12, 12, 13]]
+  assert stacks(MID, MID, LAST, FIRST) == [[10, 11, 12], [13, 13, 13]]
+  assert stacks(FIRST, length=1) == [[10]]
+
+
+def test_the_channels_of_an_image_stay_together():
+  pixels = tf.constant([[1, 2, 3], [4, 5, 6]])[tf.newaxis, :, None, None]
+  found = inputs.frame_stacks(pixels, tf.constant([[MID, MID]]), 2)
+  assert found.numpy().ravel().tolist() == [1, 2, 3, 4, 5, 6]
+
+
 @pytest.mark.parametrize('start', [FIRST, MID])
 def test_history_is_features_and_the_actions_between_them(start):
   now, after = history(start, MID, MID, MID)

@@ -120,6 +120,26 @@ def test_decoder_is_the_papers_transposed_convolutions():
   np.testing.assert_allclose(images[1, 2], x[0], rtol=1e-4, atol=1e-5)
 
 
+def test_an_encoder_of_stacked_images_sees_each_of_them():
+  single = tiny.shake(networks.Encoder(2, 6))
+  stacked = networks.Encoder(2, 6, channels=9)
+  images = tf.constant(tiny.pixels(2, 3))
+  expected = single(images).numpy()
+  assert np.abs(expected[:, 0] - expected[:, 1]).max() > 0.01
+  for own, other in zip(stacked._layers, single._layers, strict=True):
+    own.bias.assign(other.bias)
+    if own.kernel.shape == other.kernel.shape:
+      own.kernel.assign(other.kernel)
+  stack = tf.concat(tf.unstack(images, axis=1), axis=-1)
+  for i in range(3):
+    # All weights but those of the i-th image are zero.
+    before, after = [0, 0], [0, 0]
+    padding = [before, after, [3 * i, 6 - 3 * i], [0, 0]]
+    kernel = tf.pad(single._layers[0].kernel, padding)
+    stacked._layers[0].kernel.assign(kernel)
+    np.testing.assert_allclose(stacked(stack), expected[:, i], atol=1e-6)
+
+
 def test_parameter_counts_are_those_of_the_papers_convolutions():
   # Of 5x5x3x32, 3x3x32x64, 3x3x64x128, 3x3x128x256 and 4x4x256x256.
   encoder = 2432 + 18496 + 73856 + 295168 + 1048832

@@ -196,6 +196,30 @@ def test_sampled_actions_have_the_actors_distribution():
   np.testing.assert_allclose(u.std(0), [0.5, 0.5], atol=0.07)
 
 
+@pytest.mark.parametrize('greedy', [False, True])
+def test_a_policy_of_the_state_remembers_nothing(greedy):
+  actor = RecordingActor()
+  policy_class = policies.GreedyStatePolicy if greedy else policies.StatePolicy
+  spec = ts.time_step_spec({'state': tf.TensorSpec([3], tf.float32, 'state')})
+  policy = policy_class(
+    spec, tiny.action_spec(2), actor, tf.random.Generator.from_seed(0)
+  )
+  assert policy.get_initial_state(1) == ()
+  actions = []
+  for t, step_type in enumerate([FIRST, MID, LAST]):
+    state = tf.fill([1, 3], float(t))
+    step = policy.action(
+      ts.TimeStep(
+        tf.constant([step_type]), tf.zeros([1]), tf.ones([1]), {'state': state}
+      )
+    )
+    assert step.state == ()
+    actions.append(step.action[0].numpy())
+  assert [seen.tolist() for seen in actor.seen] == [[0] * 3, [1] * 3, [2] * 3]
+  distances = np.abs(actions - np.tanh([0.2, -0.7]))
+  assert np.all(distances < 1e-6 if greedy else distances > 1e-3)
+
+
 def random_policy(seed=0):
   return policies.TanhGaussianPolicy(
     tiny.TIME_STEP_SPEC,

@@ -140,6 +140,17 @@ def test_pictures_of_an_episode_and_of_stretches_of_it(tmp_path, counters):
   assert found['evaluation/dreams'] == [40]
 
 
+def test_without_a_model_the_film_of_an_episode_remains(tmp_path, counters):
+  parts = make_parts()
+  parts.agent.model = None
+  report = reporting.Report(tmp_path, parts, counters, [], None)
+  report.draw('evaluation', 40, make_episode(0.0))
+  report.close()
+  found = event_files.points(tmp_path)
+  assert found['evaluation/episode'] == [40]
+  assert not [name for name in found if 'dream' in name]
+
+
 def test_a_continued_report_forgets_what_came_after(tmp_path, counters):
   report = reporting.Report(
     tmp_path, make_parts(), counters, ['model/elbo'], None

@@ -8,7 +8,7 @@ from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
 
 from slac import augmentations  # noqa: F401
-from slac.agents import slac
+from slac.agents import baselines, slac  # noqa: F401
 from slac.models import slac_model
 
 FIRST, MID, LAST = 0, 1, 2
@@ -29,6 +29,11 @@ AGENT_SETTINGS = {
   'SlacAgent.model_batch_size': 2,
   'SlacAgent.model_learning_rate': 1e-4,
   'SlacAgent.jit_compile': False,
+  'SacStateAgent.jit_compile': False,
+  'SacPixelsAgent.num_frames': T,
+  'SacPixelsAgent.base_depth': 1,
+  'SacPixelsAgent.feature_size': 4,
+  'SacPixelsAgent.jit_compile': False,
   'SoftActorCritic.hidden_size': 6,
   'SoftActorCritic.stddev_scale': 2.0,
   'SoftActorCritic.learning_rate': 3e-4,
@@ -59,7 +64,13 @@ def model(
   return shake(result) if shaken else result
 
 
-def agent(seed=0, action_size=2, agent_class=slac.SlacAgent, **settings):
+def agent(
+  seed=0,
+  action_size=2,
+  agent_class=slac.SlacAgent,
+  time_step_spec=TIME_STEP_SPEC,
+  **settings,
+):
   """An agent; `settings` as `SlacAgent__model_batch_size=1`."""
   tf.keras.utils.set_random_seed(seed)
   with gin.unlock_config():
@@ -70,7 +81,7 @@ def agent(seed=0, action_size=2, agent_class=slac.SlacAgent, **settings):
       gin.bind_parameter(name, value)
     assert not settings
     try:
-      return agent_class(TIME_STEP_SPEC, action_spec(action_size), seed)
+      return agent_class(time_step_spec, action_spec(action_size), seed)
     finally:
       gin.clear_config()
 

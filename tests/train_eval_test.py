@@ -18,20 +18,22 @@ from PIL import Image
 from tests import event_files
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
-TINY = """
+TINY_MODEL = """
 LatentModel.base_depth = 2
 LatentModel.feature_size = 8
 LatentModel.hidden_size = 8
 LatentModel.latent1_size = 4
 LatentModel.latent2_size = 8
 LatentModel.compute_dtype = 'bfloat16'
-SoftActorCritic.hidden_size = 8
 SlacAgent.sequence_length = 3
 SlacAgent.model_batch_size = 2
+Schedule.model_updates = 20
+"""
+TINY = """
+SoftActorCritic.hidden_size = 8
 Replay.capacity = 280
 Schedule.batch_size = 4
 Schedule.random_episodes = 1
-Schedule.model_updates = 20
 Schedule.eval_interval = 800
 Schedule.eval_episodes = 1
 Schedule.log_interval = 20
@@ -45,10 +47,10 @@ CARTPOLE = '--gin_file=gin/cartpole.gin'
 SECONDS_TO_STOP = 10
 
 
-def command(root, *arguments):
+def command(root, *arguments, settings=TINY_MODEL + TINY):
   """The command line of a tiny run under a root, in a folder of its own."""
   overlay = root / 'tiny.gin'
-  overlay.write_text(TINY + f'Schedule.env_steps = {ENV_STEPS}\n')
+  overlay.write_text(settings + f'Schedule.env_steps = {ENV_STEPS}\n')
   return [
     sys.executable,
     str(REPOSITORY / 'train_eval.py'),
@@ -57,10 +59,13 @@ def command(root, *arguments):
   ]
 
 
-def run(root, *arguments):
+def run(root, *arguments, **kwargs):
   """Runs to the end; returns the exit code, stdout and stderr."""
   process = subprocess.run(
-    command(root, *arguments), cwd=root, capture_output=True, text=True
+    command(root, *arguments, **kwargs),
+    cwd=root,
+    capture_output=True,
+    text=True,
   )
   return process.returncode, process.stdout, process.stderr
 
@@ -255,10 +260,8 @@ def test_a_mistake_is_one_sentence(tmp_path, arguments, code, message):
   assert not (tmp_path / 'runs').exists()
 
 
-def test_play_prints_returns_and_writes_a_film(straight, tmp_path):
-  folder, _, _ = straight
-  video = tmp_path / 'film.gif'
-  play = subprocess.run(
+def play_one_episode(folder, video):
+  return subprocess.run(
     [
       *(sys.executable, '-m', 'slac.play', str(folder)),
       *('--episodes=1', f'--video={video}'),
@@ -267,6 +270,12 @@ def test_play_prints_returns_and_writes_a_film(straight, tmp_path):
     capture_output=True,
     text=True,
   )
+
+
+def test_play_prints_returns_and_writes_a_film(straight, tmp_path):
+  folder, _, _ = straight
+  video = tmp_path / 'film.gif'
+  play = play_one_episode(folder, video)
   assert play.returncode == 0, play.stderr
   assert play.stderr == ''
   assert 'cartpole swingup, after 1,600 environment steps' in play.stdout
@@ -276,6 +285,33 @@ def test_play_prints_returns_and_writes_a_film(straight, tmp_path):
   with Image.open(video) as film:
     width, height = film.size
     assert (width, height) == (2 * height, height)
+    assert film.n_frames > 1
+
+
+def test_a_run_without_a_model_has_no_pictures_of_one(tmp_path):
+  code, stdout, stderr = run(
+    tmp_path,
+    CARTPOLE,
+    '--gin_file=gin/sac_state.gin',
+    '--gin_param=Schedule.env_steps = 1200',
+    '--gin_param=Schedule.eval_interval = 1200',
+    settings=TINY,
+  )
+  assert code == 0, stderr
+  assert 'sigma^2' not in stdout
+  (folder,) = (tmp_path / 'runs').iterdir()
+  assert [row['gradient_steps'] for row in table(folder, 'eval')] == ['0', '50']
+  assert {row['model_updates'] for row in table(folder, 'train')} == {'0'}
+  (start,) = json.loads((folder / 'version.json').read_text())
+  assert start['compute_dtype'] == 'float32'
+  videos = [path.name for path in (folder / 'videos').iterdir()]
+  assert len(videos) == 2 and all('episode' in name for name in videos)
+  assert (folder / 'policy' / 'saved_model.pb').exists()
+
+  play = play_one_episode(folder, tmp_path / 'film.gif')
+  assert play.returncode == 0, play.stderr
+  with Image.open(tmp_path / 'film.gif') as film:
+    assert film.size[0] == film.size[1]
     assert film.n_frames > 1
 
 

@@ -4,10 +4,14 @@ from collections.abc import Callable
 
 import gin
 import tensorflow as tf
+import tensorflow_probability as tfp
 from tf_agents.agents import tf_agent
+from tf_agents.specs import tensor_spec
+from tf_agents.trajectories import policy_step, trajectory
+from tf_agents.trajectories import time_step as ts
 from tf_agents.utils import common
 
-from slac import networks, optimizers, settings
+from slac import errors, networks, optimizers, policies, settings
 
 
 @gin.configurable
@@ -23,11 +27,12 @@ class SoftActorCritic(tf_agent.TFAgent):
     self,
     time_step_spec,
     action_spec,
+    seed: int,
     make_policies: Callable,
     actor_input_size: int,
     critic_input_size: int,
-    experience_spec,
     experience_length: int,
+    jit_compile: bool,
     hidden_size: settings.Count = gin.REQUIRED,
     stddev_scale: settings.Positive = gin.REQUIRED,
     learning_rate: settings.Positive = gin.REQUIRED,
@@ -40,11 +45,13 @@ class SoftActorCritic(tf_agent.TFAgent):
     Args:
       time_step_spec: of what the policies observe.
       action_spec: a float vector in [-1, 1].
-      make_policies: maps the actor to the pair (policy, collect_policy).
+      seed: of every random draw in training and acting.
+      make_policies: maps the actor and three generators to (policy,
+        collect_policy, greedy_policy).
       actor_input_size: D of the actor's input `[B, D]`.
       critic_input_size: D of the critics' input `[B, D]`.
-      experience_spec: a Trajectory of specs of one step of experience.
       experience_length: the number of steps of a sequence of experience.
+      jit_compile: whether XLA compiles the updates.
       hidden_size: of the two hidden layers of actor and critics.
       stddev_scale: multiplies the actor's standard deviation before the tanh.
       learning_rate: Adam's, of actor, critics and temperature.
@@ -52,6 +59,7 @@ class SoftActorCritic(tf_agent.TFAgent):
       target_update_rate: tau of the target critics.
       reward_scale: multiplies rewards in the critics' target.
     """
+    self._train = tf.function(self._train, jit_compile=jit_compile)
     action_size = action_spec.shape.num_elements()
     self._actor = networks.TanhGaussianActor(
       actor_input_size, action_size, hidden_size, stddev_scale
@@ -65,7 +73,7 @@ class SoftActorCritic(tf_agent.TFAgent):
       for _ in range(2)
     ]
     common.soft_variables_update(
-      _variables(self._critics), _variables(self._target_critics), tau=1.0
+      self._critic_variables, self._target_variables, tau=1.0
     )
     self._log_alpha = tf.Variable(0.0, name='log_alpha')
     self._target_entropy = -float(action_size)
@@ -74,18 +82,33 @@ class SoftActorCritic(tf_agent.TFAgent):
     self._reward_scale = reward_scale
 
     self._actor_optimizer = adam(learning_rate, self._actor.variables)
-    self._critic_optimizer = adam(learning_rate, _variables(self._critics))
+    self._critic_optimizer = adam(learning_rate, self._critic_variables)
     self._alpha_optimizer = adam(learning_rate, [self._log_alpha])
 
-    policy, collect_policy = make_policies(self._actor)
+    self._generator, *generators = policies.spawn_generators(seed, 4)
+    policy, collect_policy, self.greedy_policy = make_policies(
+      self._actor, generators
+    )
     super().__init__(
       time_step_spec,
       action_spec,
       policy,
       collect_policy,
       train_sequence_length=experience_length,
-      training_data_spec=experience_spec,
+      training_data_spec=trajectory.from_transition(
+        time_step_spec, policy_step.PolicyStep(action_spec), time_step_spec
+      ),
     )
+
+  @property
+  def model(self) -> tf.Module | None:
+    """The latent variable model, None if there is none."""
+    return None
+
+  @property
+  def compute_dtype(self) -> str:
+    """What convolutions compute in where rounding does no harm."""
+    return 'float32'
 
   @property
   def num_parameters(self) -> dict[str, int]:
@@ -94,6 +117,31 @@ class SoftActorCritic(tf_agent.TFAgent):
       'actor': networks.num_parameters(self._actor),
       'critics': sum(networks.num_parameters(c) for c in self._critics),
     }
+
+  def trace(self, batch_size: int) -> list[str]:
+    """Traces the updates, ahead of the first; returns their metrics' names."""
+    names = []
+    for update, size in self._updates(batch_size):
+      spec = tensor_spec.add_outer_dims_nest(
+        self.training_data_spec, [size, self.train_sequence_length]
+      )
+      info = update.get_concrete_function(experience=spec).structured_outputs
+      names += [name for name in info.extra if name not in names]
+    return names
+
+  def _updates(self, batch_size):
+    """The compiled updates, and how many sequences each is given."""
+    return [(self._train, batch_size)]
+
+  @property
+  def _critic_variables(self):
+    """What the critics' loss trains."""
+    return _variables(self._critics)
+
+  @property
+  def _target_variables(self):
+    """What follows them."""
+    return _variables(self._target_critics)
 
   def critic_loss(
     self, inputs, action, reward, discount, next_inputs, next_actor_inputs, seed
@@ -180,7 +228,7 @@ class SoftActorCritic(tf_agent.TFAgent):
     with tf.GradientTape() as alpha_tape:
       alpha_loss, alpha_metrics = self.alpha_loss(log_pi)
     gradients = {
-      'critic': critic_tape.gradient(critic_loss, _variables(self._critics)),
+      'critic': critic_tape.gradient(critic_loss, self._critic_variables),
       'actor': actor_tape.gradient(actor_loss, self._actor.variables),
       'alpha': alpha_tape.gradient(alpha_loss, [self._log_alpha]),
     }
@@ -195,7 +243,7 @@ class SoftActorCritic(tf_agent.TFAgent):
 
   def apply(self, gradients):
     """Updates critics, actor, temperature and, after them, the targets."""
-    critics = _variables(self._critics)
+    critics = self._critic_variables
     apply_gradients(self._critic_optimizer, gradients['critic'], critics)
     apply_gradients(
       self._actor_optimizer, gradients['actor'], self._actor.variables
@@ -204,8 +252,27 @@ class SoftActorCritic(tf_agent.TFAgent):
       self._alpha_optimizer, gradients['alpha'], [self._log_alpha]
     )
     common.soft_variables_update(
-      critics, _variables(self._target_critics), self._target_update_rate
+      critics, self._target_variables, self._target_update_rate
     )
+
+  def _draw_seeds(self, n):
+    seed = self._generator.uniform_full_int([2], tf.int32)
+    return tf.unstack(tfp.random.split_seed(seed, n=n))
+
+
+def observing(time_step_spec: ts.TimeStep, name: str) -> ts.TimeStep:
+  """Returns the spec of time steps without any other observation.
+
+  Raises:
+    errors.UserError: there is no such observation.
+  """
+  observation = time_step_spec.observation
+  if name not in observation:
+    raise errors.UserError(
+      f'The environment offers {", ".join(sorted(observation))}: give it an '
+      f"observation '{name}', or choose an agent that needs none."
+    )
+  return ts.time_step_spec({name: observation[name]}, time_step_spec.reward)
 
 
 def adam(learning_rate, variables):

@@ -4,11 +4,7 @@ from collections.abc import Callable
 
 import gin
 import tensorflow as tf
-import tensorflow_probability as tfp
 from tf_agents.agents import tf_agent
-from tf_agents.specs import tensor_spec
-from tf_agents.trajectories import policy_step, trajectory
-from tf_agents.trajectories import time_step as ts
 
 from slac import inputs, networks, policies, settings
 from slac.agents import sac
@@ -54,10 +50,8 @@ class SlacAgent(sac.SoftActorCritic):
       model_learning_rate: Adam's, of the model.
       jit_compile: whether XLA compiles the updates.
     """
-    self._train = tf.function(self._train, jit_compile=jit_compile)
     self._train_model = tf.function(self._train_model, jit_compile=jit_compile)
-    pixels = {'pixels': time_step_spec.observation['pixels']}
-    time_step_spec = ts.time_step_spec(pixels, time_step_spec.reward)
+    time_step_spec = sac.observing(time_step_spec, 'pixels')
     action_size = action_spec.shape.num_elements()
     self._model = model(action_size)
     self._augmentation = augmentation
@@ -73,42 +67,33 @@ class SlacAgent(sac.SoftActorCritic):
     )
     self._actor_input = actor_input(*sizes)
     self._critic_input = critic_input(*sizes)
-    self._generator, *policy_generators = policies.spawn_generators(seed, 4)
-
-    def make_policy(policy_class, actor, generator):
-      return policy_class(
+    super().__init__(
+      time_step_spec,
+      action_spec,
+      seed,
+      policies.agent_policies(
+        policies.HistoryPolicy,
+        policies.GreedyHistoryPolicy,
         time_step_spec,
         action_spec,
         sequence_length,
         self._model,
         self._actor_input,
-        actor,
-        generator,
-      )
-
-    def make_policies(actor):
-      self.greedy_policy = make_policy(
-        policies.GreedyHistoryPolicy, actor, policy_generators[2]
-      )
-      return [
-        make_policy(policies.HistoryPolicy, actor, generator)
-        for generator in policy_generators[:2]
-      ]
-
-    super().__init__(
-      time_step_spec,
-      action_spec,
-      make_policies,
+      ),
       self._actor_input.size,
       self._critic_input.size,
-      _experience_spec(time_step_spec, action_spec),
       sequence_length + 1,
+      jit_compile,
     )
 
   @property
   def model(self):
     """The latent variable model."""
     return self._model
+
+  @property
+  def compute_dtype(self) -> str:
+    return self._model.compute_dtype
 
   @property
   def num_parameters(self) -> dict[str, int]:
@@ -120,23 +105,13 @@ class SlacAgent(sac.SoftActorCritic):
     """How many sequences the model's loss uses."""
     return self._model_batch_size
 
-  def trace(self, batch_size: int) -> list[str]:
-    """Traces both updates, ahead of the first; returns their metrics' names."""
-    names = []
-    for update, size in (
-      (self._train_model, self._model_batch_size),
-      (self._train, batch_size),
-    ):
-      spec = tensor_spec.add_outer_dims_nest(
-        self.training_data_spec, [size, self.train_sequence_length]
-      )
-      info = update.get_concrete_function(experience=spec).structured_outputs
-      names += [name for name in info.extra if name not in names]
-    return names
-
   def train_model(self, experience) -> tf_agent.LossInfo:
     """One update of the model alone, on all sequences of the experience."""
     return self._train_model(experience=experience)
+
+  def _updates(self, batch_size):
+    model_update = (self._train_model, self._model_batch_size)
+    return [model_update, *super()._updates(batch_size)]
 
   def _train_model(self, experience):
     *seeds, augmentation_seed = self._draw_seeds(3)
@@ -213,16 +188,6 @@ class SlacAgent(sac.SoftActorCritic):
     sac.apply_gradients(
       self._model_optimizer, gradients, self._model.trainable_variables
     )
-
-  def _draw_seeds(self, n):
-    seed = self._generator.uniform_full_int([2], tf.int32)
-    return tf.unstack(tfp.random.split_seed(seed, n=n))
-
-
-def _experience_spec(time_step_spec, action_spec):
-  return trajectory.from_transition(
-    time_step_spec, policy_step.PolicyStep(action_spec), time_step_spec
-  )
 
 
 def split(batch, size: int):

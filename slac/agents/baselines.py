@@ -1,0 +1,187 @@
+"""The baselines: SAC from the true state and from pixels, without a model."""
+
+import gin
+import tensorflow as tf
+from tf_agents.agents import tf_agent
+
+from slac import inputs, networks, policies, settings
+from slac.agents import sac
+
+
+class Baseline(sac.SoftActorCritic):
+  """SAC whose actor and critics see the same, `[B, ...]`, at each step.
+
+  A subclass says what that is in `_see`.
+  """
+
+  def _see(self, experience):
+    """Maps experience to what is seen at its last two steps, `[B, 2, ...]`."""
+    raise NotImplementedError
+
+  def _train(self, experience, weights=None):
+    """One gradient step; every gradient is of the parameters before it."""
+    del weights
+    now, after = tf.unstack(self._see(experience), axis=1)
+    loss, gradients, metrics = self.gradients(
+      (now, now),
+      (after, after),
+      experience.action[:, -2],
+      experience.reward[:, -2],
+      experience.discount[:, -2],
+      self._draw_seeds(2),
+    )
+    self.apply(gradients)
+    self.train_step_counter.assign_add(1)
+    return tf_agent.LossInfo(loss, metrics)
+
+
+@gin.configurable
+class SacStateAgent(Baseline):
+  """SAC from the true state, an upper bound; experience is two steps."""
+
+  def __init__(
+    self,
+    time_step_spec,
+    action_spec,
+    seed: int,
+    jit_compile: bool = gin.REQUIRED,
+  ):
+    """Builds actor and critics.
+
+    Args:
+      time_step_spec: of an environment with observation 'state', float
+        `[n]`; other observations are not used.
+      action_spec: a float vector in [-1, 1].
+      seed: of every random draw in training and acting.
+      jit_compile: whether XLA compiles the update.
+    """
+    time_step_spec = sac.observing(time_step_spec, 'state')
+    size = time_step_spec.observation['state'].shape.num_elements()
+    super().__init__(
+      time_step_spec,
+      action_spec,
+      seed,
+      policies.agent_policies(
+        policies.StatePolicy,
+        policies.GreedyStatePolicy,
+        time_step_spec,
+        action_spec,
+      ),
+      actor_input_size=size,
+      critic_input_size=size,
+      experience_length=2,
+      jit_compile=jit_compile,
+    )
+
+  def _see(self, experience):
+    return experience.observation['state']
+
+
+@gin.configurable
+class SacPixelsAgent(Baseline):
+  """SAC from the last images, whose encoder the critics' loss alone trains.
+
+  Actor and critics see the features of a stack of images. The target critics
+  have a target encoder, which follows the encoder as they follow the critics.
+  """
+
+  def __init__(
+    self,
+    time_step_spec,
+    action_spec,
+    seed: int,
+    num_frames: settings.Count = gin.REQUIRED,
+    base_depth: settings.Count = gin.REQUIRED,
+    feature_size: settings.Count = gin.REQUIRED,
+    jit_compile: bool = gin.REQUIRED,
+  ):
+    """Builds the encoder and, on top of it, SAC.
+
+    Args:
+      time_step_spec: of an environment with observation 'pixels', uint8
+        `[64, 64, 3]`; other observations are not used.
+      action_spec: a float vector in [-1, 1].
+      seed: of every random draw in training and acting.
+      num_frames: T, how many images are stacked.
+      base_depth: filters of the encoder's first convolution.
+      feature_size: of the encoder.
+      jit_compile: whether XLA compiles the update.
+    """
+    time_step_spec = sac.observing(time_step_spec, 'pixels')
+    self._num_frames = num_frames
+    self._encoder, self._target_encoder = (
+      networks.Encoder(base_depth, feature_size, channels=3 * num_frames)
+      for _ in range(2)
+    )
+    super().__init__(
+      time_step_spec,
+      action_spec,
+      seed,
+      policies.agent_policies(
+        policies.HistoryPolicy,
+        policies.GreedyHistoryPolicy,
+        time_step_spec,
+        action_spec,
+        num_frames,
+        FrameStack(self._encoder, num_frames),
+        tf.identity,
+      ),
+      actor_input_size=feature_size,
+      critic_input_size=feature_size,
+      experience_length=num_frames + 1,
+      jit_compile=jit_compile,
+    )
+
+  @property
+  def num_parameters(self) -> dict[str, int]:
+    encoder = networks.num_parameters(self._encoder)
+    return {'encoder': encoder, **super().num_parameters}
+
+  @property
+  def _critic_variables(self):
+    return [*self._encoder.variables, *super()._critic_variables]
+
+  @property
+  def _target_variables(self):
+    return [*self._target_encoder.variables, *super()._target_variables]
+
+  def critic_loss(
+    self, inputs, action, reward, discount, next_inputs, next_actor_inputs, seed
+  ):
+    """Eq. (8) and (9); inputs are stacks of images, `[B, 64, 64, 3 T]`."""
+    return super().critic_loss(
+      self._encoder(inputs),
+      action,
+      reward,
+      discount,
+      self._target_encoder(next_inputs),
+      self._encoder(next_actor_inputs),
+      seed,
+    )
+
+  def actor_loss(self, actor_inputs, critic_inputs, seed):
+    """Eq. (10); inputs are the same stacks of images, `[B, 64, 64, 3 T]`."""
+    del critic_inputs
+    features = tf.stop_gradient(self._encoder(actor_inputs))
+    return super().actor_loss(features, features, seed)
+
+  def _see(self, experience):
+    return inputs.frame_stacks(
+      experience.observation['pixels'], experience.step_type, self._num_frames
+    )
+
+
+class FrameStack(tf.Module):
+  """What `policies.HistoryPolicy` perceives through where it is no model."""
+
+  def __init__(self, encoder: networks.Encoder, num_frames: int):
+    super().__init__()
+    self._encoder = encoder
+    self._num_frames = num_frames
+
+  def perceive(self, observation, actions, step_type, seed) -> tf.Tensor:
+    """Maps a history of n steps to features `[B, n - T + 1, F]`."""
+    del actions, seed
+    return self._encoder(
+      inputs.frame_stacks(observation['pixels'], step_type, self._num_frames)
+    )
