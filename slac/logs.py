@@ -21,7 +21,8 @@ from tensorboard.plugins.image import metadata as image_metadata
 from slac import errors, manifests
 
 ENLARGEMENT = 3  # A frame of 64 x 64 is too small to be looked at.
-_FOLDERS = ('tensorboard', 'videos')
+# What in these folders is a log; other pictures are somebody else's.
+_PATTERNS = {'tensorboard': '*', 'videos': f'*-{9 * "[0-9]"}*.*'}
 
 
 class Logs:
@@ -41,7 +42,7 @@ class Logs:
     """
     self._folder = pathlib.Path(folder)
     self._columns = {name: tuple(names) for name, names in columns.items()}
-    for name in _FOLDERS:
+    for name in _PATTERNS:
       (self._folder / name).mkdir(parents=True, exist_ok=True)
     self._writer = tf.summary.create_file_writer(
       str(self._folder / 'tensorboard')
@@ -63,9 +64,7 @@ class Logs:
 
   def image(self, step: int, name: str, pixels: np.ndarray) -> None:
     """Writes a picture, uint8 [H, W, 3], to TensorBoard and to videos/."""
-    file = io.BytesIO()
-    _enlarge(Image.fromarray(pixels)).save(file, 'PNG')
-    self._picture(step, name, file.getvalue(), pixels.shape, 'png')
+    self._picture(step, name, encode_png(pixels), pixels.shape, 'png')
 
   def gif(self, step: int, name: str, frames: np.ndarray, fps: float) -> None:
     """Writes a video, uint8 [N, H, W, 3], to TensorBoard and to videos/."""
@@ -95,7 +94,7 @@ class Logs:
     for path in owned:
       if path.parent.name != 'videos' or path in self._unsynced:
         manifests.fsync(path)
-    for name in _FOLDERS:
+    for name in _PATTERNS:
       manifests.fsync(self._folder / name)
     self._unsynced.clear()
     return {
@@ -160,6 +159,13 @@ class Logs:
           display_name=None, description=''
         ),
       )
+
+
+def encode_png(pixels: np.ndarray) -> bytes:
+  """Returns a picture, uint8 [H, W, 3], as an enlarged PNG."""
+  file = io.BytesIO()
+  _enlarge(Image.fromarray(pixels)).save(file, 'PNG')
+  return file.getvalue()
 
 
 def encode_gif(frames: np.ndarray, fps: float) -> bytes:
@@ -274,6 +280,6 @@ def _owned(
 ) -> list[pathlib.Path]:
   """Returns the files in a folder that are logs."""
   paths = [folder / f'{name}.csv' for name in columns]
-  for name in _FOLDERS:
-    paths.extend((folder / name).glob('*'))
+  for name, pattern in _PATTERNS.items():
+    paths.extend((folder / name).glob(pattern))
   return sorted(path for path in paths if path.is_file())

@@ -1,13 +1,20 @@
 """Plays a trained policy: `python -m slac.play RUN_DIR`.
 
-Prints the returns of a few episodes, and writes a film of the first: what the
-camera sees, and beside it what the model's posterior, if there is a model,
-reconstructs.
+Prints the returns of a few episodes, and writes pictures of the first: a film
+of what the camera sees, and beside it what the model's posterior reconstructs;
+and Fig. 14 of its first steps, as a strip and as a film: the images, their
+reconstruction, what the model generates from the first image, and what it
+generates from nothing, all with the same actions. Those are the T + 1 steps of
+a training sequence, 9 of them by default. An agent without a model has a film
+of the images alone.
 """
 
 import argparse
+import contextlib
 import itertools
 import pathlib
+import tempfile
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -40,12 +47,17 @@ def parse_arguments():
   )
   parser.add_argument('run_dir', type=pathlib.Path, help="a run's folder")
   parser.add_argument('--episodes', type=int, default=3)
-  parser.add_argument('--seed', type=int, default=0)
+  parser.add_argument(
+    '--seed', type=int, default=0, help='of every random draw, the pictures too'
+  )
   parser.add_argument(
     '--greedy', action='store_true', help="act at the policy's mode"
   )
   parser.add_argument(
-    '--video', type=pathlib.Path, help='the GIF (RUN_DIR/videos/play.gif)'
+    '--video',
+    type=pathlib.Path,
+    help='the film (RUN_DIR/videos/play.gif); beside play.gif, Fig. 14 is '
+    'play_fig14.png and play_fig14.gif',
   )
   parser.add_argument(
     '--export', type=pathlib.Path, help='write the policy as a SavedModel there'
@@ -62,6 +74,17 @@ def play(arguments):
       'folder that train_eval.py has printed.',
       66,
     )
+  if arguments.episodes < 1:
+    raise errors.UserError(
+      f'--episodes={arguments.episodes} must be at least 1.', 64
+    )
+  if arguments.seed < 0:
+    raise errors.UserError(f'--seed={arguments.seed} must be at least 0.', 64)
+  video = arguments.video or folder / 'videos' / 'play.gif'
+  # Before it takes minutes to make them.
+  check_target(video, '--video')
+  if arguments.export:
+    check_target(arguments.export, '--export')
   config.load_resolved(runs.read_json(folder / 'config.json'))
   devices.prepare()
   with config.translate_gin_errors():
@@ -74,7 +97,8 @@ def play(arguments):
   env_steps = agent_steps * parts.schedule.action_repeat
   policy = agent.greedy_policy if arguments.greedy else agent.policy
   if arguments.export:
-    policies.export(policy, str(arguments.export))
+    with written(arguments.export, '--export'):
+      policies.export(policy, str(arguments.export))
     print(f'Exported the policy to {arguments.export}.')
   evaluator = evaluation.Evaluator(
     parts.eval_environment, policy, arguments.seed
@@ -92,31 +116,78 @@ def play(arguments):
     )
   returns = [episode.episode_return for episode in episodes]
   print(f'  mean return {np.mean(returns):.1f}')
-  video = arguments.video or folder / 'videos' / 'play.gif'
-  frames, content = episodes[0].pixels, 'the images'
-  if agent.model:
-    frames = film(agent.model, episodes[0], agent.train_sequence_length)
-    content += ', and their reconstructions beside them'
-  video.write_bytes(logs.encode_gif(pictures.thin(frames), pictures.FPS))
-  print(f'Wrote {video}: {content}.')
+  files = draw(agent, episodes[0], arguments.seed, video)
+  for path, content in files.items():
+    with written(path, '--video'):
+      path.write_bytes(content)
+  print(f'Wrote {", ".join(str(path) for path in files)}.')
 
 
-def film(model, episode: evaluation.Episode, length: int) -> np.ndarray:
-  """Returns images beside their reconstructions, uint8 `[n, 64, 128, 3]`.
+def draw(
+  agent, episode: evaluation.Episode, seed: int, video: pathlib.Path
+) -> dict[pathlib.Path, bytes]:
+  """Returns the film of an episode and Fig. 14 of its first steps, as files.
 
   Args:
-    model: a latent variable model.
+    agent: without a model there is only a film, of the images.
     episode: of n steps, with the last.
-    length: how many steps the posterior filters before it starts afresh.
+    seed: of the model's draws.
+    video: the film's path, from which the others are named.
   """
-  n = len(episode.pixels)
-  length = min(length, n)
-  starts = np.minimum(np.arange(0, n, length), n - length)
-  index = starts[:, np.newaxis] + np.arange(length)
-  rows = model.dream(episode.pixels[index], episode.actions[index], [0, 0])
+  if not agent.model:
+    return {video: encode_film(episode.pixels)}
+  index = stretches(len(episode.pixels), agent.train_sequence_length)
+  # A tensor, and of 32 bits, whatever the number.
+  seed = np.random.SeedSequence(seed).generate_state(2).astype(np.int32)
+  rows = agent.model.dream(
+    episode.pixels[index], episode.actions[index], tf.constant(seed)
+  ).numpy()
   reconstructions = np.empty_like(episode.pixels)
   reconstructions[index] = rows[pictures.ROWS.index('posterior')]
-  return np.concatenate([episode.pixels, reconstructions], axis=2)
+  film = np.concatenate([episode.pixels, reconstructions], axis=2)
+  figure = video.with_name(f'{video.stem}_fig14.gif')
+  first = rows[:, :1]
+  return {
+    video: encode_film(film),
+    figure.with_suffix('.png'): logs.encode_png(pictures.strip(first[:, 0])),
+    figure: logs.encode_gif(pictures.film(first), pictures.FPS),
+  }
+
+
+def encode_film(frames: np.ndarray) -> bytes:
+  """Returns frames, uint8 `[n, H, W, 3]`, some left out, as a GIF."""
+  return logs.encode_gif(pictures.thin(frames), pictures.FPS)
+
+
+def stretches(n: int, length: int) -> np.ndarray:
+  """Returns the steps `[B, min(length, n)]` of stretches that cover n steps.
+
+  The first begins at the first step; the last ends at the last one, and may
+  share steps with the one before it.
+  """
+  length = min(length, n)
+  starts = np.minimum(np.arange(0, n, length), n - length)
+  return starts[:, np.newaxis] + np.arange(length)
+
+
+def check_target(path: pathlib.Path, option: str):
+  """Raises a UserError (73) if nothing can be written beside `path`."""
+  with written(path, option), tempfile.TemporaryFile(dir=path.parent):
+    pass
+
+
+@contextlib.contextmanager
+def written(path: pathlib.Path, option: str) -> Iterator[None]:
+  """Turns a failure to write `path` into a UserError (73)."""
+  try:
+    yield
+  except (OSError, tf.errors.OpError) as error:
+    reason = getattr(error, 'strerror', None) or str(error).splitlines()[0]
+    raise errors.UserError(
+      f'{path} cannot be written ({reason}); choose another {option}, in a '
+      'folder that is there.',
+      73,
+    ) from error
 
 
 if __name__ == '__main__':

@@ -58,6 +58,11 @@ def test_a_run_takes_as_long_as_its_parts():
   total = random_data + pretraining + training + evaluation
   result = benchmark.hours(schedule.Schedule(), seconds)
   assert result == pytest.approx(total / 3600)
+  # Of the tasks of Gym, which count random data in agent steps: 700, not 500.
+  gin.bind_parameter('Schedule.random_agent_steps', 700)
+  total += 200 * 0.001 - 200 * (0.011 + 2 * 10.1)
+  result = benchmark.hours(schedule.Schedule(), seconds)
+  assert result == pytest.approx(total / 3600)
 
 
 def test_shares_are_of_the_rate_at_the_same_type(capsys):

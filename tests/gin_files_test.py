@@ -2,6 +2,7 @@
 
 import functools
 import pathlib
+import re
 
 import gin
 import numpy as np
@@ -41,16 +42,21 @@ INPUTS = {
   'ablation/critic_history': ('HistoryInput', 'HistoryInput'),
   'ablation/actor_latent_critic_history': ('LatentInput', 'HistoryInput'),
 }
-OVERLAYS = (
-  'quick',
-  'discount_prediction',
-  'ablation/random_crop',
-  *MODELS,
-  *INPUTS,
-)
 BASELINES = {'sac_state': 'SacStateAgent', 'sac_pixels': 'SacPixelsAgent'}
+# What an overlay binds through a macro, on any task.
+MACROS = {
+  'quick': {'multisamples': '0'},
+  'paper_v1': {'decoder_variance': '0.1'},
+}
 BASES = ('slac', 'dm_control', 'gym')
-TINY_SAC = ['SoftActorCritic.hidden_size = 4', 'Replay.capacity = 10']
+NAMES = sorted(
+  path.relative_to(FOLDER).with_suffix('').as_posix()
+  for path in FOLDER.glob('**/*.gin')
+)
+# Whatever ships and is neither: a new overlay is tested as soon as it is there.
+OVERLAYS = [name for name in NAMES if name not in (*TASKS, *BASES, *BASELINES)]
+ABLATIONS = [name for name in OVERLAYS if name.startswith('ablation/')]
+TINY_SAC = ['SoftActorCritic.hidden_size = 16', 'Replay.capacity = 10']
 TINY = [
   'LatentModel.base_depth = 1',
   'LatentModel.feature_size = 4',
@@ -85,17 +91,41 @@ def _eager_and_unbound(monkeypatch):
   gin.clear_config()
 
 
-def build(files, params=()):
-  """Builds what train_eval.py would, from gin files by name."""
+def load(files, params=()):
+  """Loads gin files by name, as train_eval.py would; returns what is bound."""
   paths = [str(FOLDER / f'{name}.gin') for name in files]
   config.load(paths, [*params, 'Experiment.seed = 0'])
   config.check()
+  return config.resolved()
+
+
+def build(files, params=()):
+  """Builds what train_eval.py would, from gin files by name."""
+  load(files, params)
   with config.translate_gin_errors():
     parts = experiment.Experiment()
     spec = parts.agent.training_data_spec
     replay.Replay(spec, parts.agent.train_sequence_length, 0)
   config.check_all_used()
   return parts
+
+
+def experience(agent):
+  """Two sequences of what an agent is trained on, of one episode's middle."""
+  rng = np.random.default_rng(0)
+
+  def values(spec):
+    shape = [2, agent.train_sequence_length, *spec.shape]
+    if spec.dtype == tf.uint8:
+      return rng.integers(0, 256, shape)
+    if spec.dtype == tf.int32:  # Step types.
+      return np.full(shape, tiny.MID)
+    return rng.uniform(0, 1, shape)
+
+  return tf.nest.map_structure(
+    lambda spec: tf.constant(values(spec), spec.dtype),
+    agent.training_data_spec,
+  )
 
 
 def assert_is_of(parts, task, overlay=None):
@@ -105,6 +135,8 @@ def assert_is_of(parts, task, overlay=None):
   assert parts.schedule.action_repeat == action_repeat
   assert parts.environment.action_repeat == action_repeat
   agent = parts.agent
+  if overlay == 'paper_v1':
+    variance = 0.1
   assert agent.model.decoder_variance == variance
   assert type(agent.model).__name__ == MODELS.get(overlay, 'SlacModel')
   assert INPUTS.get(overlay, ('HistoryInput', 'LatentInput')) == (
@@ -113,12 +145,8 @@ def assert_is_of(parts, task, overlay=None):
   )
 
 
-def test_every_gin_file_is_known_here():
-  names = {
-    path.relative_to(FOLDER).with_suffix('').as_posix()
-    for path in FOLDER.glob('**/*.gin')
-  }
-  assert names == {*TASKS, *OVERLAYS, *BASELINES, *BASES}
+def test_no_file_is_missing():
+  assert {*TASKS, *BASES, *BASELINES, *MODELS, *INPUTS, *MACROS} <= set(NAMES)
 
 
 @pytest.mark.parametrize(
@@ -127,15 +155,14 @@ def test_every_gin_file_is_known_here():
   + [('ball_in_cup', (overlay,)) for overlay in OVERLAYS],
 )
 def test_builds_and_trains_one_step(task, overlays):
+  tf.keras.utils.set_random_seed(0)
   parts = build([task, *overlays], TINY)
   assert_is_of(parts, task, *overlays)
 
   agent = parts.agent
-  before = [v.numpy() for v in agent.model.trainable_variables]
-  action_size = parts.agent.action_spec.shape[0]
-  experience = tiny.experience(2, length=3, action_size=action_size)
-  assert np.isfinite(agent.train(experience).loss)
-  after = [v.numpy() for v in agent.model.trainable_variables]
+  before = [v.numpy() for v in agent.trainable_variables]
+  assert np.isfinite(agent.train(experience(agent)).loss)
+  after = [v.numpy() for v in agent.trainable_variables]
   assert all((a != b).any() for a, b in zip(before, after, strict=True))
 
 
@@ -168,7 +195,21 @@ def test_a_baseline_trains_one_step_on_every_task(task, overlay):
   assert any((a != b).any() for a, b in zip(before, after, strict=True))
 
 
-@pytest.mark.parametrize('name', [*TASKS, *OVERLAYS[1:]])
+@pytest.mark.parametrize('overlay', [*OVERLAYS, *BASELINES])
+def test_on_every_task_an_overlay_changes_what_it_binds_and_no_more(overlay):
+  own, macros = load([overlay]), MACROS.get(overlay, {})
+  for task in TASKS:
+    plain = load([task])
+    bound = {
+      name: macros[name.split('.')[-1]]
+      for name in plain
+      if name.split('.')[-1] in macros
+    }
+    assert len(bound) == len(macros)
+    assert load([task, overlay]) == plain | own | bound
+
+
+@pytest.mark.parametrize('name', [*TASKS, *ABLATIONS])
 def test_a_task_or_an_ablation_is_at_most_six_lines(name):
   assert len((FOLDER / f'{name}.gin').read_text().splitlines()) <= 6
 
@@ -189,6 +230,26 @@ def test_planet_has_its_own_sizes():
   model = parts.agent.model
   assert model.latent_size == 200 + 30
   assert model.hidden_size == 200
+
+
+@pytest.mark.parametrize('task', TASKS)
+def test_paper_v1_is_its_protocol_and_nothing_else(task):
+  """Of method.md, section 9."""
+  expected = load([task]) | {
+    'LatentModel.decoder_variance': '0.1',
+    'SoftActorCritic.stddev_scale': '1.0',
+    'Experiment.random_policy': '@UniformPolicy',
+    'Schedule.gradient_steps': '1',
+  }
+  params = []
+  if task == 'finger':
+    text = (FOLDER / 'paper_v1.gin').read_text()
+    params = re.findall(r"--gin_param='(.*)'", text)
+    expected |= {
+      'Schedule.action_repeat': '2',
+      'DmControlEnvironment.action_repeat': '2',
+    }
+  assert load([task, 'paper_v1'], params) == expected
 
 
 def test_the_defaults_are_the_paper_s():

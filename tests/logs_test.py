@@ -183,6 +183,24 @@ def test_rewind_removes_pictures_made_since(tmp_path):
   assert os.listdir(tmp_path / 'videos') == ['video-000000001.gif']
 
 
+def test_rewind_leaves_alone_what_play_has_written(tmp_path):
+  log = logs.Logs(tmp_path, COLUMNS)
+  write(log, [1], offset=0)
+  played = tmp_path / 'videos' / 'play.gif'
+  played.write_bytes(b'short')
+  state = log.get_state()
+  played.write_bytes(b'longer than before')
+  (tmp_path / 'videos' / 'play_fig14.png').write_bytes(b'new')
+  log.close()
+  logs.Logs.rewind(tmp_path, state, COLUMNS)
+  assert sorted(os.listdir(tmp_path / 'videos')) == [
+    'play.gif',
+    'play_fig14.png',
+    'video-000000001.gif',
+  ]
+  assert played.read_bytes() == b'longer than before'
+
+
 def test_rewind_without_a_checkpoint_forgets_everything(tmp_path):
   log = logs.Logs(tmp_path, COLUMNS)
   write(log, [1], offset=0)

@@ -1,38 +1,195 @@
-"""The film that play writes; the command itself is in train_eval_test.py."""
+"""The pictures that play writes; the command is in train_eval_test.py."""
+
+import argparse
+import io
+import pathlib
+import types
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from PIL import Image, ImageSequence
 
-from slac import evaluation, play
+from slac import errors, evaluation, pictures, play
+from tests.models import variants_test
+
+VIDEO = pathlib.Path('folder', 'film.gif')
 
 
 class Negative:
-  """A model whose reconstruction is the negative of each image."""
+  """A model whose reconstruction is the negative of each image.
+
+  From the first image it generates that image and no other; from nothing, grey
+  of the seed's shade.
+  """
 
   def __init__(self):
+    self.seeds = []
     self.lengths = set()
 
   def dream(self, pixels, actions, seed):
-    del seed
     assert pixels.shape[:2] == actions.shape[:2]
+    # The same actions in all rows: here an image's value is its action's.
+    np.testing.assert_array_equal(pixels[..., 0, 0, 0], actions[..., 0])
+    self.seeds.append(tuple(seed.numpy()))
     self.lengths.add(pixels.shape[1])
-    black = np.zeros_like(pixels)
-    return np.stack([pixels, 255 - pixels, black, black])
+    first = np.broadcast_to(pixels[:, :1], pixels.shape)
+    grey = np.full_like(pixels, int(seed[0]) % 256)
+    return tf.constant(np.stack([pixels, 255 - pixels, first, grey]))
 
 
 def make_episode(n):
-  """An episode whose t-th image has the value t everywhere."""
-  pixels = np.arange(n, dtype=np.uint8)[:, None, None, None]
-  pixels = np.broadcast_to(pixels, [n, 64, 64, 3])
-  return evaluation.Episode(0.0, pixels, np.zeros([n, 2], np.float32))
+  """An episode whose t-th image and action have the value 10 t everywhere."""
+  values = 10 * np.arange(n)
+  pixels = np.broadcast_to(values[:, None, None, None], [n, 64, 64, 3])
+  actions = np.broadcast_to(values[:, None], [n, 2])
+  return evaluation.Episode(
+    0.0, pixels.astype(np.uint8), actions.astype(np.float32)
+  )
+
+
+def draw(n, length, seed=0):
+  """The model, and what is drawn of an episode of n images, as arrays."""
+  model = Negative()
+  agent = types.SimpleNamespace(model=model, train_sequence_length=length)
+  return model, decode(play.draw(agent, make_episode(n), seed, VIDEO))
+
+
+def decode(files):
+  """The frames of each picture by its name, `[n, H, W, 3]`, not enlarged."""
+  shown = {}
+  for path, content in files.items():
+    assert path.parent == VIDEO.parent
+    with Image.open(io.BytesIO(content)) as image:
+      frames = [
+        np.array(f.convert('RGB')) for f in ImageSequence.Iterator(image)
+      ]
+    # Colours in a GIF lose their lowest bits; of each pixel there are nine.
+    shown[path.name] = np.stack(frames)[:, 1::3, 1::3].astype(int)
+  return shown
+
+
+@pytest.fixture
+def eagerly():
+  # Tracing seven graphs takes much longer than running each model once.
+  tf.config.run_functions_eagerly(True)
+  yield
+  tf.config.run_functions_eagerly(False)
+
+
+def assert_shows(images, value):
+  np.testing.assert_allclose(images, value, atol=6)
 
 
 @pytest.mark.parametrize('n', [1, 3, 4, 8, 9])
 def test_every_image_stands_beside_its_own_reconstruction(n):
-  model = Negative()
-  film = play.film(model, make_episode(n), length=4)
+  model, shown = draw(n, length=4)
+  film = shown['film.gif']
   assert film.shape == (n, 64, 128, 3)
   for t in range(n):
-    assert (film[t, :, :64] == t).all()
-    assert (film[t, :, 64:] == 255 - t).all()
+    assert_shows(film[t, :, :64], 10 * t)
+    assert_shows(film[t, :, 64:], 255 - 10 * t)
   assert model.lengths == {min(n, 4)}
+
+
+@pytest.mark.parametrize('n', [3, 9])
+def test_fig_14_is_of_the_first_steps_of_the_episode(n):
+  model, shown = draw(n, length=4)
+  steps = min(n, 4)
+  (strip,) = shown['film_fig14.png']
+  film = shown['film_fig14.gif']
+  left = pictures.LABEL_WIDTH
+  assert strip.shape == (4 * 64, left + steps * 64, 3)
+  assert film.shape == (steps, 4 * 64, left + 64, 3)
+  for t in range(steps):
+    rows = [10 * t, 255 - 10 * t, 0, int(model.seeds[0][0]) % 256]
+    for row, value in enumerate(rows):
+      height = slice(64 * row, 64 * row + 64)
+      assert (strip[height, left + 64 * t : left + 64 * t + 64] == value).all()
+      assert_shows(film[t, height, left:], value)
+
+
+def test_the_pictures_are_a_function_of_the_seed():
+  seeds = [draw(5, 4, seed)[0].seeds for seed in (0, 1, 1, 2**40)]
+  assert seeds[1] == seeds[2]
+  assert len({tuple(s) for s in seeds}) == 3
+
+
+@pytest.mark.parametrize('variant', variants_test.VARIANTS)
+def test_every_latent_model_has_its_pictures(variant, eagerly):
+  agent = types.SimpleNamespace(
+    model=variants_test.make(variant), train_sequence_length=3
+  )
+  shown = decode(play.draw(agent, make_episode(5), 0, VIDEO))
+  truth, posterior, conditional, prior = np.split(
+    shown['film_fig14.png'][0, :, pictures.LABEL_WIDTH :], 4
+  )
+  film = np.concatenate(shown['film.gif'][:3], axis=1)
+  film = film.reshape([64, 3, 2, 64, 3])
+  for images, side in ((truth, 0), (posterior, 1)):
+    # A GIF shows fewer colours than noise has.
+    error = np.abs(film[:, :, side] - images.reshape([64, 3, 64, 3]))
+    assert error.mean() < 8
+  assert (posterior[:, :64] == conditional[:, :64]).all()
+  for row in (conditional, prior):
+    assert (row[:, 64:] != posterior[:, 64:]).any()
+  assert (prior != conditional).any()
+
+
+@pytest.fixture
+def run_dir(tmp_path):
+  """As much of a run's folder as is looked at before anything is loaded."""
+  (tmp_path / 'config.json').write_text('{}')
+  (tmp_path / 'videos').mkdir()
+  return tmp_path
+
+
+def refusal(run_dir, **flags):
+  """The message and the exit code of what play is told."""
+  plain = {'episodes': 1, 'seed': 0, 'greedy': False, 'video': None}
+  arguments = {'run_dir': run_dir, 'export': None, **plain, **flags}
+  with pytest.raises(errors.UserError) as caught:
+    play.play(argparse.Namespace(**arguments))
+  message = str(caught.value)
+  assert '\n' not in message and message.endswith('.')
+  return message, caught.value.exit_code
+
+
+@pytest.mark.parametrize('option', ['video', 'export'])
+@pytest.mark.parametrize(
+  ('name', 'reason'),
+  [('missing/x', 'No such file'), ('config.json/x', 'Not a directory')],
+)
+def test_a_target_that_cannot_be_written_is_refused_at_once(
+  run_dir, option, name, reason
+):
+  message, code = refusal(run_dir, **{option: run_dir / name})
+  assert code == 73
+  assert f'{run_dir / name} cannot be written ({reason}' in message
+  assert f'--{option}' in message
+  assert sorted(path.name for path in run_dir.iterdir()) == [
+    'config.json',
+    'videos',
+  ]
+
+
+def test_a_failure_while_writing_is_a_sentence_too(tmp_path):
+  (tmp_path / 'file').write_text('')
+  for option, write in (
+    ('--video', lambda: tmp_path.write_bytes(b'')),
+    ('--export', lambda: tf.io.write_file(f'{tmp_path}/file/x', 'x')),
+  ):
+    with (
+      pytest.raises(errors.UserError, match=option) as caught,
+      play.written(tmp_path, option),
+    ):
+      write()
+    assert caught.value.exit_code == 73
+    assert '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize('flags', [{'episodes': 0}, {'seed': -1}])
+def test_numbers_that_make_no_sense_are_refused(run_dir, flags):
+  ((name, value),) = flags.items()
+  message, code = refusal(run_dir, **flags)
+  assert code == 64 and f'--{name}={value} ' in message

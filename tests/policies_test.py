@@ -220,8 +220,8 @@ def test_a_policy_of_the_state_remembers_nothing(greedy):
   assert np.all(distances < 1e-6 if greedy else distances > 1e-3)
 
 
-def random_policy(seed=0):
-  return policies.TanhGaussianPolicy(
+def random_policy(seed=0, policy_class=policies.TanhGaussianPolicy):
+  return policy_class(
     tiny.TIME_STEP_SPEC,
     tiny.action_spec(3),
     generator=tf.random.Generator.from_seed(seed),
@@ -246,21 +246,21 @@ def test_random_policy_is_tanh_of_a_normal_of_deviation_two():
 
 
 def test_the_random_policy_of_gym_is_uniform():
-  policy = policies.UniformPolicy(
-    tiny.TIME_STEP_SPEC,
-    tiny.action_spec(2),
-    generator=tf.random.Generator.from_seed(1),
-  )
+  policy = random_policy(seed=1, policy_class=policies.UniformPolicy)
   action = policy.action(first_steps(10_000)).action.numpy()
-  assert action.shape == (10_000, 2)
+  assert action.shape == (10_000, 3)
   for x in (-0.5, 0.0, 0.8):
     below = np.mean(action < x, axis=0)
     np.testing.assert_allclose(below, (x + 1) / 2, atol=0.02)
   assert np.abs(action).max() <= 1
+  np.testing.assert_allclose(np.corrcoef(action.T), np.eye(3), atol=0.04)
 
 
-def test_draws_depend_on_the_seed_alone():
-  policy, steps = random_policy(), first_steps(2)
+@pytest.mark.parametrize(
+  'policy_class', [policies.TanhGaussianPolicy, policies.UniformPolicy]
+)
+def test_draws_depend_on_the_seed_alone(policy_class):
+  policy, steps = random_policy(policy_class=policy_class), first_steps(2)
   one, two = (policy.action(steps).action.numpy() for _ in range(2))
   assert np.all(one != two)
   policy.reseed(5)

@@ -261,31 +261,45 @@ def test_a_mistake_is_one_sentence(tmp_path, arguments, code, message):
 
 
 def play_one_episode(folder, video):
-  return subprocess.run(
+  process = subprocess.run(
     [
       *(sys.executable, '-m', 'slac.play', str(folder)),
-      *('--episodes=1', f'--video={video}'),
+      *('--episodes=1', '--seed=7', f'--video={video}'),
     ],
     cwd=REPOSITORY,
     capture_output=True,
     text=True,
   )
+  assert process.returncode == 0, process.stderr
+  assert process.stderr == ''
+  return process.stdout
 
 
-def test_play_prints_returns_and_writes_a_film(straight, tmp_path):
+def test_play_prints_returns_and_writes_pictures(straight, tmp_path):
   folder, _, _ = straight
-  video = tmp_path / 'film.gif'
-  play = play_one_episode(folder, video)
-  assert play.returncode == 0, play.stderr
-  assert play.stderr == ''
-  assert 'cartpole swingup, after 1,600 environment steps' in play.stdout
-  match = re.search(r'episode 1: return (\S+), 250 agent steps', play.stdout)
+  output = play_one_episode(folder, tmp_path / 'one.gif')
+  assert 'cartpole swingup, after 1,600 environment steps' in output
+  match = re.search(r'episode 1: return (\S+), 250 agent steps', output)
   # The same policy's evaluation at these steps, but for the seed the same.
   assert float(match[1]) >= 0
-  with Image.open(video) as film:
+  with Image.open(tmp_path / 'one.gif') as film:
     width, height = film.size
     assert (width, height) == (2 * height, height)
     assert film.n_frames > 1
+  # Fig. 14: labels of 104 pixels, four rows, and T + 1 = 4 steps.
+  for name, columns, frames in (('png', 4, 1), ('gif', 1, 4)):
+    assert f'one_fig14.{name}' in output
+    with Image.open(tmp_path / f'one_fig14.{name}') as figure:
+      assert figure.size == (3 * (104 + 64 * columns), 3 * 4 * 64)
+      assert getattr(figure, 'n_frames', 1) == frames
+
+  # The same again is the same to the last byte.
+  play_one_episode(folder, tmp_path / 'two.gif')
+  ones = sorted(tmp_path.glob('one*'))
+  assert len(ones) == 3
+  for path in ones:
+    two = path.with_name(path.name.replace('one', 'two'))
+    assert two.read_bytes() == path.read_bytes()
 
 
 def test_a_run_without_a_model_has_no_pictures_of_one(tmp_path):
@@ -308,8 +322,8 @@ def test_a_run_without_a_model_has_no_pictures_of_one(tmp_path):
   assert len(videos) == 2 and all('episode' in name for name in videos)
   assert (folder / 'policy' / 'saved_model.pb').exists()
 
-  play = play_one_episode(folder, tmp_path / 'film.gif')
-  assert play.returncode == 0, play.stderr
+  play_one_episode(folder, tmp_path / 'film.gif')
+  assert [path.name for path in tmp_path.glob('film*')] == ['film.gif']
   with Image.open(tmp_path / 'film.gif') as film:
     assert film.size[0] == film.size[1]
     assert film.n_frames > 1

@@ -236,7 +236,7 @@ def test_no_critic_learns_on_a_pair_that_joins_episodes(agent_class):
     agent.training_data_spec,
     logs.Stopwatch(),
   )
-  random_policy = policies.eager(
+  random_policy = policies.EagerPolicy(
     policies.UniformPolicy(
       agent.time_step_spec,
       agent.action_spec,

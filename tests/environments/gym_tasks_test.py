@@ -1,5 +1,7 @@
 """OpenAI Gym's tasks against gymnasium's own."""
 
+import warnings
+
 import gymnasium
 import numpy as np
 import pytest
@@ -67,6 +69,38 @@ def test_steps_equal_gymnasiums_own(blank, task, action_repeat):
 
 
 @all_tasks
+def test_the_time_limit_is_1000_environment_steps(blank, task, action_repeat):
+  environment = environment_of(task, action_repeat)
+  environment.reset()
+  environment._step_count = 1000 - 2 * action_repeat
+  action = np.zeros(environment.action_spec().shape, np.float32)
+  assert environment.step(action).is_mid()
+  last = environment.step(action)
+  assert last.is_last() and last.discount == 1
+
+
+def test_a_fall_at_the_time_limit_is_a_fall(blank):
+  environment = environment_of('Hopper-v4', 2)
+  environment.reset()
+  environment._step_count = 999
+  environment._data.qpos[1] = 0.5  # Below 0.7, its least height.
+  step = environment.step(np.zeros([3], np.float32))
+  assert step.is_last() and step.discount == 0
+
+
+def test_loading_says_nothing_and_leaves_no_file(
+  blank, tmp_path, monkeypatch, capfd
+):
+  monkeypatch.chdir(tmp_path)
+  with warnings.catch_warnings():
+    warnings.simplefilter('error')
+    for task, action_repeat in TASKS:
+      environment_of(task, action_repeat).reset()
+  assert capfd.readouterr() == ('', '')
+  assert list(tmp_path.iterdir()) == []
+
+
+@all_tasks
 def test_conforms_to_tf_agents(blank, task, action_repeat):
   environment = environment_of(task, action_repeat)
   utils.validate_py_environment(environment, episodes=1)
@@ -100,6 +134,23 @@ def test_resumes_exactly_across_an_episodes_end(task, action_repeat):
   # The robot is in view, and moves.
   first, second = (s.observation['pixels'].astype(int) for s in steps[:2])
   assert np.abs(first - second).max() > 20
+
+
+@pytest.mark.parametrize('num_steps', [0, 1, 2])
+def test_resumes_at_an_episodes_first_and_last_step(blank, num_steps):
+  environment = environment_of('Ant-v4', 4, seed=3)
+  environment.reset()
+  environment._step_count = 996
+  actions = suites_test._actions(environment, 6)
+  ends = [environment.step(a).is_last() for a in actions[:num_steps]]
+  assert ends == [True, False][:num_steps]  # The second step is a reset.
+  state = suites_test._through_files(environment.get_state())
+  expected = [environment.step(action) for action in actions]
+  resumed = environment_of('Ant-v4', 4, seed=4)
+  resumed.reset()
+  resumed.set_state(state)
+  for action, other in zip(actions, expected, strict=True):
+    suites_test._assert_same(resumed.step(action), other)
 
 
 def test_environments_do_not_draw_into_each_other():

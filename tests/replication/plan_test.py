@@ -3,10 +3,21 @@
 import os
 import subprocess
 
+import gin
 import pytest
 
-from slac import config, errors
+from slac import (
+  config,
+  errors,
+  experiment,  # noqa: F401, what the gin files name.
+)
 from slac.replication import experiments, plan
+
+
+@pytest.fixture(autouse=True)
+def _unbound():
+  yield
+  gin.clear_config()
 
 
 @pytest.fixture
@@ -71,6 +82,22 @@ def test_no_two_runs_of_a_figure_share_a_folder():
       for gin_files, gin_params in figure.variants.values()
     ]
     assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize('number', experiments.FIGURES)
+def test_every_command_of_a_figure_is_an_experiment_of_its_own(number):
+  figure = experiments.FIGURES[number]
+  commands = plan.commands(figure, 'runs')  # Refuses files that are not there.
+  assert len(commands) == (
+    len(figure.tasks) * len(figure.variants) * figure.seeds
+  )
+  settings = set()
+  for command in commands[: len(commands) // figure.seeds]:
+    assert command.seed == 0
+    config.load(command.gin_files, command.gin_params)
+    config.check()
+    settings.add(tuple(config.resolved().items()))
+  assert len(settings) == len(figure.tasks) * len(figure.variants)
 
 
 def test_each_job_of_the_array_is_one_command(two_variants, tmp_path):
