@@ -116,7 +116,7 @@ def test_the_pictures_are_a_function_of_the_seed():
 
 
 @pytest.mark.parametrize('variant', variants_test.VARIANTS)
-def test_every_latent_model_has_its_pictures(variant, eagerly):
+def test_every_latent_model_fills_the_rows(variant, eagerly):
   agent = types.SimpleNamespace(
     model=variants_test.make(variant), train_sequence_length=3
   )
@@ -124,12 +124,8 @@ def test_every_latent_model_has_its_pictures(variant, eagerly):
   truth, posterior, conditional, prior = np.split(
     shown['film_fig14.png'][0, :, pictures.LABEL_WIDTH :], 4
   )
-  film = np.concatenate(shown['film.gif'][:3], axis=1)
-  film = film.reshape([64, 3, 2, 64, 3])
-  for images, side in ((truth, 0), (posterior, 1)):
-    # A GIF shows fewer colours than noise has.
-    error = np.abs(film[:, :, side] - images.reshape([64, 3, 64, 3]))
-    assert error.mean() < 8
+  for t in range(3):
+    assert (truth[:, 64 * t : 64 * t + 64] == 10 * t).all()
   assert (posterior[:, :64] == conditional[:, :64]).all()
   for row in (conditional, prior):
     assert (row[:, 64:] != posterior[:, 64:]).any()
