@@ -10,7 +10,7 @@ from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import policy_step, trajectory
 from tf_agents.trajectories import time_step as ts
 
-from slac import inputs, networks, policies, settings
+from slac import finite, inputs, networks, policies, settings
 from slac.agents import sac
 
 
@@ -144,7 +144,7 @@ class SlacAgent(sac.SoftActorCritic):
     loss, gradients, metrics, _ = self._model_gradients(
       experience, pixels, *seeds
     )
-    self._apply_model(gradients)
+    finite.apply_if_finite(metrics, lambda: self._apply_model(gradients))
     return tf_agent.LossInfo(loss, metrics)
 
   def _train(self, experience, weights=None):
@@ -170,10 +170,15 @@ class SlacAgent(sac.SoftActorCritic):
     loss, gradients, metrics = self._sac_gradients(
       evidence, experience, seeds[3:]
     )
-    self._apply_model(model_gradients)
-    self.apply(gradients)
-    self.train_step_counter.assign_add(1)
-    return tf_agent.LossInfo(loss + model_loss, {**model_metrics, **metrics})
+    metrics = {**model_metrics, **metrics}
+
+    def apply():
+      self._apply_model(model_gradients)
+      self.apply(gradients)
+      self.train_step_counter.assign_add(1)
+
+    finite.apply_if_finite(metrics, apply)
+    return tf_agent.LossInfo(loss + model_loss, metrics)
 
   def _augment(self, experience, seed):
     return self._augmentation(experience.observation['pixels'], seed)
