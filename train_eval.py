@@ -4,6 +4,7 @@ The same command again continues the run.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import itertools
 import sys
@@ -19,6 +20,8 @@ from slac import (
   errors,
   evaluation,
   experiment,
+  failures,
+  finite,
   memory,
   packing,
   policies,
@@ -58,6 +61,7 @@ class Run:
     self._train = packing.PackedUpdate(agent.train, spec)
     if agent.model:
       self._train_model = packing.PackedUpdate(agent.train_model, spec)
+    self._watch = finite.Watch(folder)
     self._checkpoints = checkpoints.Checkpoints(
       folder / 'checkpoints',
       tf.train.Checkpoint(agent=agent, random_policy=random_policy),
@@ -88,18 +92,18 @@ class Run:
   def loop(self):
     """Algorithm 1, until the budget is spent or a signal has come."""
     saved = time.monotonic()
-    while not self._stop.requested:
-      if self._counters.env_steps >= self._counters.next_evaluation:
-        self._evaluate()
-      elif self._counters.env_steps < self._schedule.env_steps:
-        self._turn()
-      else:
-        break
-      if time.monotonic() - saved > self._schedule.checkpoint_seconds:
-        self._save()
-        saved = time.monotonic()
-    self._save()
-    self._report.close()
+    with contextlib.closing(self._report):
+      while not self._stop.requested:
+        if self._counters.env_steps >= self._counters.next_evaluation:
+          self._evaluate()
+        elif self._counters.env_steps < self._schedule.env_steps:
+          self._turn()
+        else:
+          break
+        if time.monotonic() - saved > self._schedule.checkpoint_seconds:
+          self._save()
+          saved = time.monotonic()
+      self._save()
 
   def _turn(self):
     """One agent step and the updates after it, or one pretraining update."""
@@ -112,8 +116,7 @@ class Run:
       self._update(self._train_model, self._agent.model_batch_size)
       counters.model_updates += 1
       if counters.model_updates % schedule.picture_interval == 0:
-        for episode in self._episodes(self._evaluators[0], 1):
-          self._report.draw('pretraining', counters.model_updates, episode)
+        self._attempt('picture', self._draw_pretraining)
     else:
       self._collect(self._collect_policy)
       for _ in range(schedule.gradient_steps):
@@ -122,39 +125,84 @@ class Run:
     self._report.advance()
 
   def _collect(self, policy):
-    finished = self._collector.step(policy)
+    """Takes an agent step, in another episode where the environment fails."""
+    while True:
+      try:
+        finished = self._collector.step(policy)
+        break
+      except failures.Failure as failure:
+        self._count_failure(failure)
     self._counters.agent_steps += 1
     if finished:
       self._counters.episodes += 1
+      self._counters.failures_in_a_row = 0
       self._report.add_episode(*finished)
 
+  def _count_failure(self, failure):
+    """Warns that an episode has failed; saves and stops if too many have."""
+    counters = self._counters
+    counters.failed_episodes += 1
+    counters.failures_in_a_row += 1
+    self._report.warn(
+      f'After {counters.env_steps:,} environment steps an episode ends, as '
+      f'{failure}.'
+    )
+    if counters.failures_in_a_row >= failures.LIMIT:
+      self._save()
+      raise errors.UserError(
+        f'{counters.failures_in_a_row} episodes in a row have failed, the last '
+        f'as {failure}; all is saved, so mend the environment and start the '
+        'same command again.',
+        failure.exit_code,
+      )
+
   def _update(self, train, batch_size):
+    self._watch.check()
     with self._report.stopwatch('sampling'):
-      experience = train.pack(self._replay.sample(batch_size))
+      packed = train.pack(self._replay.sample(batch_size))
     with self._report.stopwatch('training'):
-      self._report.add_metrics(*train(experience))
+      names, values = train(packed)
+    self._report.add_metrics(names, values)
+    self._watch.add(self._counters, lambda: train.unpack(packed), names, values)
 
   def _evaluate(self):
     """Reports returns and pictures; a signal leaves it to the next start."""
     counters, schedule = self._counters, self._schedule
-    stochastic, greedy = self._evaluators
-    episodes = []
     with self._report.stopwatch('evaluation'):
-      for episode in self._episodes(stochastic, schedule.eval_episodes):
-        episodes.append(episode)
-        # At once, as the whole evaluation can take minutes; and only once,
-        # also if it is broken off here and repeated.
-        if counters.drawn_at < counters.env_steps:
-          self._report.draw('evaluation', counters.env_steps, episode)
-          counters.drawn_at = counters.env_steps
-      greedy_episodes = list(
-        self._episodes(greedy, schedule.greedy_eval_episodes)
-      )
+      evaluated = self._attempt('evaluation', self._run_evaluation)
     if self._stop.requested:
       return
-    self._report.evaluated(episodes, greedy_episodes)
+    if evaluated:
+      self._report.evaluated(*evaluated)
     while counters.next_evaluation <= counters.env_steps:
       counters.next_evaluation += schedule.eval_interval
+
+  def _run_evaluation(self):
+    """Returns the episodes of the stochastic and of the greedy policy."""
+    counters, schedule = self._counters, self._schedule
+    stochastic, greedy = self._evaluators
+    episodes = []
+    for episode in self._episodes(stochastic, schedule.eval_episodes):
+      episodes.append(episode)
+      # At once, as the whole evaluation can take minutes; and only once,
+      # also if it is broken off here and repeated.
+      if counters.drawn_at < counters.env_steps:
+        self._report.draw('evaluation', counters.env_steps, episode)
+        counters.drawn_at = counters.env_steps
+    greedy_episodes = self._episodes(greedy, schedule.greedy_eval_episodes)
+    return episodes, list(greedy_episodes)
+
+  def _draw_pretraining(self):
+    for episode in self._episodes(self._evaluators[0], 1):
+      self._report.draw('pretraining', self._counters.model_updates, episode)
+
+  def _attempt(self, name, call):
+    counters = self._counters
+    name = (
+      f'The {name} after {counters.env_steps:,} environment steps and '
+      f'{counters.model_updates:,} model updates'
+    )
+    return failures.attempt(name, call, self._report.warn)
 
   def _episodes(self, evaluator, n):
     episodes = evaluator.episodes(
@@ -163,6 +211,7 @@ class Run:
     return itertools.islice(episodes, n)
 
   def _save(self):
+    self._watch.check()
     self._checkpoints.save(
       self._counters.iterations,
       {

@@ -1,5 +1,6 @@
 """One environment step after another, from an environment into the replay."""
 
+import contextlib
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
 from tf_agents.utils import nest_utils
 
-from slac import logs, policies, replay
+from slac import failures, logs, policies, replay
 
 
 class Finished(NamedTuple):
@@ -23,7 +24,8 @@ class Collector:
   """Acts in an environment, and adds what happens to a replay.
 
   An episode of n transitions is n + 1 steps in the replay: after its last one
-  comes a row of the LAST step itself, whose action is zero and has no effect.
+  comes a row of the last step itself, whose action is zero and has no effect.
+  That step is LAST, unless the environment failed at the step after it.
   """
 
   def __init__(
@@ -34,6 +36,7 @@ class Collector:
     stopwatch: logs.Stopwatch,
   ):
     self._environment = environment
+    self._checked = failures.CheckedEnvironment(environment)
     self._replay = replay
     self._spec = experience_spec
     self._stopwatch = stopwatch
@@ -43,7 +46,12 @@ class Collector:
     self._time_step = None
 
   def step(self, policy: policies.EagerPolicy) -> Finished | None:
-    """Takes one agent step; returns the episode if it is the episode's last."""
+    """Takes one agent step; returns the episode if it is the episode's last.
+
+    Raises:
+      failures.Failure: the environment has failed, which ends the episode
+        without a step; the next call begins another.
+    """
     if self._time_step is None:
       self._reset()
     time_step = self._time_step
@@ -55,8 +63,12 @@ class Collector:
       self._policy_state = policy.get_initial_state()
     with self._stopwatch('acting'):
       step = policy.action(time_step, self._policy_state)
-    with self._stopwatch('environment'):
-      next_time_step = self._environment.step(step.action)
+    try:
+      with self._stopwatch('environment'):
+        next_time_step = self._checked.step(step.action)
+    except failures.Failure:
+      self._end()
+      raise
     self._add(step.action, next_time_step)
     self._policy_state = step.state
     self._time_step = next_time_step
@@ -64,24 +76,20 @@ class Collector:
     self._length += 1
     if not next_time_step.is_last():
       return None
-    finished = Finished(self._episode_return, self._length)
-    with self._stopwatch('environment'):
-      first = self._environment.reset()
-    self._add(np.zeros_like(step.action), first)
-    self._begin(first)
-    return finished
+    self._end()
+    return Finished(self._episode_return, self._length)
 
   def get_state(self) -> dict:
     """Returns all that the next step depends on.
 
-    'environment' is None for an environment that cannot tell its state.
+    'environment' is None for an environment that cannot tell its state, or that
+    fails to begin an episode.
     """
-    if self._time_step is None:
-      self._reset()  # Before that there is no time step to come back to.
-    try:
+    environment = None
+    with contextlib.suppress(NotImplementedError, failures.Failure):
+      if self._time_step is None:
+        self._reset()  # Before that there is no time step to come back to.
       environment = self._environment.get_state()
-    except NotImplementedError:
-      environment = None
     return {
       'environment': environment,
       'policy_state': tf.nest.map_structure(np.asarray, self._policy_state)
@@ -109,12 +117,20 @@ class Collector:
 
   def _reset(self):
     with self._stopwatch('environment'):
-      self._begin(self._environment.reset())
-
-  def _begin(self, first: ts.TimeStep):
-    self._time_step = first
+      self._time_step = self._checked.reset()
     self._episode_return = 0.0
     self._length = 0
+
+  def _end(self):
+    """Adds the step that the episode ends with; another begins after it."""
+    first = self._time_step._replace(
+      step_type=np.asarray(ts.StepType.FIRST, np.int32),
+      reward=np.zeros([], np.float32),
+      discount=np.ones([], np.float32),
+    )
+    action = np.zeros(self._spec.action.shape, np.float32)
+    self._add(action, first)
+    self._time_step = None
 
   def _add(self, action, next_time_step):
     step = trajectory.Trajectory(

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from tf_agents.environments import py_environment
 
-from slac import policies
+from slac import failures, policies
 
 
 class Episode(NamedTuple):
@@ -37,6 +37,7 @@ class Evaluator:
     seed: int,
   ):
     self._environment = environment
+    self._checked = failures.CheckedEnvironment(environment)
     self._policy = policy
     self._eager_policy = policies.EagerPolicy(policy)
     self._seed = seed
@@ -48,6 +49,9 @@ class Evaluator:
 
     They depend on the seed, the environment steps and the policy's parameters
     alone, if the environment can be seeded.
+
+    Raises:
+      failures.Failure: the environment has failed.
     """
     seeds = np.random.SeedSequence([self._seed, env_steps]).generate_state(2)
     seed_environment(self._environment, int(seeds[0]))
@@ -58,7 +62,7 @@ class Evaluator:
         yield episode
 
   def _episode(self, should_stop):
-    time_step = self._environment.reset()
+    time_step = self._checked.reset()
     policy_state = self._eager_policy.get_initial_state()
     pixels, actions, rewards = [time_step.observation['pixels']], [], []
     while not time_step.is_last():
@@ -66,7 +70,7 @@ class Evaluator:
         return None
       step = self._eager_policy.action(time_step, policy_state)
       policy_state = step.state
-      time_step = self._environment.step(step.action)
+      time_step = self._checked.step(step.action)
       pixels.append(time_step.observation['pixels'])
       actions.append(step.action)
       rewards.append(time_step.reward)

@@ -48,6 +48,18 @@ class PackedUpdate:
       packed.append(tf.constant(array))
     return packed
 
+  def unpack(self, packed: list[tf.Tensor]) -> Any:
+    """Returns the nest that `pack` was given."""
+    specs = tf.nest.flatten(self._spec)
+    fields = {}
+    for indices, tensor in zip(self._groups(), packed, strict=True):
+      sizes = [specs[i].shape.num_elements() for i in indices]
+      for i, field in zip(indices, tf.split(tensor, sizes, -1), strict=True):
+        shape = [*tensor.shape[:2], *specs[i].shape]
+        fields[i] = tf.reshape(field, shape)
+    flat = [fields[i] for i in range(len(specs))]
+    return tf.nest.pack_sequence_as(self._spec, flat)
+
   def __call__(
     self, packed: list[tf.Tensor]
   ) -> tuple[tuple[str, ...], tf.Tensor]:
@@ -62,18 +74,7 @@ class PackedUpdate:
       groups.setdefault(spec.dtype, []).append(i)
     return list(groups.values())
 
-  def _unpack(self, packed):
-    specs = tf.nest.flatten(self._spec)
-    fields = {}
-    for indices, tensor in zip(self._groups(), packed, strict=True):
-      sizes = [specs[i].shape.num_elements() for i in indices]
-      for i, field in zip(indices, tf.split(tensor, sizes, -1), strict=True):
-        shape = [*tensor.shape[:2], *specs[i].shape]
-        fields[i] = tf.reshape(field, shape)
-    flat = [fields[i] for i in range(len(specs))]
-    return tf.nest.pack_sequence_as(self._spec, flat)
-
   def _unpacked(self, packed):
-    metrics = self._update(self._unpack(packed)).extra
+    metrics = self._update(self.unpack(packed)).extra
     self._names = tuple(metrics)
     return tf.stack(list(metrics.values()))

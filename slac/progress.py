@@ -61,6 +61,11 @@ class Progress:
     self._bar.write(text)
     sys.stdout.flush()
 
+  def warning(self, text: str) -> None:
+    """Prints a line above the bar, to the standard error."""
+    self._bar.write(text, file=sys.stderr)
+    sys.stderr.flush()
+
   def close(self) -> None:
     """Leaves the bar as it is and ends its line."""
     self._bar.close()

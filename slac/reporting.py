@@ -33,6 +33,7 @@ EVALUATION = (
   'greedy_average_return',
 )
 EPISODE = ('training/episode_return', 'training/episode_length')
+FAILED = 'training/failed_episodes'  # All there have been.
 SPEED = ('speed/updates_per_second', 'speed/resident_gigabytes')
 SECONDS = (
   'environment',
@@ -77,7 +78,7 @@ class Report:
     seconds = [f'seconds/{name}' for name in SECONDS]
     common = (*COUNTERS, 'wall_seconds')
     columns = {
-      'train': (*common, *EPISODE, *metric_names, *SPEED, *seconds),
+      'train': (*common, *EPISODE, FAILED, *metric_names, *SPEED, *seconds),
       'eval': (*common, *EVALUATION),
     }
     logs.Logs.rewind(folder, state and dict(state['logs']), columns)
@@ -110,13 +111,21 @@ class Report:
     self._averages.add(dict(zip(EPISODE, values, strict=True)))
     self._progress.show(episode_return=episode_return)
 
+  def warn(self, text: str):
+    """Says at once that something went wrong which the run goes on from."""
+    self._progress.warning(text)
+
   def advance(self):
     """Counts an iteration; writes what was gathered when it is due."""
     self._progress.advance()
     interval = self._parts.schedule.log_interval
     if self._counters.iterations % interval:
       return
-    values = {**self._averages.result(), **self._speed(interval)}
+    values = {
+      FAILED: self._counters.failed_episodes,
+      **self._averages.result(),
+      **self._speed(interval),
+    }
     self._logs.row('train', self._counts() | values)
     if self._phase == 'pretraining':
       self._logs.scalars(

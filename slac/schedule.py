@@ -71,6 +71,9 @@ class Counters:
   gradient_steps: int = 0
   next_evaluation: int = 0  # In environment steps.
   drawn_at: int = -1  # In environment steps, an evaluation's pictures.
+  # Of training, whose environment failed; the second since one was finished.
+  failed_episodes: int = 0
+  failures_in_a_row: int = 0
 
   @property
   def env_steps(self) -> int:

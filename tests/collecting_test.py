@@ -8,7 +8,7 @@ from tf_agents.specs import array_spec
 from tf_agents.trajectories import policy_step, trajectory
 from tf_agents.trajectories import time_step as ts
 
-from slac import collecting, logs, replay
+from slac import collecting, failures, logs, replay
 from tests import tiny
 
 FIRST, MID, LAST = tiny.FIRST, tiny.MID, tiny.LAST
@@ -228,6 +228,97 @@ def test_an_environment_without_a_state_begins_a_new_episode():
     *(FIRST, MID),
     *(FIRST, MID, MID, LAST),
   ]
+
+
+class Failing(Restorable):
+  """The same, whose calls of the given numbers, counted from 0, fail."""
+
+  def __init__(self, steps=(), resets=()):
+    super().__init__()
+    self._failing = {'step': steps, 'reset': resets}
+    self._calls = {'step': 0, 'reset': 0}
+
+  def _fails(self, name):
+    self._calls[name] += 1
+    return self._calls[name] - 1 in self._failing[name]
+
+  def _reset(self):
+    if self._fails('reset'):
+      raise RuntimeError('no reset')
+    return super()._reset()
+
+  def _step(self, action):
+    time_step = super()._step(action)
+    if self._fails('step'):
+      return time_step._replace(reward=np.float32('nan'))
+    return time_step
+
+
+def collect(collector, n):
+  """What n calls return; 'failed' for those that fail."""
+  results = []
+  for _ in range(n):
+    try:
+      results.append(collector.step(StubPolicy()))
+    except failures.Failure:
+      results.append('failed')
+  return results
+
+
+def test_a_failed_step_ends_the_episode_without_a_termination():
+  collector, memory = make(lambda: Failing(steps=[2]))
+  results = collect(collector, 6)
+  # The next one, of two steps, is told apart: return and length are its own.
+  assert results == [None, None, 'failed', None, (pytest.approx(3), 2), None]
+  assert rows(memory) == [
+    (0, FIRST, 0.1, 1, 1, MID),
+    (1, MID, 0.2, 2, 1, MID),
+    (2, MID, 0, 0, 1, FIRST),  # The step after it is not known.
+    (4, FIRST, 0.1, 1, 1, MID),
+    (5, MID, 0.2, 2, 0, LAST),
+    (6, LAST, 0, 0, 1, FIRST),
+    (7, FIRST, 0.1, 1, 1, MID),
+  ]
+  step_type = memory.sample(200).step_type
+  pairs = {tuple(pair) for pair in step_type.tolist()}
+  # No sequence ends with a pair that joins two episodes.
+  assert pairs == {(FIRST, MID), (MID, MID), (MID, LAST)}
+
+
+def test_an_episode_may_fail_at_its_first_step():
+  collector, memory = make(lambda: Failing(steps=[0]))
+  assert collect(collector, 3) == ['failed', None, (pytest.approx(3), 2)]
+  assert [row[1] for row in rows(memory)] == [FIRST, FIRST, MID, LAST]
+
+
+def test_a_failed_reset_loses_nothing_of_the_episode_before():
+  collector, memory = make(lambda: Failing(resets=[0, 2, 3]))
+  results = collect(collector, 8)
+  assert results == [
+    'failed',
+    *(None, None, (pytest.approx(6), 3)),
+    *('failed', 'failed'),
+    *(None, (pytest.approx(3), 2)),
+  ]
+  assert [row[1:] for row in rows(memory)] == [
+    (FIRST, 0.1, 1, 1, MID),
+    (MID, 0.2, 2, 1, MID),
+    (MID, 0.3, 3, 1, LAST),
+    (LAST, 0, 0, 1, FIRST),
+    (FIRST, 0.1, 1, 1, MID),
+    (MID, 0.2, 2, 0, LAST),
+    (LAST, 0, 0, 1, FIRST),
+  ]
+
+
+def test_an_environment_that_cannot_begin_can_still_be_saved():
+  collector, memory = make(lambda: Failing(resets=[1]))
+  collect(collector, 3)
+  state = collector.get_state()
+  assert state['environment'] is None
+  other = collecting.Collector(Restorable(), memory, SPEC, logs.Stopwatch())
+  assert not other.set_state(state)
+  assert collect(other, 3) == [None, None, (pytest.approx(6), 3)]
 
 
 def test_the_environment_and_the_policy_are_timed():

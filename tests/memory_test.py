@@ -1,7 +1,11 @@
-"""Large blocks are given back to the system."""
+"""Large blocks are given back to the system; what does not fit is refused."""
 
+import pathlib
+import re
 import subprocess
 import sys
+
+REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 
 SCRIPT = """
 import psutil
@@ -34,3 +38,50 @@ def test_freed_batches_do_not_stay_resident():
   # Eight batches of 12 MiB.
   assert growth('') > 80 << 20
   assert growth('memory.keep_small()') < 20 << 20
+
+
+REFUSED = """
+import functools, sys, time
+import train_eval
+from slac import memory
+memory.free_in_cgroups = functools.partial(memory.free_in_cgroups, sys.argv[1])
+sys.argv[1:] = sys.argv[2:]
+begin = time.process_time()
+try:
+  train_eval.main()
+finally:
+  print(time.process_time() - begin)
+"""
+
+
+def test_a_run_whose_replay_does_not_fit_is_refused_at_once(tmp_path):
+  """In a control group that has 150 MB left, of which 30 MB are file cache."""
+  for name, text in (
+    ('proc/self/cgroup', '0::/job'),
+    ('sys/fs/cgroup/job/memory.max', '400000000'),
+    ('sys/fs/cgroup/job/memory.current', '280000000'),
+    ('sys/fs/cgroup/job/memory.stat', 'anon 250000000\ninactive_file 30000000'),
+  ):
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+  result = subprocess.run(
+    [
+      *(sys.executable, '-c', REFUSED, str(tmp_path)),
+      *('--gin_file=gin/cartpole.gin', f'--root_dir={tmp_path / "runs"}'),
+    ],
+    cwd=REPOSITORY,
+    capture_output=True,
+    text=True,
+  )
+  assert result.returncode == 78, result.stderr
+  (line,) = result.stderr.splitlines()
+  # A step: an image, an action, reward, discount, two step types, a flag.
+  step = 64 * 64 * 3 + 5 * 4 + 1
+  assert 'Replay.capacity = 100000 takes 1.23 GB' in line
+  assert '0.15 GB are available' in line
+  largest = int(re.search(r'set it to (\d+) at most', line)[1])
+  assert largest == 150_000_000 // step
+  assert not (tmp_path / 'runs').exists()
+  # Seconds of all but the imports.
+  assert float(result.stdout) < 2

@@ -4,7 +4,7 @@ import gin
 import tensorflow as tf
 from tf_agents.agents import tf_agent
 
-from slac import inputs, networks, policies, settings
+from slac import finite, inputs, networks, policies, settings
 from slac.agents import sac
 
 
@@ -30,8 +30,12 @@ class Baseline(sac.SoftActorCritic):
       experience.discount[:, -2],
       self._draw_seeds(2),
     )
-    self.apply(gradients)
-    self.train_step_counter.assign_add(1)
+
+    def apply():
+      self.apply(gradients)
+      self.train_step_counter.assign_add(1)
+
+    finite.apply_if_finite(metrics, apply)
     return tf_agent.LossInfo(loss, metrics)
 
 

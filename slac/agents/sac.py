@@ -238,6 +238,7 @@ class SoftActorCritic(tf_agent.TFAgent):
       **alpha_metrics,
       'critic/gradient_norm': tf.linalg.global_norm(gradients['critic']),
       'actor/gradient_norm': tf.linalg.global_norm(gradients['actor']),
+      'alpha/gradient_norm': tf.linalg.global_norm(gradients['alpha']),
     }
     return critic_loss + actor_loss + alpha_loss, gradients, metrics
 

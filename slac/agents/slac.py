@@ -6,7 +6,7 @@ import gin
 import tensorflow as tf
 from tf_agents.agents import tf_agent
 
-from slac import inputs, networks, policies, settings
+from slac import finite, inputs, networks, policies, settings
 from slac.agents import sac
 
 
@@ -119,7 +119,7 @@ class SlacAgent(sac.SoftActorCritic):
     loss, gradients, metrics, _ = self._model_gradients(
       experience, pixels, *seeds
     )
-    self._apply_model(gradients)
+    finite.apply_if_finite(metrics, lambda: self._apply_model(gradients))
     return tf_agent.LossInfo(loss, metrics)
 
   def _train(self, experience, weights=None):
@@ -145,10 +145,15 @@ class SlacAgent(sac.SoftActorCritic):
     loss, gradients, metrics = self._sac_gradients(
       evidence, experience, seeds[3:]
     )
-    self._apply_model(model_gradients)
-    self.apply(gradients)
-    self.train_step_counter.assign_add(1)
-    return tf_agent.LossInfo(loss + model_loss, {**model_metrics, **metrics})
+    metrics = {**model_metrics, **metrics}
+
+    def apply():
+      self._apply_model(model_gradients)
+      self.apply(gradients)
+      self.train_step_counter.assign_add(1)
+
+    finite.apply_if_finite(metrics, apply)
+    return tf_agent.LossInfo(loss + model_loss, metrics)
 
   def _augment(self, experience, seed):
     return self._augmentation(experience.observation['pixels'], seed)

@@ -84,6 +84,7 @@ class GymEnvironment(mujoco_environment.MujocoEnvironment):
       self._before_last_step = self._integration_state()
       state, reward, terminated, truncated, _ = self._environment.step(action)
       total_reward += reward
+      self._check_physics()
       if terminated or truncated:
         break
     observation = self._observe(state)
@@ -92,6 +93,22 @@ class GymEnvironment(mujoco_environment.MujocoEnvironment):
     if truncated:
       return ts.truncation(observation, total_reward)
     return ts.transition(observation, total_reward)
+
+  def _check_physics(self):
+    """Raises a FloatingPointError if MuJoCo has given up on the simulation.
+
+    It then silently goes on from the model's initial state. (dm_control raises
+    an exception of its own.)
+    """
+    import mujoco  # Not before MUJOCO_GL is set: see rendering.py.
+
+    kinds = mujoco.mjtWarning
+    for kind in (
+      *(kinds.mjWARN_BADQPOS, kinds.mjWARN_BADQVEL),
+      *(kinds.mjWARN_BADQACC, kinds.mjWARN_BADCTRL),
+    ):
+      if self._data.warning[kind].number:
+        raise FloatingPointError(f'the simulation is unstable: {kind.name}')
 
   def _random_state(self) -> dict[str, Any]:
     return self._unwrapped.np_random.bit_generator.state

@@ -34,6 +34,18 @@ def gymnasiums_own(task, seed):
   return own
 
 
+@pytest.mark.parametrize('velocity', [1e12, np.nan])
+def test_a_simulation_that_mujoco_gives_up_is_not_gone_on_with(blank, velocity):
+  environment = environment_of('Hopper-v4', 2)
+  action = np.zeros(3, np.float32)
+  for _ in range(2):  # A new episode is none the worse.
+    environment.reset()
+    environment.step(action)
+    environment._data.qvel[:] = velocity
+    with pytest.raises(FloatingPointError, match='mjWARN_BADQVEL'):
+      environment.step(action)
+
+
 @all_tasks
 def test_steps_equal_gymnasiums_own(blank, task, action_repeat):
   environment = environment_of(task, action_repeat, seed=5)
