@@ -25,6 +25,7 @@ from slac import (
   memory,
   packing,
   policies,
+  progress,
   replay,
   reporting,
   runs,
@@ -143,7 +144,7 @@ class Run:
     counters = self._counters
     counters.failed_episodes += 1
     counters.failures_in_a_row += 1
-    self._report.warn(
+    progress.warn(
       f'After {counters.env_steps:,} environment steps an episode ends, as '
       f'{failure}.'
     )
@@ -202,7 +203,7 @@ class Run:
       f'The {name} after {counters.env_steps:,} environment steps and '
       f'{counters.model_updates:,} model updates'
     )
-    return failures.attempt(name, call, self._report.warn)
+    return failures.attempt(name, call)
 
   def _episodes(self, evaluator, n):
     episodes = evaluator.episodes(

@@ -10,7 +10,7 @@ import tree
 from tf_agents.environments import py_environment
 from tf_agents.trajectories import time_step as ts
 
-from slac import errors
+from slac import errors, progress
 
 LIMIT = 3  # Episodes that may fail in a row; the last of them ends the run.
 
@@ -57,21 +57,16 @@ class CheckedEnvironment:
     return time_step
 
 
-def attempt(
-  name: str, call: Callable[[], Any], warn: Callable[[str], None]
-) -> Any:
+def attempt(name: str, call: Callable[[], Any]) -> Any:
   """Returns what `call` returns, or None if it raises an exception twice.
 
-  Args:
-    name: of what is tried, the subject of the warnings.
-    call: has no arguments.
-    warn: called with a sentence each time.
+  Each time there is a warning, of which `name` is the subject.
   """
   for consequence in ('is tried once more', 'is left out'):
     try:
       return call()
     except Exception as error:
-      warn(f'{name} {consequence}: {describe(error)}.')
+      progress.warn(f'{name} {consequence}: {describe(error)}.')
   return None
 
 

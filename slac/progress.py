@@ -1,5 +1,6 @@
 """One progress bar for a whole run."""
 
+import contextlib
 import sys
 import time
 from typing import Any, TextIO
@@ -61,14 +62,15 @@ class Progress:
     self._bar.write(text)
     sys.stdout.flush()
 
-  def warning(self, text: str) -> None:
-    """Prints a line above the bar, to the standard error."""
-    self._bar.write(text, file=sys.stderr)
-    sys.stderr.flush()
-
   def close(self) -> None:
     """Leaves the bar as it is and ends its line."""
     self._bar.close()
+
+
+def warn(text: str) -> None:
+  """Prints a line to the standard error, above a bar if there is one."""
+  with contextlib.suppress(OSError):  # It may be a file on a disk that is full.
+    _Bar.write(text, file=sys.stderr)
 
 
 class _Bar(tqdm.tqdm):

@@ -111,10 +111,6 @@ class Report:
     self._averages.add(dict(zip(EPISODE, values, strict=True)))
     self._progress.show(episode_return=episode_return)
 
-  def warn(self, text: str):
-    """Says at once that something went wrong which the run goes on from."""
-    self._progress.warning(text)
-
   def advance(self):
     """Counts an iteration; writes what was gathered when it is due."""
     self._progress.advance()

@@ -29,7 +29,7 @@ SoftActorCritic.hidden_size = 4
 SlacAgent.sequence_length = 2
 SlacAgent.model_batch_size = 1
 Replay.capacity = 1000
-Schedule.batch_size = 2
+Schedule.batch_size = 20
 Schedule.random_episodes = 2
 Schedule.model_updates = 4
 Schedule.env_steps = 2000
@@ -176,6 +176,6 @@ def test_numbers_that_are_not_finite_end_the_run_and_nothing_is_saved(failed):
   assert str(path) in line
   with np.load(path, allow_pickle=False) as arrays:
     assert arrays['batch/reward'].max() == np.float32(1e30)
-    assert arrays['batch/observation/pixels'].shape == (2, 3, 64, 64, 3)
+    assert arrays['batch/observation/pixels'].shape == (20, 3, 64, 64, 3)
     values = [arrays[name] for name in arrays if name.startswith('metrics/')]
     assert len(values) > 15 and not np.all(np.isfinite(values))
