@@ -5,7 +5,6 @@ organises them; acting, sampling, a whole turn of the loop, memory with a full
 replay; every task's environment. Prints tables and writes them as JSON.
 """
 
-import argparse
 import itertools
 import os
 import pathlib
@@ -61,11 +60,14 @@ def main():
 
 def parse_arguments():
   """Returns the flags."""
-  parser = argparse.ArgumentParser(
+  parser = errors.ArgumentParser(
     prog='python -m slac.benchmark', description=__doc__
   )
   parser.add_argument(
-    '--repeats', type=int, default=15, help='how often each is measured'
+    '--repeats',
+    type=errors.count,
+    default=15,
+    help='how often each is measured',
   )
   parser.add_argument(
     '--gin_param', action='append', default=[], help='one binding'
@@ -181,7 +183,6 @@ def operations(function: tf.types.experimental.ConcreteFunction) -> int:
 def build(gin_params: Sequence[str], agent: Callable | None = None):
   """Returns an Experiment on walker, with another class of agent if given."""
   config.load(['gin/walker.gin'], ['Experiment.seed = 0', *gin_params])
-  config.check()
   overrides = {'agent': agent} if agent else {}
   with config.translate_gin_errors():
     return experiment.Experiment(**overrides)

@@ -4,7 +4,6 @@ Prints the returns of a few episodes, and writes a film of the first: what the
 camera sees, and beside it what the model's posterior reconstructs.
 """
 
-import argparse
 import itertools
 import pathlib
 
@@ -34,11 +33,11 @@ def main():
 
 def parse_arguments():
   """Returns the flags."""
-  parser = argparse.ArgumentParser(
+  parser = errors.ArgumentParser(
     prog='python -m slac.play', description=__doc__
   )
   parser.add_argument('run_dir', type=pathlib.Path, help="a run's folder")
-  parser.add_argument('--episodes', type=int, default=3)
+  parser.add_argument('--episodes', type=errors.count, default=3)
   parser.add_argument('--seed', type=int, default=0)
   parser.add_argument(
     '--greedy', action='store_true', help="act at the policy's mode"
@@ -48,6 +47,11 @@ def parse_arguments():
   )
   parser.add_argument(
     '--export', type=pathlib.Path, help='write the policy as a SavedModel there'
+  )
+  parser.add_argument(
+    '--allow_gin_imports',
+    action='store_true',
+    help='import the modules that the run was made with, and so run their code',
   )
   return parser.parse_args()
 
@@ -61,7 +65,10 @@ def play(arguments):
       'folder that train_eval.py has printed.',
       66,
     )
-  config.load_resolved(runs.read_json(folder / 'config.json'))
+  runs.refuse_links(folder)
+  config.load_resolved(
+    runs.read_config(folder / 'config.json'), arguments.allow_gin_imports
+  )
   devices.prepare()
   with config.translate_gin_errors():
     parts = experiment.Experiment()
