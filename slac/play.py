@@ -69,6 +69,14 @@ def play(arguments):
   config.load_resolved(
     runs.read_config(folder / 'config.json'), arguments.allow_gin_imports
   )
+  video = arguments.video or folder / 'videos' / 'play.gif'
+  try:
+    video.parent.mkdir(parents=True, exist_ok=True)
+  except OSError as error:
+    raise errors.UserError(
+      f'{video} cannot be written ({error.strerror}); choose another --video.',
+      73,
+    ) from error
   devices.prepare()
   with config.translate_gin_errors():
     parts = experiment.Experiment()
@@ -98,7 +106,6 @@ def play(arguments):
     )
   returns = [episode.episode_return for episode in episodes]
   print(f'  mean return {np.mean(returns):.1f}')
-  video = arguments.video or folder / 'videos' / 'play.gif'
   frames = film(agent.model, episodes[0], agent.train_sequence_length)
   video.write_bytes(logs.encode_gif(pictures.thin(frames), pictures.FPS))
   print(f'Wrote {video}: the images, and their reconstructions beside them.')

@@ -125,7 +125,7 @@ FAULTS = [
     '--gin_file=imports.gin',
   ),
   train(
-    'unknown, duplicate, wrong, unused',
+    'bindings with faults of all kinds',
     78,
     (
       'faults.gin, line 2: nothing configurable is named SlacAgnet (did you '
@@ -197,6 +197,7 @@ FAULTS = [
     ('Experiment.seed: 7 -> 0', '--fresh'),
     '--name=other',
   ),
+  # The other faults of a run's files are in runs_test.py.
   tiny('damaged config.json', 74, 'config.json is damaged', '--name=damaged'),
   tiny('folder that is no run', 78, 'no config.json', '--name=thesis'),
   module('slac.play', 'play: no folder given', 64, 'run_dir'),
@@ -210,6 +211,14 @@ FAULTS = [
   ),
   module(
     'slac.play', 'play: missing folder', 66, 'holds no config.json', 'runs/none'
+  ),
+  module(
+    'slac.play',
+    'play: film below a file',
+    73,
+    'choose another --video',
+    'runs/other',
+    '--video=file/film.gif',
   ),
   module(
     'slac.play', 'play: damaged config.json', 74, 'is damaged', 'runs/damaged'
