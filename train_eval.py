@@ -3,7 +3,6 @@
 The same command again continues the run.
 """
 
-import argparse
 import contextlib
 import dataclasses
 import itertools
@@ -232,7 +231,7 @@ def main():
 
 def parse_arguments():
   """Returns the flags."""
-  parser = argparse.ArgumentParser(description=__doc__)
+  parser = errors.ArgumentParser(description=__doc__)
   parser.add_argument(
     '--gin_file',
     action='append',
@@ -244,6 +243,11 @@ def parse_arguments():
     action='append',
     default=[],
     help="one binding, such as 'SlacAgent.model_batch_size = 16'",
+  )
+  parser.add_argument(
+    '--allow_gin_imports',
+    action='store_true',
+    help='let gin files import modules, and so run their code',
   )
   parser.add_argument('--root_dir', default='runs', help='where runs are kept')
   parser.add_argument('--name', help="the run's folder, in place of its own")
@@ -262,9 +266,13 @@ def train_eval(arguments):
   memory.keep_small()
   seed = arguments.seed
   config.load(
-    arguments.gin_file, [*arguments.gin_param, f'Experiment.seed = {seed}']
+    arguments.gin_file,
+    [*arguments.gin_param, f'Experiment.seed = {seed}  # Of --seed.'],
+    arguments.allow_gin_imports,
   )
-  config.check()
+  name = runs.run_name(
+    arguments.gin_file, arguments.gin_param, seed, arguments.name
+  )
   rendering.choose_backend()
   devices.prepare()
   tf.keras.utils.set_random_seed(seed)
@@ -274,9 +282,6 @@ def train_eval(arguments):
       parts.agent.training_data_spec, parts.agent.train_sequence_length, seed
     )
   config.check_all_used()
-  name = runs.run_name(
-    arguments.gin_file, arguments.gin_param, seed, arguments.name
-  )
   folder = runs.open_run(
     arguments.root_dir,
     name,

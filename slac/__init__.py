@@ -5,13 +5,11 @@ builds on off the screen, so import it before them. Their errors and our own
 warnings still show, and settings the user made in the environment win.
 """
 
+import contextlib
 import logging
 import os
 import re
 import warnings
-
-import gym_notices.notices
-from absl import logging as absl_logging
 
 _CHATTY = (
   'dm_control|gin|glfw|gym|keras|pygame|tensorboard|tensorflow|'
@@ -29,9 +27,16 @@ def _is_worth_showing(record: logging.LogRecord) -> bool:
 # What truly goes wrong there reaches the user as a Python exception as well.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 os.environ.setdefault('PYGAME_HIDE_SUPPORT_PROMPT', 'hide')
-# TF-Agents imports gym, which prints that it is no longer maintained.
-gym_notices.notices.notices.clear()
 logging.getLogger('tensorflow').setLevel(logging.ERROR)
-absl_logging.get_absl_logger().addFilter(_is_worth_showing)
+# A package that is missing is for `python -m slac.doctor` to tell.
+with contextlib.suppress(ImportError):
+  # TF-Agents imports gym, which prints that it is no longer maintained.
+  import gym_notices.notices
+
+  gym_notices.notices.notices.clear()
+with contextlib.suppress(ImportError):
+  from absl import logging as absl_logging
+
+  absl_logging.get_absl_logger().addFilter(_is_worth_showing)
 # Appended, so that the user's own -W options come first.
 warnings.filterwarnings('ignore', module=rf'({_CHATTY})(\.|$)', append=True)

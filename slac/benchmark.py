@@ -5,7 +5,6 @@ organises them; acting, sampling, a whole turn of the loop, memory with a full
 replay; every task's environment. Prints tables and writes them as JSON.
 """
 
-import argparse
 import itertools
 import os
 import pathlib
@@ -61,11 +60,14 @@ def main():
 
 def parse_arguments():
   """Returns the flags."""
-  parser = argparse.ArgumentParser(
+  parser = errors.ArgumentParser(
     prog='python -m slac.benchmark', description=__doc__
   )
   parser.add_argument(
-    '--repeats', type=int, default=15, help='how often each is measured'
+    '--repeats',
+    type=errors.count,
+    default=15,
+    help='how often each is measured',
   )
   parser.add_argument(
     '--gin_param', action='append', default=[], help='one binding'
@@ -178,10 +180,15 @@ def operations(function: tf.types.experimental.ConcreteFunction) -> int:
   ).total_float_ops
 
 
-def build(gin_params: Sequence[str], agent: Callable | None = None):
-  """Returns an Experiment on walker, with another class of agent if given."""
+def build(
+  gin_params: Sequence[str],
+  agent: Callable | None = None,
+  dtype: str | None = None,
+):
+  """Returns an Experiment on walker, of another agent or type if given."""
   config.load(['gin/walker.gin'], ['Experiment.seed = 0', *gin_params])
-  config.check()
+  if dtype:  # In place of what gin_params may say.
+    gin.bind_parameter('LatentModel.compute_dtype', dtype)
   overrides = {'agent': agent} if agent else {}
   with config.translate_gin_errors():
     return experiment.Experiment(**overrides)
@@ -293,12 +300,9 @@ def measure_updates(timer, gin_params, ring):
   """Measures both updates in each data type, and as the reference does."""
   rows = []
   for dtype in DTYPES:
-    parts = build([*gin_params, f"LatentModel.compute_dtype = '{dtype}'"])
+    parts = build(gin_params, dtype=dtype)
     rows += measure_agent(timer, parts, ring)
-  parts = build(
-    [*gin_params, "LatentModel.compute_dtype = 'float32'"],
-    reference_update.ReferenceAgent,
-  )
+  parts = build(gin_params, reference_update.ReferenceAgent, 'float32')
   return rows + measure_agent(timer, parts, ring, REFERENCE)
 
 

@@ -2,29 +2,29 @@
 
 Gin accepts a batch size of 'abc' and a binding that nobody reads, and meets a
 misspelt name with a stack trace. Here each of these is one sentence: `load` is
-about names, `check` about values, `check_all_used` about bindings without an
-effect, and `translate_gin_errors` about values that nobody gave.
+about names and values, `check_all_used`, when everything has been built, about
+bindings without an effect, `translate_gin_errors` about values that nobody
+gave.
 
 Included files hold defaults, which a run need not read: a model of the user's
 own has no use for another one's sizes. What the files and parameters of the
 command line bind themselves must have an effect.
 """
 
+import inspect
 import math
 import os
 import pathlib
-import re
 import sys
 import types
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, Union
 
 import gin
 from gin import config as gin_config
-from gin import config_parser
 
-from slac import errors, gin_errors, settings
+from slac import errors, gin_errors, gin_statements, settings
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 
@@ -33,42 +33,88 @@ translate_gin_errors = gin_errors.translate_gin_errors
 
 gin.add_config_file_search_path(str(REPOSITORY))
 
-Key = tuple[str, str, str]  # Scope, complete selector, parameter.
 # What `check_all_used` is about; like gin's own bindings, one for the process.
-_named: set[Key] = set()
+_named: set[gin_statements.Key] = set()
 
 
-def load(gin_files: Sequence[str], gin_params: Sequence[str] = ()) -> None:
+def load(
+  gin_files: Sequence[str],
+  gin_params: Sequence[str] = (),
+  allow_imports: bool = False,
+) -> None:
   """Replaces gin's bindings by those of files, in order, then of parameters.
 
   A path is looked up from the working directory, then from the repository's
-  root; so is `include 'gin/slac.gin'` inside a file. A file may `import` a
-  module of the working directory.
+  root; so is `include 'gin/slac.gin'` inside a file. What is bound twice within
+  one file, or twice by parameters, is a fault.
+
+  Args:
+    gin_files: paths.
+    gin_params: texts of gin statements.
+    allow_imports: whether they may `import` modules, those of the working
+      directory too, and so run their code.
 
   Raises:
-    UserError: 66 for a missing file, 78 for a fault in one or in a parameter.
+    UserError: 66 for a missing file; 64 for an empty parameter; 78 for all
+      faults in names and values.
   """
-  if os.getcwd() not in sys.path:
+  if not all(param.strip() for param in gin_params):
+    raise errors.UserError(
+      '--gin_param is empty: write a binding in it, such as '
+      "'Replay.capacity = 1000'.",
+      64,
+    )
+  statements = _start(allow_imports)
+  for path in gin_files:
+    statements.read_file(path)
+  statements.read_texts(gin_params, '--gin_param="{}"'.format)
+  _named.update(statements.named)
+  _refuse([*statements.faults, *_value_faults(), *_macro_faults()])
+
+
+def load_resolved(
+  resolved: Mapping[str, str], allow_imports: bool = False
+) -> None:
+  """Replaces gin's bindings by those that `resolved` returned for some run.
+
+  That run may be a stranger's. Without `allow_imports` nothing of it is
+  executed: names are names, and values literals or references to what this
+  package itself offers.
+
+  Raises:
+    UserError: (78) if it is no such configuration, or needs imports.
+  """
+  imports = resolved.get('import', '')
+  if imports and not allow_imports:
+    raise errors.UserError(
+      f'The run was made with modules of its own ({imports}), and to load it '
+      'is to run their code; if you trust them, add --allow_gin_imports.'
+    )
+  statements = _start(allow_imports)
+  statements.read_texts(filter(None, imports.split('; ')), str)
+  for key, text in resolved.items():
+    if key != 'import':
+      gin_statements.check_plain(key, text, None if allow_imports else 'slac.')
+  bindings = [f'{key} = {v}' for key, v in resolved.items() if key != 'import']
+  statements.read_texts(bindings, 'config.json, {}'.format)
+  _refuse([*statements.faults, *_value_faults()])
+
+
+def _start(allow_imports: bool) -> gin_statements.Statements:
+  """Forgets all bindings; returns what takes new ones."""
+  if allow_imports and os.getcwd() not in sys.path:
     sys.path.append(os.getcwd())
   gin.clear_config()
   _named.clear()
-  for path in gin_files:
-    text = _read(path)
-    with gin_errors.one_sentence(path):
-      gin.parse_config_file(path)
-    _named.update(_own_keys(text))
-  for param in gin_params:
-    with gin_errors.one_sentence(f'--gin_param="{param}"'):
-      gin.parse_config(param)
-    _named.update(_own_keys(param))
+  return gin_statements.Statements(
+    (pathlib.Path(os.curdir), REPOSITORY), allow_imports
+  )
 
 
-def load_resolved(resolved: Mapping[str, str]) -> None:
-  """Replaces gin's bindings by those that `resolved` returned for some run."""
-  imports = [line for line in resolved.get('import', '').split('; ') if line]
-  bindings = [f'{key} = {v}' for key, v in resolved.items() if key != 'import']
-  load([], imports + bindings)
-  _named.clear()  # Defaults that the run did not read are among them.
+def _refuse(faults: Sequence[str]) -> None:
+  """Raises a UserError if there are faults."""
+  if faults:
+    raise errors.UserError(f'{"; ".join(faults)}.')
 
 
 def resolved() -> dict[str, str]:
@@ -87,22 +133,35 @@ def resolved() -> dict[str, str]:
   return dict(sorted(texts.items()))
 
 
-def check() -> None:
-  """Raises a UserError that lists every binding with an unsuitable value.
+def _value_faults() -> list[str]:
+  """Returns a clause for every binding with an unsuitable value.
 
-  Checked are parameters annotated with int, float, bool, str, a type of
-  `settings`, or an Optional or a sequence of one of these.
+  Checked are parameters annotated with int, float, bool, str, Callable, a type
+  of `settings`, or an Optional or a sequence of one of these.
   """
-  faults = []
-  for key, value in _bindings():
-    if not _is_macro(key) and (fault := _fault(key[1], key[2], value)):
-      faults.append(f'{_name(*key)} = {_text(value)}: {fault}')
-  if faults:
-    raise errors.UserError('; '.join(faults) + '.')
+  return [
+    f'{_name(*key)} = {_text(value)}: {fault}'
+    for key, value in _bindings()
+    if not _is_macro(key) and (fault := _fault(key[1], key[2], value))
+  ]
+
+
+def _macro_faults() -> list[str]:
+  """Returns a clause for every macro that nothing refers to."""
+  macros = {
+    '/'.join(reference.scopes)
+    for reference in gin_config.iterate_references(gin_config._CONFIG)
+    if reference.configurable.selector == 'gin.macro'
+  }
+  return [
+    f'nothing refers to the macro {key[0]}{did_you_mean(key[0], macros)}'
+    for key, _ in _bindings()
+    if key in _named and _is_macro(key) and key[0] not in macros
+  ]
 
 
 def check_all_used() -> None:
-  """Raises a UserError if a binding or a macro has had no effect.
+  """Raises a UserError if a binding has had no effect.
 
   Only those count that the files and parameters given to `load` bind
   themselves, not those of included files. To be called when everything
@@ -117,17 +176,9 @@ def check_all_used() -> None:
     for parameter in parameters:
       keys = [(scope, selector, parameter) for scope in scopes]
       used.update([key for key in keys if key in bindings][:1])
-  macros = {
-    '/'.join(reference.scopes)
-    for reference in gin_config.iterate_references(gin_config._CONFIG)
-    if reference.configurable.selector == 'gin.macro'
-  }
   faults = []
-  for key in (key for key in bindings if key in _named):
-    if _is_macro(key) and key[0] not in macros:
-      near = did_you_mean(key[0], macros)
-      faults.append(f'nothing refers to the macro {key[0]}{near}')
-    elif not _is_macro(key) and key not in used:
+  for key in bindings:
+    if key in _named and not _is_macro(key) and key not in used:
       name = _name(*key)
       near = did_you_mean(name, names - {name}, cutoff=0.85)
       faults.append(f'nothing in this run reads {name}{near}')
@@ -135,60 +186,14 @@ def check_all_used() -> None:
     raise errors.UserError(f'Without effect: {"; ".join(faults)}.')
 
 
-def _read(path: str, including: tuple[str, ...] = ()) -> str:
-  """Returns a gin file's text, or raises a UserError.
-
-  That of its includes too: gin itself dies of a missing file with an
-  AttributeError on Python 3.11.
-  """
-  where = f' (included by {including[-1]})' if including else ''
-  if path in including:
-    raise errors.UserError(f'The gin file {path} includes itself{where}.')
-  places = [pathlib.Path(base, path) for base in (os.curdir, REPOSITORY)]
-  found = next((place for place in places if place.is_file()), None)
-  if not found:
-    folder = os.path.dirname(path)
-    files = {p.name for place in places for p in place.parent.glob('*.gin')}
-    hint = did_you_mean(os.path.basename(path), files)
-    if files and not hint:
-      hint = f' ({folder or "that folder"} has {", ".join(sorted(files))})'
-    raise errors.UserError(f'There is no gin file {path}{where}{hint}.', 66)
-  try:
-    text = found.read_text(encoding='utf-8')
-  except (OSError, UnicodeDecodeError) as error:
-    message = f'The gin file {path}{where} cannot be read: {error}.'
-    raise errors.UserError(message, 66) from error
-  for match in re.finditer(r'^\s*include\s+([\'"])(.+?)\1', text, re.MULTILINE):
-    _read(match[2], (*including, path))
-  return text
-
-
-def _own_keys(text: str) -> Iterator[Key]:
-  """Yields what a text of gin statements binds itself, not in its includes.
-
-  Gin must have parsed it before, so that all it names is known.
-  """
-  for statement in config_parser.ConfigParser(
-    text, gin_config.ParserDelegate()
-  ):
-    if isinstance(statement, config_parser.BindingStatement):
-      scope, selector, parameter, *_ = statement
-      if parameter:
-        selector = gin_config._REGISTRY.get_match(selector).selector
-        yield scope, selector, parameter
-      else:
-        name = f'{scope}/{selector}' if scope else selector
-        yield name, 'gin.macro', 'value'
-
-
-def _bindings() -> Iterator[tuple[Key, Any]]:
+def _bindings() -> Iterator[tuple[gin_statements.Key, Any]]:
   """Yields the key and the value of each binding; macros are bindings too."""
   for (scope, selector), parameters in gin_config._CONFIG.items():
     for parameter, value in parameters.items():
       yield (scope, selector, parameter), value
 
 
-def _is_macro(key: Key) -> bool:
+def _is_macro(key: gin_statements.Key) -> bool:
   return key[1] == 'gin.macro'
 
 
@@ -248,7 +253,12 @@ def _fault(selector: str, parameter: str, value: Any) -> str | None:
 def _requirement(value: Any, annotation: Any) -> str | None:
   """Returns what `value` would have to be and is not, or None."""
   origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-  if isinstance(value, gin_config.ConfigurableReference) and value.evaluate:
+  is_reference = isinstance(value, gin_config.ConfigurableReference)
+  if annotation is Callable:
+    is_made = is_reference and value.evaluate and _is_class(value)
+    is_fit = is_reference and not is_made
+    return None if is_fit else 'a configurable, written @NAME without ()'
+  if is_reference and value.evaluate:
     return None  # Known only once it is called.
   if (
     origin in (Union, types.UnionType)
@@ -284,6 +294,10 @@ def _requirement(value: Any, annotation: Any) -> str | None:
     return None
   number = 'a whole number' if annotation is int else 'a finite number'
   return number + _describe_range(limits)
+
+
+def _is_class(reference: gin_config.ConfigurableReference) -> bool:
+  return inspect.isclass(reference.configurable.wrapped)
 
 
 def _is_within(value: float, limits: settings.Range) -> bool:

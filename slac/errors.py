@@ -1,5 +1,10 @@
-"""The one exception whose message is meant for the user."""
+"""Faults that the user can mend: one line on stderr and an exit code.
 
+The codes are those of sysexits.h: 64 usage, 65 data, 66 missing file, 69
+unavailable, 73 cannot create, 74 input or output, 78 configuration.
+"""
+
+import argparse
 import contextlib
 import sys
 from collections.abc import Iterator
@@ -23,5 +28,23 @@ def reported_by(program: str) -> Iterator[None]:
   try:
     yield
   except UserError as error:
-    print(f'{program}: {error}', file=sys.stderr)
+    # What the message quotes may have several lines.
+    lines = [line.strip() for line in str(error).splitlines()]
+    print(f'{program}:', *lines, file=sys.stderr)
     sys.exit(error.exit_code)
+
+
+class ArgumentParser(argparse.ArgumentParser):
+  """Reports a wrong command line as every other fault: one line, exit 64."""
+
+  def error(self, message: str):
+    """Ends the process; argparse would print its usage too, and exit with 2."""
+    self.exit(64, f'{self.prog}: {message}; --help lists the flags.\n')
+
+
+def count(text: str) -> int:
+  """Returns the whole number of at least 1 that a flag is given."""
+  with contextlib.suppress(ValueError):
+    if int(text) >= 1:
+      return int(text)
+  raise argparse.ArgumentTypeError(f'{text!r} is no whole number of at least 1')

@@ -9,6 +9,7 @@ import difflib
 import inspect
 import os
 import re
+import tokenize
 import traceback
 import typing
 from collections.abc import Iterable, Iterator
@@ -81,26 +82,16 @@ def _annotations(function: Any) -> tuple[dict[str, Any], bool]:
   return found, is_open
 
 
-@contextlib.contextmanager
-def one_sentence(source: str) -> Iterator[None]:
-  """Turns what gin raises while it parses `source` into a UserError."""
-  try:
-    yield
-  except Exception as error:
-    raise errors.UserError(_describe(error, source)) from error
+def describe(error: Exception, source: str) -> str:
+  """Returns a clause with the place, the complaint and the remedy.
 
-
-def _describe(error: Exception, source: str) -> str:
-  """Returns a sentence with the place, the complaint and the remedy."""
+  Args:
+    error: what gin raised at a statement.
+    source: the place.
+  """
   text = str(error)
-  place = re.search(
-    r'\n  In (?:file "(.*?)",|bindings string) line (\d+)\n(.*)', text
-  )
-  if place and place[1]:
-    source = f'{os.path.relpath(place[1])}, line {place[2]}'
-  frames = traceback.extract_tb(error.__traceback__)
-  if any(frame.name == 'process_import' for frame in frames):
-    return _describe_import(error, source, frames)
+  if isinstance(error, tokenize.TokenError):
+    return f'{source}: a bracket or a quote is not closed before the end'
   if isinstance(error, SyntaxError):
     return _describe_syntax(error, source)
   if match := re.search(
@@ -110,35 +101,41 @@ def _describe(error: Exception, source: str) -> str:
     own = [s.split('.')[-1] for s in selectors if s.startswith('slac')]
     near = did_you_mean(match[1], own, [s.split('.')[-1] for s in selectors])
     near = near or f' (there are {", ".join(sorted(own))})'
-    return f'{source}: nothing configurable is named {match[1]}{near}.'
+    return f'{source}: nothing configurable is named {match[1]}{near}'
   if match := re.search(
     r"Configurable '(.+?)' (?:doesn't|has denylisted) .*?'(\w+)'", text
   ):
     selector = gin_config._REGISTRY.get_match(match[1]).selector
     names = sorted(annotations(selector)[0])
     near = did_you_mean(match[2], names) or f' (it has {", ".join(names)})'
-    return f'{source}: {match[1]} has no parameter {match[2]}{near}.'
+    return f'{source}: {match[1]} has no parameter {match[2]}{near}'
   if match := re.search(r"Ambiguous .*'(.+?)', matches (\[.*?\])", text):
     names = ' or '.join(sorted(ast.literal_eval(match[2])))
-    return f'{source}: {match[1]} is ambiguous; write {names}.'
-  return f'{source}: {text.splitlines()[0].rstrip(".")}.'
+    return f'{source}: {match[1]} is ambiguous; write {names}'
+  return f'{source}: {text.splitlines()[0].rstrip(".")}'
+
+
+def line_of(error: Exception) -> int | None:
+  """Returns the line of a fault in the grammar, where it is known."""
+  if isinstance(error, tokenize.TokenError):
+    return error.args[1][0]
+  return getattr(error, 'lineno', None)
 
 
 def _describe_syntax(error: SyntaxError, source: str) -> str:
-  """Returns a sentence for a line that is no gin."""
-  if error.filename:
-    source = f'{os.path.relpath(error.filename)}, line {error.lineno}'
+  """Returns a clause for a line that is no gin."""
   if match := re.search(r"Failed to parse token '(.+)'", error.msg):
     return (
       f'{source}: {match[1]} is not a value; a string needs quotes, a '
-      'configurable an @, a macro a %.'
+      'configurable an @, a macro a %'
     )
   line = f' in {error.text.strip()!r}' if error.text else ''
-  return f'{source}: {error.msg.rstrip(".")}{line}.'
+  return f'{source}: {error.msg.rstrip(".")}{line}'
 
 
-def _describe_import(error: Exception, source: str, frames: Any) -> str:
-  """Returns a sentence for an import that failed, and where it did."""
+def describe_import(error: Exception, source: str) -> str:
+  """Returns a clause for an import that failed, and where it did."""
+  frames = traceback.extract_tb(error.__traceback__)
   reason = str(error).split('\n')[0].rstrip('.')
   within = [frame for frame in frames if not frame.filename.startswith('<')][-1]
   if within.name != 'process_import' and not isinstance(error, SyntaxError):
@@ -146,7 +143,7 @@ def _describe_import(error: Exception, source: str, frames: Any) -> str:
     reason = f'{type(error).__name__} in {name}, line {within.lineno}: {reason}'
   return (
     f'{source}: the import failed: {reason} (modules are looked up in the '
-    'working directory and in the Python environment).'
+    'working directory and in the Python environment)'
   )
 
 

@@ -125,9 +125,21 @@ def write_arrays(path: pathlib.Path, arrays: dict[str, np.ndarray]):
 
 
 def read_arrays(path: pathlib.Path) -> dict[str, np.ndarray]:
-  """Returns what `write_arrays` was given."""
-  with np.load(path, allow_pickle=False) as archive:
-    return dict(archive)
+  """Returns what `write_arrays` was given.
+
+  Raises:
+    errors.UserError: (65) there is something else in it, such as a pickled
+      object, which is not loaded since that could execute anything.
+  """
+  try:
+    with np.load(path, allow_pickle=False) as archive:
+      return dict(archive)
+  except (ValueError, zipfile.BadZipFile) as error:
+    raise errors.UserError(
+      f'{path} does not hold plain arrays ({error}), so this project has not '
+      'written it: restore it, or start anew with --fresh.',
+      65,
+    ) from error
 
 
 def fsync(path: pathlib.Path):

@@ -9,7 +9,6 @@ a training sequence, 9 of them by default. An agent without a model has a film
 of the images alone.
 """
 
-import argparse
 import contextlib
 import itertools
 import pathlib
@@ -42,11 +41,11 @@ def main():
 
 def parse_arguments():
   """Returns the flags."""
-  parser = argparse.ArgumentParser(
+  parser = errors.ArgumentParser(
     prog='python -m slac.play', description=__doc__
   )
   parser.add_argument('run_dir', type=pathlib.Path, help="a run's folder")
-  parser.add_argument('--episodes', type=int, default=3)
+  parser.add_argument('--episodes', type=errors.count, default=3)
   parser.add_argument(
     '--seed', type=int, default=0, help='of every random draw, the pictures too'
   )
@@ -62,6 +61,11 @@ def parse_arguments():
   parser.add_argument(
     '--export', type=pathlib.Path, help='write the policy as a SavedModel there'
   )
+  parser.add_argument(
+    '--allow_gin_imports',
+    action='store_true',
+    help='import the modules that the run was made with, and so run their code',
+  )
   return parser.parse_args()
 
 
@@ -74,18 +78,17 @@ def play(arguments):
       'folder that train_eval.py has printed.',
       66,
     )
-  if arguments.episodes < 1:
-    raise errors.UserError(
-      f'--episodes={arguments.episodes} must be at least 1.', 64
-    )
   if arguments.seed < 0:
     raise errors.UserError(f'--seed={arguments.seed} must be at least 0.', 64)
+  runs.refuse_links(folder)
+  config.load_resolved(
+    runs.read_config(folder / 'config.json'), arguments.allow_gin_imports
+  )
   video = arguments.video or folder / 'videos' / 'play.gif'
   # Before it takes minutes to make them.
   check_target(video, '--video')
   if arguments.export:
     check_target(arguments.export, '--export')
-  config.load_resolved(runs.read_json(folder / 'config.json'))
   devices.prepare()
   with config.translate_gin_errors():
     parts = experiment.Experiment()

@@ -119,6 +119,7 @@ def open_run(
       number += 1
       folder = pathlib.Path(root_dir, f'{name}-{number}')
     folder.mkdir(parents=True, exist_ok=True)
+    refuse_links(folder)
     if (folder / 'config.json').exists():
       _check_same(folder, resolved)
     elif _is_taken(folder):
@@ -130,7 +131,7 @@ def open_run(
       write_json(folder / 'config.json', dict(resolved))
     starts = []
     if (folder / 'version.json').exists():
-      starts = read_json(folder / 'version.json')
+      starts = read_starts(folder / 'version.json')
     write_json(folder / 'version.json', [*starts, dict(version)])
   except OSError as error:
     raise errors.UserError(
@@ -145,11 +146,50 @@ def read_json(path: pathlib.Path) -> Any:
   """Returns what a JSON file of a run holds; UserError (74) if damaged."""
   try:
     return json.loads(path.read_text(encoding='utf-8'))
-  except ValueError as error:
-    raise errors.UserError(
-      f'{path} is damaged ({error}); restore it, or start anew with --fresh.',
-      74,
-    ) from error
+  except (OSError, RecursionError, ValueError) as error:
+    raise _damaged(path, getattr(error, 'strerror', None) or error) from error
+
+
+def read_config(path: pathlib.Path) -> dict[str, str]:
+  """Returns a run's configuration; UserError (74) if it is none."""
+  found = read_json(path)
+  if not isinstance(found, dict) or not all(
+    isinstance(text, str) for text in found.values()
+  ):
+    raise _damaged(path, 'it does not hold texts by their names')
+  return found
+
+
+def read_starts(path: pathlib.Path) -> list[dict[str, Any]]:
+  """Returns what `version` gave at each start; UserError (74) if damaged."""
+  found = read_json(path)
+  if not isinstance(found, list) or not all(
+    isinstance(start, dict) for start in found
+  ):
+    raise _damaged(path, 'it is no list of starts')
+  return found
+
+
+def _damaged(path: pathlib.Path, reason: Any) -> errors.UserError:
+  return errors.UserError(
+    f'{path} is damaged ({reason}); restore it, or start anew with --fresh.', 74
+  )
+
+
+def refuse_links(folder: pathlib.Path) -> None:
+  """Raises a UserError (78) if there is a link in a run's folder.
+
+  A run writes, and clears away, what it finds there: through a link in a folder
+  from someone else, it would do so to other files.
+  """
+  for parent, folders, files in os.walk(folder):
+    for name in [*folders, *files]:
+      path = pathlib.Path(parent, name)
+      if path.is_symlink():
+        raise errors.UserError(
+          f'{path} is a link, which a run never makes: replace it by what it '
+          'leads to.'
+        )
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:
@@ -173,17 +213,17 @@ def _is_taken(folder: pathlib.Path) -> bool:
 
 def _check_same(folder: pathlib.Path, resolved: Mapping[str, str]) -> None:
   """Raises a UserError with the differences from the run's configuration."""
-  own = read_json(folder / 'config.json')
-  lines = [
-    f'  {key}: {own.get(key, "(not set)")} -> {resolved.get(key, "(not set)")}'
+  own = read_config(folder / 'config.json')
+  differences = [
+    f'{key}: {own.get(key, "(not set)")} -> {resolved.get(key, "(not set)")}'
     for key in sorted({*own, *resolved})
     if own.get(key) != resolved.get(key)
   ]
-  if lines:
+  if differences:
     raise errors.UserError(
       f'The run in {folder} has another configuration; start a new one with '
-      '--fresh or --name, or take back the differences (run -> now):\n'
-      + '\n'.join(lines)
+      '--fresh or --name, or take back the differences (run -> now): '
+      f'{"; ".join(differences)}.'
     )
 
 

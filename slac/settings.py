@@ -1,4 +1,4 @@
-"""Types of settings, checked by `config.check` when a run starts."""
+"""Types of settings, checked by `config.load` when a run starts."""
 
 import dataclasses
 from typing import Annotated, Literal

@@ -84,7 +84,7 @@ def test_everything_is_measured(monkeypatch, capsys):
   monkeypatch.setattr(benchmark, 'FRAMES', 10)
   monkeypatch.setattr(benchmark, 'WARM_UP', 1)
   params = [
-    *gin_files_test.TINY,
+    *(text for text in gin_files_test.TINY if 'capacity' not in text),
     'Replay.capacity = 25',
     'Schedule.batch_size = 3',
     "LatentModel.compute_dtype = 'float32'",

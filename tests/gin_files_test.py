@@ -95,7 +95,6 @@ def load(files, params=()):
   """Loads gin files by name, as train_eval.py would; returns what is bound."""
   paths = [str(FOLDER / f'{name}.gin') for name in files]
   config.load(paths, [*params, 'Experiment.seed = 0'])
-  config.check()
   return config.resolved()
 
 

@@ -43,13 +43,10 @@ def test_the_same_configuration_continues(tmp_path):
 def test_another_configuration_is_refused_with_the_difference(tmp_path):
   open_run(tmp_path)
   message = fault(78, tmp_path, resolved={'A.x': '2', 'A.z': '3'})
-  first, *rest = message.splitlines()
-  assert '--fresh' in first and '--name' in first and 'walker' in first
-  assert rest == [
-    '  A.x: 1 -> 2',
-    "  A.y: 'two' -> (not set)",
-    '  A.z: (not set) -> 3',
-  ]
+  assert '--fresh' in message and '--name' in message and 'walker' in message
+  assert message.endswith(
+    "(run -> now): A.x: 1 -> 2; A.y: 'two' -> (not set); A.z: (not set) -> 3."
+  )
   versions = json.loads((tmp_path / 'walker' / 'version.json').read_text())
   assert len(versions) == 1
 
@@ -83,6 +80,28 @@ def test_a_damaged_configuration_is_not_overwritten(tmp_path):
   (folder / 'config.json').write_text('{"A')
   assert 'config.json is damaged' in fault(74, tmp_path)
   assert (folder / 'config.json').read_text() == '{"A'
+
+
+@pytest.mark.parametrize('text', ['[]', '{"A.x": 1}', 'null', '[' * 100_000])
+def test_json_that_is_no_configuration(tmp_path, text):
+  folder = open_run(tmp_path)
+  (folder / 'config.json').write_text(text)
+  assert 'config.json is damaged' in fault(74, tmp_path)
+
+
+@pytest.mark.parametrize('text', ['{}', '[1]', '3', '[{}, []]', '\x00'])
+def test_a_damaged_list_of_starts(tmp_path, text):
+  folder = open_run(tmp_path)
+  (folder / 'version.json').write_text(text)
+  assert 'version.json is damaged' in fault(74, tmp_path)
+  assert (folder / 'version.json').read_text() == text
+
+
+def test_a_folder_in_the_place_of_a_file(tmp_path):
+  folder = open_run(tmp_path)
+  (folder / 'config.json').unlink()
+  (folder / 'config.json').mkdir()
+  assert 'config.json is damaged (Is a directory)' in fault(74, tmp_path)
 
 
 def test_a_root_that_cannot_be_written(tmp_path):

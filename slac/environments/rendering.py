@@ -8,7 +8,6 @@ import atexit
 import functools
 import os
 import queue
-import subprocess
 import sys
 import threading
 import weakref
@@ -18,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slac import errors
+from slac import errors, processes
 
 if TYPE_CHECKING:
   import mujoco
 
 IMAGE_SIZE = 64
 
-_BACKENDS = ('egl', 'osmesa')
+BACKENDS = ('egl', 'osmesa')
 _PROBE_SECONDS = 60
 _PROBE = """
 import mujoco
@@ -58,13 +57,11 @@ def choose_backend() -> str:
     UserError: No candidate works, or MuJoCo has already been imported with
       another one.
   """
-  asked = os.environ.get('MUJOCO_GL', '').strip().lower()
+  asked = asked_backend()
   failures = []
-  for name in [asked] if asked else _BACKENDS:
-    settings = {'MUJOCO_GL': name}
-    if name in _BACKENDS and not os.environ.get('PYOPENGL_PLATFORM'):
-      settings['PYOPENGL_PLATFORM'] = name
-    failure = _failure(settings)
+  for name in [asked] if asked else BACKENDS:
+    settings = settings_of(name)
+    _, failure = processes.run_script(_PROBE, settings, _PROBE_SECONDS)
     if failure is None:
       _check_not_imported_with_another(name)
       os.environ.update(settings)
@@ -72,38 +69,35 @@ def choose_backend() -> str:
     failures.append(f'{name} ({failure})')
   raise errors.UserError(
     f'Cannot render images with {" or ".join(failures)}: install libegl1 or '
-    'libosmesa6'
-    + (', or unset MUJOCO_GL to have one chosen.' if asked else '.'),
+    f'libosmesa6{_or_unset()}.',
     _EXIT_UNAVAILABLE,
   )
 
 
-def _failure(settings: dict[str, str]) -> str | None:
-  """Why the probe fails under these environment variables; None if it works."""
-  try:
-    probe = subprocess.run(
-      [sys.executable, '-c', _PROBE],
-      env={**os.environ, **settings},
-      stdin=subprocess.DEVNULL,
-      capture_output=True,
-      text=True,
-      timeout=_PROBE_SECONDS,
-    )
-  except subprocess.TimeoutExpired:
-    return f'no image within {_PROBE_SECONDS} s'
-  if probe.returncode == 0:
-    return None
-  if probe.returncode < 0:
-    return f'killed by signal {-probe.returncode}'
-  # The error, without the tracebacks of destructors that follow it.
-  error = probe.stderr.partition('Exception ignored in')[0].strip()
-  return error.splitlines()[-1] if error else f'exit {probe.returncode}'
+def asked_backend() -> str:
+  """The backend that the user's MUJOCO_GL names, or ''."""
+  return os.environ.get('MUJOCO_GL', '').strip().lower()
+
+
+def settings_of(name: str) -> dict[str, str]:
+  """The environment variables that choose a backend."""
+  settings = {'MUJOCO_GL': name}
+  if name in BACKENDS and not os.environ.get('PYOPENGL_PLATFORM'):
+    settings['PYOPENGL_PLATFORM'] = name
+  return settings
+
+
+def _or_unset() -> str:
+  """The part of a sentence on variables that decide what is tried."""
+  names = ('MUJOCO_GL', 'PYOPENGL_PLATFORM')
+  given = [name for name in names if os.environ.get(name, '').strip()]
+  return f', or unset {" and ".join(given)}' if given else ''
 
 
 def _check_not_imported_with_another(name: str):
   """Raises UserError if MuJoCo already holds another GL library."""
   mujoco = sys.modules.get('mujoco')
-  if mujoco is None or name not in _BACKENDS:
+  if mujoco is None or name not in BACKENDS:
     return
   context = getattr(mujoco, 'GLContext', None)
   if context is None or context.__module__ != f'mujoco.{name}':

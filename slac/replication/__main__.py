@@ -4,7 +4,6 @@
 `python -m slac.replication plan` prints or runs a figure's commands.
 """
 
-import argparse
 import os
 import pathlib
 import shlex
@@ -33,7 +32,7 @@ def main():
 
 def parse_arguments():
   """Returns the flags."""
-  parser = argparse.ArgumentParser(
+  parser = errors.ArgumentParser(
     prog='python -m slac.replication', description=__doc__
   )
   subparsers = parser.add_subparsers(required=True)
@@ -80,7 +79,12 @@ def parse_arguments():
     '--slurm', type=pathlib.Path, help='write an array script to this file'
   )
   planned.add_argument(
-    '--jobs', type=int, default=1, help='how many to --run at a time'
+    '--jobs', type=errors.count, default=1, help='how many to --run at a time'
+  )
+  planned.add_argument(
+    '--allow_gin_imports',
+    action='store_true',
+    help='have the commands let gin files import modules',
   )
   return parser.parse_args()
 
@@ -113,9 +117,9 @@ def make_plan(arguments):
   """Prints, writes or runs the commands; returns the exit code."""
   number = arguments.figure
   figure = experiments.FIGURES[number]
-  if arguments.jobs < 1:
-    raise errors.UserError(f'--jobs={arguments.jobs} must be at least 1.', 64)
-  commands = plan.commands(figure, arguments.root_dir)
+  commands = plan.commands(
+    figure, arguments.root_dir, arguments.allow_gin_imports
+  )
   if arguments.slurm:
     script = plan.slurm_script(f'slac-figure{number}', commands)
     try:

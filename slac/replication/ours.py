@@ -51,18 +51,10 @@ def _is_run(folder: pathlib.Path) -> bool:
 
 def _read_run(folder: pathlib.Path) -> Run:
   path = folder / 'config.json'
-  config = runs.read_json(path)
-  if not isinstance(config, dict):
-    raise errors.UserError(f'{path} is no configuration; restore it.', 65)
+  config = runs.read_config(path)
   starts = []
   if (folder / 'version.json').exists():
-    starts = runs.read_json(folder / 'version.json')
-  if not isinstance(starts, list) or not all(
-    isinstance(start, dict) for start in starts
-  ):
-    raise errors.UserError(
-      f'{folder / "version.json"} is no list of starts; restore it.', 65
-    )
+    starts = runs.read_starts(folder / 'version.json')
   domain = _value(path, config, 'DmControlEnvironment.domain', str)
   task = _value(path, config, 'DmControlEnvironment.task', str)
   action_repeat = _value(path, config, 'Schedule.action_repeat', int)

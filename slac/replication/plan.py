@@ -15,6 +15,7 @@ class Command:
   gin_params: tuple[str, ...]
   seed: int
   root_dir: str
+  allow_gin_imports: bool = False
 
   @property
   def arguments(self) -> list[str]:
@@ -25,6 +26,7 @@ class Command:
       *(f'--gin_param={param}' for param in self.gin_params),
       f'--seed={self.seed}',
       f'--root_dir={self.root_dir}',
+      *(['--allow_gin_imports'] if self.allow_gin_imports else []),
     ]
 
   @property
@@ -37,14 +39,22 @@ class Command:
     return shlex.join(['python', *self.arguments])
 
 
-def commands(figure: experiments.Figure, root_dir: str) -> list[Command]:
+def commands(
+  figure: experiments.Figure, root_dir: str, allow_gin_imports: bool = False
+) -> list[Command]:
   """Returns the runs of a figure, all variants of the first seed first.
 
   Raises:
     UserError: (66) if a gin file is not there.
   """
   found = [
-    Command((f'gin/{task}.gin', *gin_files), gin_params, seed, root_dir)
+    Command(
+      (f'gin/{task}.gin', *gin_files),
+      gin_params,
+      seed,
+      root_dir,
+      allow_gin_imports,
+    )
     for seed in range(figure.seeds)
     for task in figure.tasks
     for gin_files, gin_params in figure.variants.values()

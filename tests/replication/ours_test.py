@@ -60,7 +60,6 @@ def test_any_models_variance_counts_and_none_is_possible(tmp_path):
     ({'Schedule_action_repeat': '2'}, 'counts 2 environment steps'),
     ({'Experiment_seed': '__import__("os").abort()'}, 'which is no int'),
     ({'Experiment_seed': '('}, 'which is no int'),
-    ({'Experiment_seed': 3}, 'which is no int'),
   ],
 )
 def test_an_unsuitable_configuration_is_refused(tmp_path, settings, text):
@@ -83,8 +82,9 @@ def test_steps_that_are_not_the_benchmarks_are_refused(tmp_path):
 def test_damaged_json(tmp_path):
   folder = made_up.write_run(tmp_path / 'a', {})
   (folder / 'version.json').write_text('[1]')
-  assert 'no list of starts' in fault([folder])
-  (folder / 'config.json').write_text('[]')
-  assert 'no configuration' in fault([folder])
+  assert 'no list of starts' in fault([folder], 74)
+  for text in ('[]', '{"Experiment.seed": 3}'):
+    (folder / 'config.json').write_text(text)
+    assert 'does not hold texts by their names' in fault([folder], 74)
   (folder / 'config.json').write_text('{"A')
   assert 'config.json is damaged' in fault([folder], 74)

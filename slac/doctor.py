@@ -1,0 +1,262 @@
+"""Whether training can run on this machine: `python -m slac.doctor`.
+
+A line for each thing that is examined: PASS, FAIL with the remedy, or NOTE for
+what training can do without. The exit code is 0 if no line says FAIL, else 69.
+Packages may be missing, so none is imported in this process before it is known
+to be there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+import platform
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from importlib import metadata
+
+from slac import errors, processes
+
+REQUIREMENTS = (
+  pathlib.Path(__file__).resolve().parent.parent / 'requirements.txt'
+)
+CPU_INFO = pathlib.Path('/proc/cpuinfo')
+NVIDIA = pathlib.Path('/proc/driver/nvidia/gpus')
+# Of the paper's run: a replay of 100,000 steps of 12,324 bytes, and with it
+# TensorFlow and the networks. On the disk lie the replay, the steps that the
+# checkpoint before still needs, the variables and the logs.
+REPLAY_BYTES = 100_000 * 12_324
+MEMORY_BYTES = 2_960_000_000
+DISK_BYTES = 2 * REPLAY_BYTES
+_FOR_TESTS = ('pytest', 'pytest-xdist', 'ruff')
+_EXIT_UNAVAILABLE = 69
+_SECONDS = 120  # That a library may take to be loaded.
+_INSTALL = 'pip install -r requirements.txt'
+_INSTALL_GL = {
+  'egl': 'apt-get install libegl1',
+  'osmesa': 'apt-get install libosmesa6',
+}
+
+_TENSORFLOW = """
+import json, slac, tensorflow as tf, tensorflow_probability, tf_agents
+from slac import devices
+print(json.dumps([name for name in devices.names() if name != 'CPU']))
+"""
+_FRAME = """
+import slac, statistics, time
+from dm_control import suite
+from slac.environments import rendering
+environment = suite.load('walker', 'walk')
+environment.reset()
+physics = environment.physics
+renderer = rendering.Renderer(physics.model.ptr, 0, 512, 4)
+seconds = []
+for _ in range(20):
+  start = time.perf_counter()
+  pixels = renderer.render(physics.data.ptr)
+  seconds.append(time.perf_counter() - start)
+assert pixels.any(), 'the rendered image is black'
+print(statistics.median(seconds))
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+  """What is so, and what to do about it."""
+
+  verdict: str  # PASS, FAIL or NOTE.
+  name: str
+  text: str
+  remedy: str = ''
+
+  def __str__(self) -> str:
+    remedy = f': {self.remedy}' if self.remedy else ''
+    return f'{self.verdict}  {self.name:<22}  {self.text}{remedy}'
+
+
+def main():
+  """Runs the command line."""
+  parser = errors.ArgumentParser(
+    prog='python -m slac.doctor', description=__doc__
+  )
+  parser.add_argument(
+    '--root_dir', default='runs', help='where runs are to be kept'
+  )
+  sys.exit(report(parser.parse_args().root_dir))
+
+
+def report(root_dir: str) -> int:
+  """Prints all findings; returns the exit code."""
+  failures = 0
+  for finding in examine(root_dir):
+    print(finding, flush=True)
+    failures += finding.verdict == 'FAIL'
+  if failures:
+    print(f'Training cannot run here: mend what says FAIL ({failures}).')
+    return _EXIT_UNAVAILABLE
+  print('Training can run here.')
+  return 0
+
+
+def examine(root_dir: str) -> Iterator[Finding]:
+  """Yields the findings, as they come."""
+  yield python()
+  yield from packages(pins())
+  yield from tensorflow()
+  yield from graphics()
+  yield from cpu(CPU_INFO.read_text() if CPU_INFO.exists() else '')
+  yield memory()
+  yield disk(pathlib.Path(root_dir))
+
+
+def python(version: tuple[int, ...] = sys.version_info[:3]) -> Finding:
+  """Examines Python's version."""
+  text = '.'.join(map(str, version))
+  if version[:2] == (3, 11):
+    return Finding('PASS', 'Python', text)
+  return Finding(
+    'FAIL',
+    'Python',
+    f'{text}, but the pinned packages are made for 3.11',
+    'uv venv --seed --python 3.11 .venv',
+  )
+
+
+def pins() -> dict[str, str]:
+  """Returns the pinned versions by the packages' names."""
+  if REQUIREMENTS.is_file():
+    lines = REQUIREMENTS.read_text(encoding='utf-8').splitlines()
+  else:  # Installed elsewhere than in its repository.
+    lines = metadata.requires('slac') or []
+  matches = [re.match(r'([\w.-]+)(?:\[.*?\])?==([\w.]+)', s) for s in lines]
+  return {match[1]: match[2] for match in matches if match}
+
+
+def packages(wanted: dict[str, str]) -> Iterator[Finding]:
+  """Compares what is installed with the pins."""
+  for name, pin in wanted.items():
+    verdict = 'NOTE' if name in _FOR_TESTS else 'FAIL'
+    try:
+      found = metadata.version(name)
+    except metadata.PackageNotFoundError:
+      yield Finding(verdict, name, f'missing, {pin} is pinned', _INSTALL)
+      continue
+    if found == pin:
+      yield Finding('PASS', name, found)
+    else:
+      text = f'{found}, but {pin} is pinned'
+      yield Finding(verdict, name, text, _INSTALL)
+
+
+def tensorflow() -> Iterator[Finding]:
+  """Imports TensorFlow in a process of its own, and has it look for GPUs."""
+  output, failure = processes.run_script(_TENSORFLOW, {}, _SECONDS)
+  if failure:
+    yield Finding(
+      'FAIL', 'import of TensorFlow', f'fails ({failure})', _INSTALL
+    )
+    return
+  yield Finding('PASS', 'import of TensorFlow', 'works')
+  names = json.loads(output)
+  if names:
+    yield Finding('PASS', 'GPU', ', '.join(names))
+  elif NVIDIA.is_dir() and any(NVIDIA.iterdir()):
+    yield Finding(
+      'NOTE',
+      'GPU',
+      'there is one, but TensorFlow cannot use it',
+      f'{_INSTALL} "tensorflow[and-cuda]=={pins().get("tensorflow")}"',
+    )
+  else:
+    yield Finding('NOTE', 'GPU', 'none: the CPU does everything')
+
+
+def graphics() -> Iterator[Finding]:
+  """Renders walker at 64x64 with each GL backend, in a process of its own."""
+  try:
+    from slac.environments import rendering
+  except ImportError as error:
+    text = f'cannot be tried without {error.name}'
+    yield Finding('FAIL', 'rendering', text, _INSTALL)
+    return
+  asked = rendering.asked_backend()
+  tried = {
+    name: processes.run_script(_FRAME, rendering.settings_of(name), _SECONDS)
+    for name in dict.fromkeys([asked or 'egl', *rendering.BACKENDS])
+  }
+  chosen = [asked] if asked else rendering.BACKENDS
+  works = any(not tried[name][1] for name in chosen)
+  for name, (seconds, failure) in tried.items():
+    if not failure:
+      text = f'{1e3 * float(seconds):.1f} ms for a frame of 64x64'
+      yield Finding('PASS', f'rendering, {name}', text)
+    else:
+      verdict = 'FAIL' if name in chosen and not works else 'NOTE'
+      remedy = _INSTALL_GL.get(name, 'choose egl or osmesa')
+      if 'ModuleNotFoundError' in failure:
+        remedy = _INSTALL
+      elif name == asked:
+        remedy += ', or unset MUJOCO_GL'
+      yield Finding(verdict, f'rendering, {name}', failure, remedy)
+
+
+def cpu(info: str) -> Iterator[Finding]:
+  """Looks for the instructions that make training fast in /proc/cpuinfo."""
+  if platform.machine() != 'x86_64':
+    yield Finding('NOTE', 'CPU', f'{platform.machine()}, which is untried')
+    return
+  flags = set(info.split())
+  for name, flag, without in (
+    ('AVX2', 'avx2', 'training is several times slower'),
+    ('AVX512-BF16', 'avx512_bf16', 'float32 is used, unless there is AMX'),
+    ('AMX', 'amx_bf16', 'matrix products are no faster than AVX512 makes them'),
+  ):
+    there = flag in flags
+    text = 'there' if there else f'not there: {without}'
+    yield Finding('PASS' if there else 'NOTE', f'CPU, {name}', text)
+
+
+def memory() -> Finding:
+  """Compares the free memory with what a run with the paper's replay takes."""
+  try:
+    from slac import memory
+  except ImportError as error:
+    text = f'cannot be measured without {error.name}'
+    return Finding('FAIL', 'memory', text, _INSTALL)
+  free = memory.available()
+  text = (
+    f'{free / 1e9:.1f} GB free, a run takes {MEMORY_BYTES / 1e9:.1f} GB, '
+    f"{REPLAY_BYTES / 1e9:.1f} GB of it the paper's replay"
+  )
+  if free >= MEMORY_BYTES:
+    return Finding('PASS', 'memory', text)
+  remedy = 'free some, or lower Replay.capacity (12.3 KB a step)'
+  return Finding('FAIL', 'memory', text, remedy)
+
+
+def disk(root_dir: pathlib.Path) -> Finding:
+  """Writes to the disk of the runs, and compares its space with a run's."""
+  place = root_dir.resolve()
+  while not place.exists():
+    place = place.parent
+  try:
+    with tempfile.TemporaryFile(dir=place):
+      free = shutil.disk_usage(place).free
+  except OSError as error:
+    text = f'cannot be written ({error.strerror})'
+    return Finding(
+      'FAIL', f'disk of {root_dir}', text, 'choose another --root_dir'
+    )
+  text = f'{free / 1e9:.1f} GB free, a run takes {DISK_BYTES / 1e9:.1f} GB'
+  if free >= DISK_BYTES:
+    return Finding('PASS', f'disk of {root_dir}', text)
+  remedy = 'make room, or choose another --root_dir'
+  return Finding('FAIL', f'disk of {root_dir}', text, remedy)
+
+
+if __name__ == '__main__':
+  main()

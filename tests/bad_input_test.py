@@ -1,0 +1,417 @@
+"""Bad input, tried as processes: an exit code and one line on stderr.
+
+Here TensorFlow is imported once, in a process that is forked for each fault and
+then runs the program as `python train_eval.py` or `python -m` would.
+`python -m tests.bad_input_test` starts all of them from nothing, and prints a
+table of what they say and of the time they take.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+
+import pytest
+
+REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+# For a machine that others use as well; these processes take a few.
+SECONDS = 120
+
+# Imports what the programs do, chooses a GL library unless a call brings
+# variables of its own, and runs a program for each line that it reads.
+SERVER = """
+import gc, json, os, runpy, sys
+import train_eval
+from slac.environments import rendering
+from slac.replication import comparison, figures, launch, ours, report
+rendering.choose_backend()
+from dm_control import suite
+gc.freeze()
+for line in sys.stdin:
+  call = json.loads(line)
+  pid = os.fork()
+  if not pid:
+    break
+  _, status = os.waitpid(pid, 0)
+  print(os.waitstatus_to_exitcode(status), flush=True)
+else:
+  sys.exit()
+for name, number in ('stdout', 1), ('stderr', 2):
+  os.dup2(os.open(call[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+os.chdir(call['cwd'])
+if call['environment']:
+  os.environ.update(call['environment'])
+  rendering.choose_backend.cache_clear()
+program, *sys.argv[1:] = call['words']
+sys.argv[0] = program
+try:
+  if program.endswith('.py'):
+    runpy.run_path(program, run_name='__main__')
+  else:
+    runpy.run_module(program, run_name='__main__', alter_sys=True)
+except SystemExit as end:
+  sys.stdout.flush()
+  os._exit(end.code or 0)  # To tear TensorFlow down takes a second.
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Fault:
+  """A command line, its exit code, and what its line on stderr says."""
+
+  name: str
+  code: int
+  says: tuple[str, ...]
+  arguments: tuple[str, ...]
+  program: str = 'train_eval.py'
+  environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+def train(name, code, says, *arguments, environment=None):
+  says = says if isinstance(says, tuple) else (says,)
+  return Fault(name, code, says, arguments, environment=environment or {})
+
+
+def tiny(name, code, says, *arguments, environment=None):
+  """A run that has the one fault only."""
+  files = ('--gin_file=gin/cartpole.gin', '--gin_file=tiny.gin')
+  return train(name, code, says, *files, *arguments, environment=environment)
+
+
+def module(program, name, code, says, *arguments):
+  return Fault(name, code, (says,), arguments, program)
+
+
+WALKER = '--gin_file=gin/walker.gin'
+FAULTS = [
+  train('no gin file given', 64, '--gin_file'),
+  train('unknown flag', 64, '--sed', WALKER, '--sed=1'),
+  train('flag of a wrong type', 64, "'one'", WALKER, '--seed=one'),
+  train(
+    'empty --gin_param', 64, '--gin_param is empty', WALKER, '--gin_param='
+  ),
+  train('name of several folders', 64, '--name=a/b', WALKER, '--name=a/b'),
+  train(
+    'missing gin file',
+    66,
+    '(did you mean walker.gin?)',
+    '--gin_file=gin/wlaker.gin',
+  ),
+  train(
+    'missing include',
+    66,
+    '(included by includes.gin)',
+    '--gin_file=includes.gin',
+  ),
+  train('folder as gin file', 66, "'folder' is a folder", '--gin_file=folder'),
+  train('binary gin file', 66, 'no text in UTF-8', '--gin_file=binary.gin'),
+  train('gin file of zeros', 78, 'zeros.gin, line 1', '--gin_file=zeros.gin'),
+  train(
+    'gin syntax',
+    78,
+    "syntax.gin, line 2: Couldn't parse",
+    '--gin_file=syntax.gin',
+  ),
+  train(
+    'gin import',
+    78,
+    ('imports.gin, line 1', '--allow_gin_imports'),
+    '--gin_file=imports.gin',
+  ),
+  train(
+    'bindings with faults of all kinds',
+    78,
+    (
+      'faults.gin, line 2: nothing configurable is named SlacAgnet (did you '
+      'mean SlacAgent',
+      'faults.gin, line 3: Replay has no parameter capacty (did you mean '
+      'capacity?)',
+      'faults.gin, line 5: Replay.capacity is bound a second time, after '
+      'faults.gin, line 4',
+      "Schedule.env_steps = 'many': must be a whole number of at least 1",
+      'SoftActorCritic.gamma = 1.5: must be a finite number',
+      "Experiment.agent = 'SlacAgent': must be a configurable",
+      'nothing refers to the macro ACTION_REPEATS (did you mean '
+      'ACTION_REPEAT?)',
+    ),
+    '--gin_file=faults.gin',
+    '--gin_param=SoftActorCritic.gamma = 1.5',
+  ),
+  tiny(
+    'bindings without effect',
+    78,
+    ('reads PlanetModel.hidden_size', 'reads GymEnvironment.task'),
+    '--gin_param=PlanetModel.hidden_size = 3',
+    "--gin_param=GymEnvironment.task = 'Hopper-v4'",
+  ),
+  train(
+    'unknown suite',
+    78,
+    '(did you mean DmControlEnvironment?)',
+    WALKER,
+    '--gin_param=Experiment.environment = @DmControlEnviroment',
+  ),
+  tiny(
+    'unknown domain',
+    78,
+    "no domain 'cartpol': choose cartpole",
+    "--gin_param=DmControlEnvironment.domain = 'cartpol'",
+  ),
+  tiny(
+    'unknown task',
+    78,
+    "no cartpole task 'swing': choose swingup",
+    "--gin_param=DmControlEnvironment.task = 'swing'",
+  ),
+  train(
+    'unknown Gym task',
+    78,
+    "no MuJoCo task 'Hopper-v9': choose Hopper-v",
+    '--gin_file=gin/hopper.gin',
+    "--gin_param=GymEnvironment.task = 'Hopper-v9'",
+  ),
+  tiny(
+    'no GL library',
+    69,
+    ('egl (', 'or osmesa (', 'libegl1', 'unset PYOPENGL_PLATFORM'),
+    environment={'MUJOCO_GL': '', 'PYOPENGL_PLATFORM': 'none'},
+  ),
+  tiny(
+    'replay beyond memory',
+    78,
+    'GB of memory but',
+    '--gin_param=Replay.capacity = 1000000000000',
+  ),
+  tiny(
+    'root below a file', 73, 'choose another --root_dir', '--root_dir=file/runs'
+  ),
+  tiny(
+    'run of another configuration',
+    78,
+    ('Experiment.seed: 7 -> 0', '--fresh'),
+    '--name=other',
+  ),
+  # The other faults of a run's files are in runs_test.py.
+  tiny('damaged config.json', 74, 'config.json is damaged', '--name=damaged'),
+  tiny('folder that is no run', 78, 'no config.json', '--name=thesis'),
+  module('slac.play', 'play: no folder given', 64, 'run_dir'),
+  module(
+    'slac.play',
+    'play: no episodes',
+    64,
+    "'0' is no whole number",
+    'runs/other',
+    '--episodes=0',
+  ),
+  module(
+    'slac.play', 'play: missing folder', 66, 'holds no config.json', 'runs/none'
+  ),
+  module(
+    'slac.play',
+    'play: film below a file',
+    73,
+    'choose another --video',
+    'runs/other',
+    '--video=file/film.gif',
+  ),
+  module(
+    'slac.play', 'play: damaged config.json', 74, 'is damaged', 'runs/damaged'
+  ),
+  module(
+    'slac.play', 'play: a run with imports', 78, 'import trap', 'runs/imports'
+  ),
+  module(
+    'slac.play',
+    'play: a run of nothing',
+    78,
+    'must be given a value',
+    'runs/other',
+  ),
+  module('slac.replication', 'replication: no command', 64, 'required'),
+  module(
+    'slac.replication',
+    'replication: unknown figure',
+    64,
+    '--figure',
+    'plan',
+    '--figure=99',
+  ),
+  module(
+    'slac.replication',
+    'replication: corrupt CSV',
+    65,
+    'curves.csv, line 2',
+    'curves',
+    '--runs=run',
+    '--published=published',
+  ),
+  module(
+    'slac.replication',
+    'replication: no CSV',
+    66,
+    'holds no CSV files',
+    'curves',
+    '--runs=run',
+    '--published=folder',
+  ),
+  module(
+    'slac.benchmark', 'benchmark: unknown flag', 64, '--steps', '--steps=1'
+  ),
+  module('slac.doctor', 'doctor: unknown flag', 64, '--root', '--roots=x'),
+]
+
+
+def write_inputs(folder):
+  """Writes the files that the faults name."""
+  texts = {
+    'file': '',
+    'folder/walker.gin': '',
+    'includes.gin': "include 'missing.gin'\n",
+    'zeros.gin': '\0' * 64,
+    'syntax.gin': "include 'gin/walker.gin'\nReplay.capacity 3\n",
+    'imports.gin': 'import trap\n',
+    'trap.py': 'raise SystemExit("sprung")\n',
+    'faults.gin': (
+      "include 'gin/walker.gin'\n"
+      'SlacAgnet.model_batch_size = 3\n'
+      'Replay.capacty = 3\n'
+      'Replay.capacity = 3\n'
+      'Replay.capacity = 4\n'
+      "Schedule.env_steps = 'many'\n"
+      "Experiment.agent = 'SlacAgent'\n"
+      'ACTION_REPEATS = 2\n'
+    ),
+    'tiny.gin': (
+      'LatentModel.base_depth = 1\n'
+      'LatentModel.feature_size = 4\n'
+      'LatentModel.hidden_size = 4\n'
+      'SoftActorCritic.hidden_size = 4\n'
+    ),
+    'runs/other/config.json': '{"Experiment.seed": "7"}',
+    'runs/damaged/config.json': '{"Experiment.se',
+    'runs/imports/config.json': '{"import": "import trap"}',
+    'runs/thesis/thesis.tex': 'precious',
+    'run/config.json': '{}',
+    'published/curves.csv': (
+      'domain_name,task_name,action_repeat,decoder_var,trial_id,'
+      'AverageReturnEvalPolicy,OriginalEnvironmentSteps\n'
+      'walker,walk,2,0.1,0,not a number,10000\n'
+    ),
+  }
+  for name, text in texts.items():
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+  (folder / 'binary.gin').write_bytes(bytes(range(256)))
+
+
+def words(fault):
+  """The program as `python` is given it, or runpy, and its arguments."""
+  is_file = fault.program.endswith('.py')
+  program = str(REPOSITORY / fault.program) if is_file else fault.program
+  return program, *fault.arguments
+
+
+def assert_is_one_line(fault, code, stderr):
+  assert code == fault.code, stderr
+  (line,) = stderr.splitlines()
+  assert line.startswith(fault.program + ': ') or code == 64
+  assert [text for text in fault.says if text not in line] == [], line
+  assert 'Traceback' not in line
+
+
+def names(folder):
+  """The files and folders that a run would add to."""
+  return sorted(
+    path.name for path in [*folder.iterdir(), *folder.glob('runs/*')]
+  )
+
+
+@pytest.fixture(scope='module')
+def run(tmp_path_factory):
+  """A function that runs a fault's program; returns exit code and stderr."""
+  folder = tmp_path_factory.mktemp('bad_input')
+  outputs = tmp_path_factory.mktemp('outputs')
+  write_inputs(folder)
+  with subprocess.Popen(
+    [sys.executable, '-c', SERVER],
+    cwd=REPOSITORY,
+    stdin=subprocess.PIPE,
+    stdout=subprocess.PIPE,
+    text=True,
+  ) as server:
+
+    def call(fault):
+      before = names(folder)
+      request = {
+        'cwd': str(folder),
+        'words': words(fault),
+        'environment': dict(fault.environment),
+        'stdout': str(outputs / 'stdout'),
+        'stderr': str(outputs / 'stderr'),
+      }
+      server.stdin.write(json.dumps(request) + '\n')
+      server.stdin.flush()
+      code = int(server.stdout.readline())
+      assert names(folder) == before
+      return code, (outputs / 'stderr').read_text()
+
+    yield call
+    server.stdin.close()
+
+
+@pytest.mark.parametrize('fault', FAULTS, ids=lambda fault: fault.name)
+def test_a_fault_is_one_line_and_a_code(run, fault):
+  assert_is_one_line(fault, *run(fault))
+
+
+def start(fault, folder):
+  """Runs a fault's program as a process of its own."""
+  program, *arguments = words(fault)
+  module = [] if program.endswith('.py') else ['-m']
+  return subprocess.run(
+    [sys.executable, *module, program, *arguments],
+    cwd=folder,
+    env={**os.environ, 'PYTHONPATH': str(REPOSITORY), **fault.environment},
+    capture_output=True,
+    text=True,
+    timeout=SECONDS,
+  )
+
+
+def test_a_process_of_its_own_says_the_same(run, tmp_path):
+  (fault,) = [fault for fault in FAULTS if fault.name == 'gin syntax']
+  write_inputs(tmp_path)
+  process = start(fault, tmp_path)
+  assert (process.returncode, process.stderr) == run(fault)
+
+
+def main():
+  """Prints a table of all faults, each a process of its own."""
+  print('| fault | exit code | seconds | of the CPU | on stderr |')
+  print('|---|---:|---:|---:|---|')
+  with tempfile.TemporaryDirectory() as folder:
+    write_inputs(pathlib.Path(folder))
+    for fault in FAULTS:
+      spent, began = cpu_seconds(), time.monotonic()
+      process = start(fault, folder)
+      times = f'{time.monotonic() - began:.1f} | {cpu_seconds() - spent:.1f}'
+      line = process.stderr.strip().replace('|', '\\|')
+      print(f'| {fault.name} | {process.returncode} | {times} | {line} |')
+      assert_is_one_line(fault, process.returncode, process.stderr)
+
+
+def cpu_seconds():
+  """What the processes that have ended took."""
+  usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+  return usage.ru_utime + usage.ru_stime
+
+
+if __name__ == '__main__':
+  main()
