@@ -35,8 +35,8 @@ def hold(folder: pathlib.Path) -> None:
     holder = file.read().strip() or 'another process'
     file.close()
     raise errors.UserError(
-      f'{folder} is in use by {holder}: wait for it or stop it, or take another '
-      'folder with --name or --fresh.',
+      f'{folder} is in use by {holder}: wait for it or stop it, or choose '
+      'another --name, or --fresh.',
       os.EX_TEMPFAIL,
     ) from None
   except OSError as error:

@@ -10,6 +10,8 @@ from tf_agents.policies import policy_saver, py_tf_eager_policy, tf_policy
 from tf_agents.trajectories import policy_step
 from tf_agents.trajectories import time_step as ts
 
+from slac import errors
+
 tfd = tfp.distributions
 tfb = tfp.bijectors
 
@@ -164,8 +166,20 @@ def eager(policy: tf_policy.TFPolicy) -> py_tf_eager_policy.PyTFEagerPolicy:
 
 
 def export(policy: tf_policy.TFPolicy, folder: str):
-  """Writes a SavedModel that acts without this package (PolicySaver)."""
-  policy_saver.PolicySaver(policy).save(folder)
+  """Writes a SavedModel that acts without this package (PolicySaver).
+
+  Raises:
+    errors.UserError: (74) if the disk does not take it.
+  """
+  try:
+    policy_saver.PolicySaver(policy).save(folder)
+  except (OSError, tf.errors.OpError) as error:
+    fault = str(error).splitlines()[0]
+    raise errors.UserError(
+      f'Cannot write the policy to {folder}: {fault}; make room and start the '
+      'same command again.',
+      74,
+    ) from error
 
 
 def spawn_generators(

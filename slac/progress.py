@@ -1,5 +1,6 @@
 """One progress bar for a whole run."""
 
+import contextlib
 import sys
 import time
 from typing import Any, TextIO
@@ -58,12 +59,19 @@ class Progress:
 
   def message(self, text: str) -> None:
     """Prints a line above the bar, to the standard output."""
-    self._bar.write(text)
-    sys.stdout.flush()
+    with contextlib.suppress(OSError):
+      self._bar.write(text)
+      sys.stdout.flush()
 
   def close(self) -> None:
     """Leaves the bar as it is and ends its line."""
     self._bar.close()
+
+
+def warn(text: str) -> None:
+  """Prints a line to the standard error, above a bar if there is one."""
+  with contextlib.suppress(OSError):  # It may be a file on a disk that is full.
+    _Bar.write(text, file=sys.stderr)
 
 
 class _Bar(tqdm.tqdm):
@@ -89,7 +97,10 @@ class _Bar(tqdm.tqdm):
 
 
 class _Lines:
-  """A file to which tqdm's frames are written as lines."""
+  """A file to which tqdm's frames are written as lines.
+
+  They are lost where the disk is full, for which no run need end.
+  """
 
   def __init__(self, file: TextIO):
     self._file = file
@@ -97,10 +108,12 @@ class _Lines:
 
   def write(self, text: str) -> None:
     if text.strip():
-      self._file.write(text.strip() + '\n')
+      with contextlib.suppress(OSError):
+        self._file.write(text.strip() + '\n')
 
   def flush(self) -> None:
-    self._file.flush()
+    with contextlib.suppress(OSError):
+      self._file.flush()
 
 
 def _text(value: int | float | str) -> str:

@@ -22,7 +22,11 @@ import random
 import signal
 import sys
 import tempfile
+import threading
 import time
+
+import psutil
+import tqdm
 
 import train_eval
 from slac import policies
@@ -31,7 +35,7 @@ from tests import event_files, run_folders
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 CHECKPOINT_SECONDS = 0.3
 ACTION_REPEAT = 20  # Episodes of 50 agent steps.
-TURNS_BEFORE_TRAINING = 100
+MODEL_UPDATES = 50
 SETTINGS = f"""
 ACTION_REPEAT = {ACTION_REPEAT}
 LatentModel.base_depth = 2
@@ -46,7 +50,7 @@ SlacAgent.model_batch_size = 2
 Replay.capacity = 150
 Schedule.batch_size = 2
 Schedule.random_episodes = 1
-Schedule.model_updates = {TURNS_BEFORE_TRAINING // 2}
+Schedule.model_updates = {MODEL_UPDATES}
 Schedule.eval_interval = 4000
 Schedule.eval_episodes = 1
 Schedule.log_interval = 1
@@ -55,20 +59,23 @@ Schedule.checkpoint_seconds = {CHECKPOINT_SECONDS}
 """
 SECONDS_TO_BEGIN = 120
 SECONDS_TO_STOP = 10
-# A kill comes at most so long after the loop's beginning, in which each life
-# first has to compile its updates, or after the beginning of a save.
+# A fault comes at most so long after the loop's beginning, by the process's own
+# clock, as a busy machine would not let it get anywhere. Of these 1.5 to 2 go
+# into the first evaluation or update. None that could be among the last turns.
 SECONDS_OF_LIFE = 4.0
+TURNS_OF_LIFE = 150
 SECONDS_OF_SAVE = 0.05
 
 
 class Faults:
   """A run that is disturbed, and what has been found out about it."""
 
-  def __init__(self, root: pathlib.Path, env_steps: int, seed: int):
+  def __init__(self, root: pathlib.Path, agent_steps: int, seed: int):
     self._root = root
+    self._turns = agent_steps + MODEL_UPDATES
     self._random = random.Random(seed)
     (root / 'tiny.gin').write_text(
-      f'{SETTINGS}Schedule.env_steps = {env_steps}\n'
+      f'{SETTINGS}Schedule.env_steps = {agent_steps * ACTION_REPEAT}\n'
     )
     self._context = multiprocessing.get_context('forkserver')
     self._context.set_forkserver_preload([__name__])
@@ -104,11 +111,10 @@ class Faults:
   def kill(self, want_save: bool):
     """Starts the run and kills it, in its loop, if wanted during a save."""
     process = self.start(self.folder.name)
-    self._wait_for_loop(process)
-    self._sleep(SECONDS_OF_LIFE)
+    self._wait_for_moment(process)
     if want_save:
       self._wait_for(process, self._half_saved)
-      self._sleep(SECONDS_OF_SAVE)
+      time.sleep(self._random.uniform(0, SECONDS_OF_SAVE))
     self._end(process, signal.SIGKILL)
     self.in_save += bool(self._half_saved())
     self._check_start()
@@ -118,12 +124,11 @@ class Faults:
     """Starts the run and stops it by a signal, in its start if wanted."""
     process = self.start(self.folder.name)
     if in_start:
-      self._sleep(SECONDS_OF_LIFE)
+      time.sleep(self._random.uniform(0, SECONDS_OF_LIFE))
       # Where the loop has begun after all, it is to be saved as any other.
       in_start = not self._has_begun(process)
     else:
-      self._wait_for_loop(process)
-      self._sleep(SECONDS_OF_LIFE)
+      self._wait_for_moment(process)
     began = time.monotonic()
     code = self._end(process, number)
     self.slowest_stop = max(self.slowest_stop, time.monotonic() - began)
@@ -172,7 +177,10 @@ class Faults:
     if not checkpoint or not rows:
       return
     saved = run_folders.state_of(checkpoint)['state']['report']['wall_seconds']
-    times = [saved, *(t for row in rows if (t := float(row['wall_seconds'])) > saved)]
+    times = [
+      saved,
+      *(t for row in rows if (t := float(row['wall_seconds'])) > saved),
+    ]
     gaps = [b - a for a, b in itertools.pairwise(times)]
     seconds = times[-1] - saved
     self.most_seconds_repeated = max(self.most_seconds_repeated, seconds)
@@ -187,8 +195,15 @@ class Faults:
     text = path.read_text() if path.exists() else ''
     return list(csv.DictReader(text[: text.rfind('\n') + 1].splitlines()))
 
-  def _wait_for_loop(self, process):
+  def _wait_for_moment(self, process):
+    """Waits until some time after the loop has begun."""
     self._wait_for(process, lambda: self._has_begun(process))
+    left = self._turns - run_folders.newest(self.folder)[0]
+    if left < TURNS_OF_LIFE or process.exitcode is not None:
+      return
+    clock = psutil.Process(process.pid).cpu_times
+    end = sum(clock()[:2]) + self._random.uniform(0, SECONDS_OF_LIFE)
+    self._wait_for(process, lambda: sum(clock()[:2]) >= end)
 
   def _has_begun(self, process):
     events = self.folder / 'tensorboard'
@@ -204,9 +219,6 @@ class Faults:
         sys.exit(f'Waited in vain:\n{self._log()}')
       time.sleep(0.002)
 
-  def _sleep(self, seconds):
-    time.sleep(self._random.uniform(0, seconds))
-
   def _log(self):
     return (self._root / f'{self.folder.name}.log').read_text()
 
@@ -220,6 +232,8 @@ def live(arguments, log):
   sys.argv = ['train_eval.py', *arguments]
   # The SavedModel takes ten seconds and is not part of the state.
   policies.export = lambda *_: None
+  # Lest multiprocessing should report tqdm's own lock as leaked by the killed.
+  tqdm.tqdm.set_lock(threading.RLock())
   train_eval.main()
 
 
@@ -245,9 +259,7 @@ def contradictions(folder: pathlib.Path) -> int:
   ]
   sequences += event_files.points(folder).values()
   return sum(
-    b <= a
-    for steps in sequences
-    for a, b in itertools.pairwise(steps)
+    b <= a for steps in sequences for a, b in itertools.pairwise(steps)
   )
 
 
@@ -288,9 +300,8 @@ def main():
 def survives(
   root: pathlib.Path, kills: int, signals: int = 0, seed: int = 0
 ) -> bool:
-  """Disturbs a run under `root`; prints what came of it, returns if all well."""
-  turns = TURNS_BEFORE_TRAINING + 40 * (kills + signals)
-  faults = Faults(root, turns * ACTION_REPEAT, seed)
+  """Disturbs a run under `root`; prints the outcome; returns if all is well."""
+  faults = Faults(root, 200 + 25 * (kills + signals), seed)
   # Every second one is aimed at a save, as not all of these hit theirs.
   for number in range(kills):
     faults.kill(want_save=bool(number % 2))
