@@ -7,4 +7,5 @@ from tests import faults
 
 
 def test_kills_and_signals_leave_no_trace(tmp_path, capsys):
-  assert faults.survives(tmp_path, kills=20, signals=2), capsys.readouterr().out
+  ok = faults.survives(tmp_path, kills=20, signals=2, full=1)
+  assert ok, capsys.readouterr().out
