@@ -141,20 +141,20 @@ class DisturbedRun:
     process = self.start(self.folder.name)
     if in_start:
       time.sleep(self._random.uniform(0, SECONDS_OF_LIFE))
-      # Where the loop has begun after all, it is to be saved as any other.
-      in_start = not self._has_begun(process)
     else:
       self._wait_for_moment(process)
     began = time.monotonic()
     code = self._end(process, number)
     self.slowest_stop = max(self.slowest_stop, time.monotonic() - began)
-    self.in_start += in_start
-    last = self._rows()[-1:]
-    saved = last and turns(last[0]) == run_folders.newest(self.folder)[0]
-    own_code = code in (128 + number, -number)  # -number before our handlers.
-    self.unsaved += not own_code or not (saved or in_start)
-    if not in_start:
-      self._check_start()
+    if not self._has_begun(process):
+      self.in_start += 1
+      # A negative one came before the program had set up its handlers.
+      self.unsaved += code not in (128 + number, -number)
+      return
+    done = turns(rows[-1]) if (rows := self._rows()) else 0
+    is_saved = done == run_folders.newest(self.folder)[0]
+    self.unsaved += code != 128 + number or not is_saved
+    self._check_start()
 
   def fill_disk(self):
     """Starts the run where only small files can be written, until it ends."""
