@@ -52,7 +52,7 @@ SECONDS_TO_BEGIN = 120
 # A fault comes at most so long after the loop's beginning, by the process's own
 # clock, as a busy machine would not let it get anywhere. Of these 1.5 to 2 go
 # into the first evaluation or update. None that could be among the last turns.
-SECONDS_OF_LIFE = 4.0
+SECONDS_OF_LIFE = 3.0
 TURNS_OF_LIFE = 150
 SECONDS_OF_SAVE = 0.05
 # Enough for config.json, too little for the variables.
