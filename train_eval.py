@@ -7,15 +7,16 @@ import contextlib
 import dataclasses
 import itertools
 import sys
-import time
 
 # The package comes first: it keeps TensorFlow's chatter off the screen.
 # isort: off
 from slac import (
+  autosave,
   checkpoints,
   collecting,
   config,
   devices,
+  disk,
   errors,
   evaluation,
   experiment,
@@ -91,7 +92,7 @@ class Run:
 
   def loop(self):
     """Algorithm 1, until the budget is spent or a signal has come."""
-    saved = time.monotonic()
+    save = autosave.Autosave(self._save, self._schedule.checkpoint_seconds)
     with contextlib.closing(self._report):
       while not self._stop.requested:
         if self._counters.env_steps >= self._counters.next_evaluation:
@@ -100,9 +101,7 @@ class Run:
           self._turn()
         else:
           break
-        if time.monotonic() - saved > self._schedule.checkpoint_seconds:
-          self._save()
-          saved = time.monotonic()
+        save.if_due()
       self._save()
 
   def _turn(self):
@@ -291,9 +290,12 @@ def train_eval(arguments):
   )
   print(folder)
   print(summary.describe(parts, ring), flush=True)
+  num_parameters = sum(parts.agent.num_parameters.values())
+  disk.check(folder, disk.needed(ring, parts.schedule, num_parameters))
   run = Run(parts, ring, folder, stop)
   stop.defer()
   run.loop()
+  stop.release()
   if stop.requested:
     print('Stopped and saved; the same command continues.')
     return stop.exit_code

@@ -10,6 +10,7 @@ A folder of checkpoints looks like this:
     tmp-...                    left by a killed process, removed by `restore`
 """
 
+import contextlib
 import os
 import pathlib
 import re
@@ -19,7 +20,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from slac import errors, manifests, variables_io
+from slac import disk, errors, manifests, variables_io
 
 # Bounds the memory that writing and reading take beside the replay.
 _SEGMENT_ROWS = 4096
@@ -64,7 +65,8 @@ class Checkpoints:
     """Writes a checkpoint, then removes the ones that are too old.
 
     A process that is killed at any moment leaves either the checkpoints that
-    were there before or also the new one, whole.
+    were there before or also the new one, whole. So does a save that fails, and
+    it leaves nothing else.
 
     Args:
       step: where the run stands; part of the checkpoint's name.
@@ -76,9 +78,14 @@ class Checkpoints:
     try:
       self._save(step, state)
     except (OSError, tf.errors.OpError) as error:
+      # What is half written takes up the room that the next attempt needs.
+      with contextlib.suppress(OSError):
+        self._clear_temporary()
+        self._prune()
       raise errors.UserError(
         f'Cannot save a checkpoint in {self._folder}: {_first_line(error)}; '
-        'make room or mend the disk and start the same command again.',
+        f'{disk.remedy(self._folder, error)}, and the same command continues '
+        'from the last good one.',
         exit_code=74,
       ) from error
 
@@ -86,8 +93,7 @@ class Checkpoints:
     segments = self._write_new_rows()
     path = self._new_path(step)
     temporary = self._folder / f'tmp-{path.name}'
-    if temporary.exists():
-      shutil.rmtree(temporary)
+    self._clear_temporary()
     temporary.mkdir()
     self._variables.write(str(temporary / _VARIABLES))
     state = {'state': state, 'replay': self._replay.get_state()}
@@ -101,8 +107,8 @@ class Checkpoints:
     manifests.write(temporary, manifest)
     manifests.fsync(temporary)
     os.rename(temporary, path)
-    manifests.fsync(self._folder)
     self._segments = segments
+    manifests.fsync(self._folder)
     self._prune()
 
   def restore(self) -> tuple[int, dict[str, Any]] | None:
@@ -119,8 +125,7 @@ class Checkpoints:
       errors.UserError: all checkpoints are damaged, or the newest whole one
         is that of other variables or of another replay.
     """
-    for leftover in self._folder.glob('tmp-*'):
-      _remove(leftover)
+    self._clear_temporary()
     whole, damaged = _examine(self._folder, self._replay_folder)
     if not whole:
       _refuse_damage(self._folder, damaged)
@@ -166,6 +171,10 @@ class Checkpoints:
     name = f'checkpoint-{step:010d}'
     numbers = [n for s, n, _ in _checkpoints(self._folder) if s == step]
     return self._folder / (f'{name}-{max(numbers) + 1}' if numbers else name)
+
+  def _clear_temporary(self):
+    for leftover in self._folder.glob('tmp-*'):
+      _remove(leftover)
 
   def _prune(self):
     """Removes checkpoints that are too old and rows that none needs."""

@@ -1,7 +1,8 @@
 """Faults that the user can mend: one line on stderr and an exit code.
 
 The codes are those of sysexits.h: 64 usage, 65 data, 66 missing file, 69
-unavailable, 73 cannot create, 74 input or output, 78 configuration.
+unavailable, 70 computation, 73 cannot create, 74 input or output, 75 locked, 78
+configuration.
 """
 
 import argparse

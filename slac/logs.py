@@ -16,9 +16,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from PIL import Image
-from tensorboard.plugins.image import metadata as image_metadata
 
-from slac import errors, manifests
+from slac import appending, errors, events
 
 ENLARGEMENT = 3  # A frame of 64 x 64 is too small to be looked at.
 # What in these folders is a log; other pictures are somebody else's.
@@ -44,23 +43,19 @@ class Logs:
     self._columns = {name: tuple(names) for name, names in columns.items()}
     for name in _PATTERNS:
       (self._folder / name).mkdir(parents=True, exist_ok=True)
-    self._writer = tf.summary.create_file_writer(
-      str(self._folder / 'tensorboard')
-    )
-    self._unsynced = set()
+    self._appender = appending.Appender()
+    self._events = self._folder / 'tensorboard' / events.file_name()
+    self._appender.append(self._events, events.header())
     for name in self._columns:
       self._begin_csv(name)
 
   def scalars(self, step: int, values: Mapping[str, float]) -> None:
     """Writes scalars to TensorBoard at `step`, in environment steps."""
-    with self._writer.as_default(step=step):
-      for name, value in values.items():
-        tf.summary.scalar(name, value)
+    self._appender.append(self._events, events.scalars(step, values))
 
   def text(self, name: str, text: str) -> None:
     """Writes a text, in Markdown, to TensorBoard."""
-    with self._writer.as_default(step=0):
-      tf.summary.text(name, text)
+    self._appender.append(self._events, events.text(name, text))
 
   def image(self, step: int, name: str, pixels: np.ndarray) -> None:
     """Writes a picture, uint8 [H, W, 3], to TensorBoard and to videos/."""
@@ -81,25 +76,22 @@ class Logs:
     if unknown:
       raise KeyError(f'{name}.csv has no column {", ".join(unknown)}')
     cells = [values.get(column, '') for column in self._columns[name]]
-    with open(self._csv(name), 'a', encoding='utf-8', newline='') as file:
-      csv.writer(file, lineterminator='\n').writerow(cells)
+    line = io.StringIO()
+    csv.writer(line, lineterminator='\n').writerow(cells)
+    self._appender.append(self._csv(name), line.getvalue().encode())
 
   def get_state(self) -> dict[str, int]:
     """Returns the size in bytes of each file, by its path in the folder.
 
     All that was written before is on the disk then.
+
+    Raises:
+      UserError: (74) if the disk does not take it.
     """
-    self._writer.flush()
-    owned = _owned(self._folder, self._columns)
-    for path in owned:
-      if path.parent.name != 'videos' or path in self._unsynced:
-        manifests.fsync(path)
-    for name in _PATTERNS:
-      manifests.fsync(self._folder / name)
-    self._unsynced.clear()
+    self._appender.sync()
     return {
       path.relative_to(self._folder).as_posix(): path.stat().st_size
-      for path in owned
+      for path in _owned(self._folder, self._columns)
     }
 
   @staticmethod
@@ -123,8 +115,8 @@ class Logs:
         os.truncate(path, size)
 
   def close(self) -> None:
-    """Writes what is still in buffers."""
-    self._writer.close()
+    """Writes what has been kept back; UserError (74) if that fails."""
+    self._appender.sync()
 
   def _csv(self, name: str) -> pathlib.Path:
     return self._folder / f'{name}.csv'
@@ -134,7 +126,7 @@ class Logs:
     path, header = self._csv(name), ','.join(self._columns[name]) + '\n'
     found = path.read_text(encoding='utf-8') if path.exists() else ''
     if not found:
-      path.write_text(header, encoding='utf-8')
+      self._appender.append(path, header.encode())
     elif not found.startswith(header):
       raise errors.UserError(
         f'{path} has other columns than this version of the code writes; '
@@ -146,19 +138,10 @@ class Logs:
     """Writes an encoded picture of frames of a shape [H, W, 3]."""
     path = self._folder / 'videos'
     path /= f'{name.replace("/", "-")}-{step:09d}.{suffix}'
-    path.write_bytes(data)
-    self._unsynced.add(path)
-    # tf.summary.image would encode the pixels as PNG; TensorBoard hands the
-    # bytes to the browser as they are, so a GIF moves.
+    self._appender.append(path, data)
     height, width = (ENLARGEMENT * size for size in shape[:2])
-    with self._writer.as_default(step=step):
-      tf.summary.write(
-        name,
-        tf.constant([str(width).encode(), str(height).encode(), data]),
-        metadata=image_metadata.create_summary_metadata(
-          display_name=None, description=''
-        ),
-      )
+    event = events.image(step, name, data, width, height)
+    self._appender.append(self._events, event)
 
 
 def encode_png(pixels: np.ndarray) -> bytes:

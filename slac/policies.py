@@ -12,6 +12,8 @@ from tf_agents.trajectories import policy_step
 from tf_agents.trajectories import time_step as ts
 from tf_agents.utils import nest_utils
 
+from slac import errors
+
 tfd = tfp.distributions
 tfb = tfp.bijectors
 
@@ -252,8 +254,20 @@ class EagerPolicy:
 
 
 def export(policy: tf_policy.TFPolicy, folder: str):
-  """Writes a SavedModel that acts without this package (PolicySaver)."""
-  policy_saver.PolicySaver(policy).save(folder)
+  """Writes a SavedModel that acts without this package (PolicySaver).
+
+  Raises:
+    errors.UserError: (74) if the disk does not take it.
+  """
+  try:
+    policy_saver.PolicySaver(policy).save(folder)
+  except (OSError, tf.errors.OpError) as error:
+    fault = str(error).splitlines()[0]
+    raise errors.UserError(
+      f'Cannot write the policy to {folder}: {fault}; make room and start the '
+      'same command again.',
+      74,
+    ) from error
 
 
 def spawn_generators(

@@ -59,8 +59,9 @@ class Progress:
 
   def message(self, text: str) -> None:
     """Prints a line above the bar, to the standard output."""
-    self._bar.write(text)
-    sys.stdout.flush()
+    with contextlib.suppress(OSError):
+      self._bar.write(text)
+      sys.stdout.flush()
 
   def close(self) -> None:
     """Leaves the bar as it is and ends its line."""
@@ -96,7 +97,10 @@ class _Bar(tqdm.tqdm):
 
 
 class _Lines:
-  """A file to which tqdm's frames are written as lines."""
+  """A file to which tqdm's frames are written as lines.
+
+  They are lost where the disk is full, for which no run need end.
+  """
 
   def __init__(self, file: TextIO):
     self._file = file
@@ -104,10 +108,12 @@ class _Lines:
 
   def write(self, text: str) -> None:
     if text.strip():
-      self._file.write(text.strip() + '\n')
+      with contextlib.suppress(OSError):
+        self._file.write(text.strip() + '\n')
 
   def flush(self) -> None:
-    self._file.flush()
+    with contextlib.suppress(OSError):
+      self._file.flush()
 
 
 def _text(value: int | float | str) -> str:

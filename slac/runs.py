@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
-from slac import config, errors, manifests
+from slac import config, errors, locks, manifests
 
 PACKAGES = (
   'tensorflow',
@@ -100,6 +100,8 @@ def open_run(
 ) -> pathlib.Path:
   """Returns the run's folder `root_dir/name`, new or to be continued.
 
+  From here on until this process ends no other one can open it.
+
   Args:
     root_dir: Where runs are kept; created if need be.
     name: The run's name, of `run_name`.
@@ -109,8 +111,9 @@ def open_run(
     version: Of `version`; added to the list in version.json at each start.
 
   Raises:
-    UserError: 73 if the folder cannot be written; 78 if it belongs to a run
-      with another configuration, or to no run.
+    UserError: 73 if the folder cannot be written; 75 if another process is at
+      work there; 78 if it belongs to a run with another configuration, or to
+      no run.
   """
   folder = pathlib.Path(root_dir, name)
   try:
@@ -120,13 +123,14 @@ def open_run(
       folder = pathlib.Path(root_dir, f'{name}-{number}')
     folder.mkdir(parents=True, exist_ok=True)
     refuse_links(folder)
-    if (folder / 'config.json').exists():
-      _check_same(folder, resolved)
-    elif _is_taken(folder):
+    if _is_taken(folder) and not (folder / 'config.json').exists():
       raise errors.UserError(
         f'{folder} holds files but no config.json, so it is no run to '
         'continue; choose another --name, or --fresh.'
       )
+    locks.hold(folder)
+    if (folder / 'config.json').exists():
+      _check_same(folder, resolved)
     else:
       write_json(folder / 'config.json', dict(resolved))
     starts = []
@@ -208,7 +212,8 @@ def _is_taken(folder: pathlib.Path) -> bool:
   """Returns whether there is anything but what a killed start left behind."""
   if not folder.is_dir():
     return folder.exists()
-  return any(path.name != '.config.json.tmp' for path in folder.iterdir())
+  leftovers = {locks.NAME, '.config.json.tmp'}
+  return any(path.name not in leftovers for path in folder.iterdir())
 
 
 def _check_same(folder: pathlib.Path, resolved: Mapping[str, str]) -> None:

@@ -7,8 +7,8 @@ import signal
 class StopRequest:
   """Remembers the first signal; the second ends the process at once.
 
-  Until `defer` is called nothing of the run has been done, and the first signal
-  ends the process as well.
+  Before `defer` nothing of the run has been done, and after `release` all of it
+  is saved: there the first signal ends the process as well.
   """
 
   def __init__(self):
@@ -20,6 +20,10 @@ class StopRequest:
   def defer(self):
     """From here on, the first signal only sets `requested`."""
     self._deferred = True
+
+  def release(self):
+    """From here on, a signal ends the process again."""
+    self._deferred = False
 
   @property
   def requested(self) -> bool:

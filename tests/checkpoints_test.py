@@ -1,8 +1,12 @@
 """Checkpoints: all or nothing, whatever happens to process and disk."""
 
+import builtins
+import io
 import json
 import os
 import pathlib
+import random
+import resource
 import shutil
 
 import numpy as np
@@ -109,6 +113,9 @@ def restored_step(folder, **settings):
   assert run.ring.restored == list(range(oldest, num_added))
   assert run.ring.state == expected.ring.get_state()
   return step
+
+
+RANDOM = random.Random(0)
 
 
 def names(folder):
@@ -220,30 +227,79 @@ class Killed(BaseException):
   """Ends a save as kill -9 does: nothing handles it."""
 
 
-def killed_at_call(monkeypatch, count):
-  """Raises Killed at the call number `count` of the functions of a save."""
+def killed_after(monkeypatch, count):
+  """Raises Killed after the call number `count` that changes the disk.
+
+  From then on nothing changes it any more, as `with` statements and finally
+  clauses otherwise would, which a killed process does not come to.
+  """
   calls = iter(range(count))
+  is_dead = False
 
   def dying(function):
     def call(*args, **kwargs):
-      if next(calls, None) is None:
+      nonlocal is_dead
+      if is_dead:
         raise Killed
-      return function(*args, **kwargs)
+      result = function(*args, **kwargs)
+      if next(calls, None) is None:
+        is_dead = True
+        raise Killed
+      return result
 
     return call
 
-  monkeypatch.setattr(os, 'rename', dying(os.rename))
-  monkeypatch.setattr(os, 'fsync', dying(os.fsync))
-  monkeypatch.setattr(shutil, 'rmtree', dying(shutil.rmtree))
-  for name in ('write_state', 'write_arrays', 'write', 'seal'):
-    function = getattr(manifests, name)
-    monkeypatch.setattr(manifests, name, dying(function))
+  class File:
+    """A file whose every write reaches the disk, and may be the last."""
+
+    def __init__(self, file):
+      self._file = file
+
+    def __getattr__(self, name):
+      return getattr(self._file, name)
+
+    def __enter__(self):
+      return self
+
+    def __exit__(self, *_):
+      self._file.close()
+
+    @dying
+    def write(self, data):
+      self._file.write(data)
+      self._file.flush()
+      return len(data)
+
+  def opened(file, mode='r', *args, **kwargs):
+    result = builtins.open(file, mode, *args, **kwargs)  # noqa: SIM115
+    return result if mode.startswith('r') else File(result)
+
+  write = tf.train.Checkpoint.write
+
+  def write_variables(self, prefix):
+    """TensorFlow's own writes: half of the data, all of it, then the index."""
+    write(self, prefix)
+    data = pathlib.Path(f'{prefix}.data-00000-of-00001')
+    index = pathlib.Path(f'{prefix}.index')
+    contents = data.read_bytes(), index.read_bytes()
+    index.unlink()
+    for path, content in (
+      (data, contents[0][: len(contents[0]) // 2]),
+      (data, contents[0]),
+      (index, contents[1]),
+    ):
+      path.write_bytes(content)
+
+  for name in ('rename', 'fsync', 'mkdir', 'rmdir', 'unlink'):
+    monkeypatch.setattr(os, name, dying(getattr(os, name)))
+  monkeypatch.setattr(io, 'open', opened)
+  monkeypatch.setattr(tf.train.Checkpoint, 'write', write_variables)
 
 
 def test_kill_at_any_moment_of_a_save_leaves_a_whole_checkpoint(tmp_path):
   saved(tmp_path / 'origin', steps=(1, 2))
   outcomes = []
-  for moment in range(100):
+  for moment in range(1000):
     folder = tmp_path / f'{moment}' / 'a'
     shutil.copytree(tmp_path / 'origin', folder)
     run = Run(folder)
@@ -251,7 +307,7 @@ def test_kill_at_any_moment_of_a_save_leaves_a_whole_checkpoint(tmp_path):
       run.advance()
     run.checkpoints.restore()
     with pytest.MonkeyPatch.context() as patch:
-      killed_at_call(patch, moment)
+      killed_after(patch, moment)
       try:
         run.save(3)
         break
@@ -264,6 +320,8 @@ def test_kill_at_any_moment_of_a_save_leaves_a_whole_checkpoint(tmp_path):
     )
   assert set(outcomes) == {2, 3}
   assert outcomes == sorted(outcomes)
+  # Every write, fsync and rename of a save was the last one once.
+  assert len(outcomes) > 40
 
 
 def test_kill_while_an_old_checkpoint_is_removed(tmp_path, capsys):
@@ -330,12 +388,13 @@ def test_all_is_on_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):
 
 def flip(path):
   content = bytearray(path.read_bytes())
-  content[len(content) // 2] ^= 1
+  content[RANDOM.randrange(len(content))] ^= 1 << RANDOM.randrange(8)
   path.write_bytes(content)
 
 
 def truncate(path):
-  path.write_bytes(path.read_bytes()[:-1])
+  content = path.read_bytes()
+  path.write_bytes(content[: RANDOM.randrange(len(content))])
 
 
 def empty(path):
@@ -376,6 +435,19 @@ def test_damage_is_named_and_the_checkpoint_before_is_used(
     )
     assert restored_step(folder) == 1
     assert capsys.readouterr().err == ''
+
+
+def test_no_byte_of_a_manifest_can_change_unnoticed(tmp_path):
+  folder = tmp_path / 'a'
+  saved(folder, steps=(1,))
+  path = folder / 'checkpoint-0000000001/manifest.json'
+  content = path.read_bytes()
+  for place in range(len(content)):
+    changed = bytearray(content)
+    changed[place] ^= 1 << RANDOM.randrange(8)
+    path.write_bytes(changed)
+    with pytest.raises(manifests.Damage, match='manifest'):
+      manifests.read(path.parent)
 
 
 def test_run_with_a_damaged_checkpoint_goes_on(tmp_path):
@@ -482,19 +554,35 @@ def test_missing_variable_is_an_error(tmp_path):
     Run(tmp_path / 'a').checkpoints.restore()
 
 
-def test_disk_that_is_full_is_an_error_of_one_line(tmp_path, monkeypatch):
-  run = saved(tmp_path / 'a', steps=(1,))
-
-  def full(*_):
-    raise OSError(28, 'No space left on device')
-
-  with monkeypatch.context() as patch:
-    patch.setattr(os, 'fsync', full)
-    with pytest.raises(errors.UserError, match='No space left') as caught:
-      run.save(2)
-  assert caught.value.exit_code == 74
-  run.checkpoints.save(2, {'x': 1})  # The same object can try again.
-  assert Run(tmp_path / 'a').checkpoints.restore() == (2, {'x': 1})
+def test_full_disk_is_an_error_of_one_line_and_leaves_no_rest(tmp_path):
+  folder = tmp_path / 'a'
+  run = saved(folder, steps=(1, 2))
+  before = names(folder)
+  limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+  outcomes = []
+  # A limit on a file's size meets every writer, TensorFlow too, with an error.
+  for size in range(0, 100_000, 100):
+    run.advance(rows=1)
+    try:
+      resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+      run.checkpoints.save(3, {'size': size, 'array': np.zeros(100)})
+      break
+    except errors.UserError as error:
+      assert error.exit_code == 74
+      outcomes.append(str(error))
+    finally:
+      resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert names(folder) == before
+  # First the replay, then TensorFlow's variables, then the manifest.
+  assert len(outcomes) > 10
+  for message in outcomes:
+    assert '\n' not in message and 'File too large' in message
+    assert 'make room on the file system' in message
+  again = Run(folder)
+  step, state = again.checkpoints.restore()
+  assert (step, state['size']) == (3, size)
+  assert again.values() == run.values()
+  assert again.ring.restored == list(range(run.ring.num_added))
 
 
 def test_objects_are_not_pickled(tmp_path):

@@ -29,7 +29,7 @@ def test_a_new_run_records_its_configuration_and_version(tmp_path):
   assert folder == tmp_path / 'deep' / 'runs' / 'walker'
   assert json.loads((folder / 'config.json').read_text()) == CONFIG
   assert json.loads((folder / 'version.json').read_text()) == [VERSION]
-  assert len(list(folder.iterdir())) == 2
+  assert sorted(os.listdir(folder)) == ['.lock', 'config.json', 'version.json']
 
 
 def test_the_same_configuration_continues(tmp_path):
@@ -71,8 +71,9 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path):
 def test_what_a_killed_start_left_behind_does_not_matter(tmp_path):
   (tmp_path / 'walker').mkdir()
   (tmp_path / 'walker' / '.config.json.tmp').write_text('{"A')
+  (tmp_path / 'walker' / '.lock').write_text('process 1 on elsewhere')
   folder = open_run(tmp_path)
-  assert sorted(os.listdir(folder)) == ['config.json', 'version.json']
+  assert sorted(os.listdir(folder)) == ['.lock', 'config.json', 'version.json']
 
 
 def test_a_damaged_configuration_is_not_overwritten(tmp_path):

@@ -10,8 +10,10 @@ SCRIPT = """
 import sys, time
 from slac import stopping
 stop = stopping.StopRequest()
-if 'defer' in sys.argv:
+if 'defer' in sys.argv or 'release' in sys.argv:
   stop.defer()
+if 'release' in sys.argv:
+  stop.release()
 print('ready', stop.requested, flush=True)
 while not stop.requested:
   time.sleep(0.01)
@@ -63,8 +65,9 @@ def test_the_second_signal_ends_the_process_at_once(start, number):
 
 
 @SIGNALS
-def test_before_there_is_anything_to_save_the_first_one_does(start, number):
-  process = start()
+@pytest.mark.parametrize('arguments', [[], ['release']])
+def test_with_nothing_to_save_the_first_one_does(start, number, arguments):
+  process = start(*arguments)
   process.send_signal(number)
   out, err = process.communicate(timeout=30)
   assert (out, err) == ('', '')

@@ -1,7 +1,5 @@
 """The command line as users meet it: processes, killed and started again."""
 
-import csv
-import hashlib
 import json
 import pathlib
 import re
@@ -10,12 +8,10 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
-import tensorflow as tf
 from PIL import Image
 
-from tests import event_files
+from tests import event_files, run_folders
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 TINY_MODEL = """
@@ -84,62 +80,6 @@ def start_until(root, is_time):
   return process
 
 
-def newest(folder):
-  """The iterations of the newest checkpoint, and its folder."""
-  found = sorted((folder / 'checkpoints').glob('checkpoint-*'))
-  return (int(found[-1].name.split('-')[1]), found[-1]) if found else (0, None)
-
-
-def digests(folder):
-  """Checksums of what a run's newest checkpoint holds, part by part."""
-  _, checkpoint = newest(folder)
-  parts = {}
-  reader = tf.train.load_checkpoint(str(checkpoint / 'variables'))
-  for name in sorted(reader.get_variable_to_shape_map()):
-    if 'OBJECT_GRAPH' not in name:
-      parts[name] = np.asarray(reader.get_tensor(name)).tobytes()
-  manifest = json.loads((checkpoint / 'manifest.json').read_text())
-  rows = {}
-  for segment in find(manifest, 'segments'):
-    path = folder / 'checkpoints' / 'replay' / segment['name']
-    with np.load(path, allow_pickle=False) as arrays:
-      for name in arrays:
-        rows.setdefault(name, []).append(arrays[name])
-  # How the steps are cut into files depends on when there was a checkpoint.
-  for name, chunks in rows.items():
-    parts[f'replay/{name}'] = np.concatenate(chunks)[-280:].tobytes()
-  with np.load(checkpoint / 'arrays.npz', allow_pickle=False) as arrays:
-    parts.update({name: arrays[name].tobytes() for name in arrays})
-  state = json.loads((checkpoint / 'state.json').read_text())
-  report = find(state, 'report')
-  del report['wall_seconds'], report['logs']
-  parts['state'] = json.dumps(state, sort_keys=True).encode()
-  return {k: hashlib.sha256(v).hexdigest() for k, v in parts.items()}
-
-
-def find(tree, key):
-  """The value of a key anywhere in nested dicts."""
-  if key in tree:
-    return tree[key]
-  for value in tree.values():
-    if isinstance(value, dict) and (found := find(value, key)):
-      return found
-  return None
-
-
-def table(folder, name):
-  """A CSV file's rows, without what is measured by the clock."""
-  with open(folder / f'{name}.csv') as file:
-    return [
-      {
-        key: value
-        for key, value in row.items()
-        if not re.match('wall_seconds|seconds/|speed/', key)
-      }
-      for row in csv.DictReader(file)
-    ]
-
-
 @pytest.fixture(scope='module')
 def straight(tmp_path_factory):
   """A run from beginning to end: its folder, stdout and stderr."""
@@ -170,7 +110,7 @@ def test_prints_the_folder_first_and_then_what_runs(straight):
 
 def test_counts_in_environment_steps(straight):
   folder, _, _ = straight
-  evaluations = table(folder, 'eval')
+  evaluations = run_folders.table(folder, 'eval')
   assert [int(row['env_steps']) for row in evaluations] == [0, 800, 1600]
   assert [int(row['agent_steps']) for row in evaluations] == [0, 200, 400]
   assert [int(row['model_updates']) for row in evaluations] == [0, 0, 20]
@@ -182,39 +122,45 @@ def test_counts_in_environment_steps(straight):
 
 def test_a_run_that_has_ended_is_not_run_again(straight):
   folder, _, _ = straight
-  before = digests(folder)
+  before = run_folders.digests(folder)
   code, stdout, _ = run(folder.parent.parent, CARTPOLE)
   assert code == 0
   assert 'Continuing at 1,600 environment steps' in stdout
-  assert digests(folder) == before
-  assert len(table(folder, 'eval')) == 3
+  assert run_folders.digests(folder) == before
+  assert len(run_folders.table(folder, 'eval')) == 3
 
 
 def test_stopped_and_killed_it_ends_as_if_it_had_not_been(straight, tmp_path):
   # SIGTERM among the random steps; exit code, time and a saved state.
-  process = start_until(tmp_path, lambda folder: newest(folder)[0] >= 20)
+  process = start_until(
+    tmp_path, lambda folder: run_folders.newest(folder)[0] >= 20
+  )
   began = time.monotonic()
   process.send_signal(signal.SIGTERM)
   assert process.wait(60) == 128 + signal.SIGTERM
   assert time.monotonic() - began < SECONDS_TO_STOP
   # kill -9 in the midst of training.
-  process = start_until(tmp_path, lambda folder: newest(folder)[0] >= 300)
+  process = start_until(
+    tmp_path, lambda folder: run_folders.newest(folder)[0] >= 300
+  )
   process.kill()
   process.wait()
   folder = tmp_path / 'runs' / 'cartpole-tiny-seed0'
-  assert 300 <= newest(folder)[0] < 420
+  assert 300 <= run_folders.newest(folder)[0] < 420
   code, stdout, stderr = run(tmp_path, CARTPOLE)
   assert code == 0, stderr
   assert 'Continuing at' in stdout
 
-  expected = digests(straight[0])
-  found = digests(folder)
+  expected = run_folders.digests(straight[0])
+  found = run_folders.digests(folder)
   assert len(expected) > 100
   assert found.keys() == expected.keys()
   assert [k for k in expected if found[k] != expected[k]] == []
   # Neither lost nor contradicting points.
   for name in ('train', 'eval'):
-    assert table(folder, name) == table(straight[0], name)
+    assert run_folders.table(folder, name) == run_folders.table(
+      straight[0], name
+    )
   assert event_files.points(folder) == event_files.points(straight[0])
   assert event_files.points(folder)['evaluation/average_return'] == [
     0,
@@ -230,7 +176,7 @@ def test_stopped_and_killed_it_ends_as_if_it_had_not_been(straight, tmp_path):
 
 def test_another_configuration_is_shown_and_refused(straight):
   folder, _, _ = straight
-  before = digests(folder)
+  before = run_folders.digests(folder)
   parameter = '--gin_param=SoftActorCritic.gamma = 0.5'
   code, _, stderr = run(
     folder.parent.parent, CARTPOLE, parameter, f'--name={folder.name}'
@@ -239,7 +185,7 @@ def test_another_configuration_is_shown_and_refused(straight):
   assert 'SoftActorCritic.gamma: 0.99 -> 0.5' in stderr
   assert '--fresh' in stderr
   assert 'Traceback' not in stderr
-  assert digests(folder) == before
+  assert run_folders.digests(folder) == before
 
 
 def play_one_episode(folder, video):
@@ -296,8 +242,12 @@ def test_a_run_without_a_model_has_no_pictures_of_one(tmp_path):
   assert code == 0, stderr
   assert 'sigma^2' not in stdout
   (folder,) = (tmp_path / 'runs').iterdir()
-  assert [row['gradient_steps'] for row in table(folder, 'eval')] == ['0', '50']
-  assert {row['model_updates'] for row in table(folder, 'train')} == {'0'}
+  assert [
+    row['gradient_steps'] for row in run_folders.table(folder, 'eval')
+  ] == ['0', '50']
+  assert {
+    row['model_updates'] for row in run_folders.table(folder, 'train')
+  } == {'0'}
   (start,) = json.loads((folder / 'version.json').read_text())
   assert start['compute_dtype'] == 'float32'
   videos = [path.name for path in (folder / 'videos').iterdir()]
@@ -328,7 +278,7 @@ def test_the_readme_s_own_environment_trains(tmp_path):
   assert code == 0, stderr
   assert 'Point' in stdout
   (folder,) = (tmp_path / 'runs').iterdir()
-  rows = table(folder, 'eval')
+  rows = run_folders.table(folder, 'eval')
   assert [int(row['env_steps']) for row in rows] == [0, 60]
   # At most 24 * sqrt(2) from the middle, in each of 50 steps.
   for name in ('average_return', 'greedy_average_return'):

@@ -1,0 +1,83 @@
+"""How much disk a run will need, and whether it is there."""
+
+import errno
+import os
+import pathlib
+import shutil
+
+from slac import errors, replay, schedule
+
+# Steps beside those in the ring: segments are removed as a whole, and the
+# oldest checkpoint kept needs steps that have left the ring since.
+_SPARE_ROWS = 2 * 4096
+# Of a parameter, its two moments and, of the critics, its target.
+_BYTES_PER_PARAMETER = 4 * 4
+# In videos/ and in TensorBoard.
+_BYTES_PER_PICTURES = 2_000_000
+_OTHER_BYTES = 20_000_000  # Curves, the exported policy.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def needed(
+  replay: replay.Replay, schedule: schedule.Schedule, num_parameters: int
+) -> int:
+  """Returns the bytes that a whole run takes in its folder, about.
+
+  These are the steps of the replay, each stored once, with a margin; the
+  variables of two checkpoints and of the one that is being written; and the
+  pictures of evaluations and pretraining.
+
+  Args:
+    replay: of the run.
+    schedule: of the run.
+    num_parameters: of the agent, those of target networks not counted.
+  """
+  steps = schedule.env_steps // schedule.action_repeat
+  rows = min(steps, replay.capacity) + min(steps, _SPARE_ROWS)
+  pictures = (
+    schedule.env_steps // schedule.eval_interval
+    + schedule.model_updates // schedule.picture_interval
+  )
+  return (
+    rows * replay.nbytes // replay.capacity
+    + 3 * num_parameters * _BYTES_PER_PARAMETER
+    + pictures * _BYTES_PER_PICTURES
+    + _OTHER_BYTES
+  )
+
+
+def check(folder: pathlib.Path, needed: int) -> None:
+  """Checks that the run in `folder` will find room for what it needs.
+
+  Args:
+    folder: of the run; what is in it already takes no more room.
+    needed: bytes.
+
+  Raises:
+    UserError: (74) if there is less.
+  """
+  there = sum(p.stat().st_size for p in folder.rglob('*') if p.is_file())
+  missing = needed - there
+  free = shutil.disk_usage(folder).free
+  if free < missing:
+    raise errors.UserError(
+      f'The run in {folder} needs {missing / 1e9:.2f} GB of disk, but on '
+      f'{_mount_point(folder)} {free / 1e9:.2f} GB are free: make room there, '
+      'choose another --root_dir, or lower Replay.capacity.',
+      os.EX_IOERR,
+    )
+
+
+def remedy(folder: pathlib.Path, error: Exception) -> str:
+  """Says what to do about a write in `folder` that failed with `error`."""
+  # TensorFlow's errors have no number, but the system's words.
+  full = {os.strerror(number) for number in _FULL}
+  mount = _mount_point(folder)
+  if any(text in str(error) for text in full):
+    return f'make room on the file system {mount}'
+  return f'see that the file system {mount} can be written'
+
+
+def _mount_point(folder) -> pathlib.Path:
+  folder = folder.resolve()
+  return next(p for p in (folder, *folder.parents) if os.path.ismount(p))

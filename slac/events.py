@@ -1,0 +1,75 @@
+"""What TensorBoard reads, as bytes, for a file that is only appended to.
+
+TensorFlow's own writer keeps events back, and what a full disk cuts off of one
+makes all that follow it unreadable.
+"""
+
+import io
+import itertools
+import os
+import platform
+import time
+from collections.abc import Mapping
+
+import numpy as np
+from tensorboard.compat.proto import event_pb2, summary_pb2
+from tensorboard.plugins.image import metadata as image_metadata
+from tensorboard.plugins.scalar import metadata as scalar_metadata
+from tensorboard.plugins.text import metadata as text_metadata
+from tensorboard.summary.writer import record_writer
+from tensorboard.util import tensor_util
+
+_numbers = itertools.count()
+
+
+def file_name() -> str:
+  """Returns a name that no other process or call makes, sorted by time."""
+  return (
+    f'events.out.tfevents.{int(time.time()):010d}.{platform.node()}.'
+    f'{os.getpid()}.{next(_numbers)}'
+  )
+
+
+def header() -> bytes:
+  """Returns what a file begins with."""
+  return _record(file_version='brain.Event:2')
+
+
+def scalars(step: int, values: Mapping[str, float]) -> bytes:
+  """Returns events with one float each."""
+  metadata = scalar_metadata.create_summary_metadata(None, None)
+  return b''.join(
+    _value(step, name, np.float32(value), metadata)
+    for name, value in values.items()
+  )
+
+
+def text(name: str, text: str) -> bytes:
+  """Returns an event with a text, in Markdown."""
+  metadata = text_metadata.create_summary_metadata(None, None)
+  return _value(0, name, np.array(text.encode(), object), metadata)
+
+
+def image(step: int, name: str, data: bytes, width: int, height: int) -> bytes:
+  """Returns an event with an encoded picture, which the browser decodes.
+
+  `tf.summary.image` would make a PNG of its pixels, and a GIF would not move.
+  """
+  content = [str(width).encode(), str(height).encode(), data]
+  metadata = image_metadata.create_summary_metadata(None, None)
+  return _value(step, name, np.array(content, object), metadata)
+
+
+def _value(step, name, value, metadata):
+  tensor = tensor_util.make_tensor_proto(value)
+  summary = summary_pb2.Summary.Value(
+    tag=name, tensor=tensor, metadata=metadata
+  )
+  return _record(step=step, summary=summary_pb2.Summary(value=[summary]))
+
+
+def _record(**fields):
+  event = event_pb2.Event(wall_time=time.time(), **fields)
+  file = io.BytesIO()
+  record_writer.RecordWriter(file).write(event.SerializeToString())
+  return file.getvalue()

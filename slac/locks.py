@@ -1,0 +1,52 @@
+"""One process at a time in a run's folder."""
+
+import fcntl
+import os
+import pathlib
+import platform
+
+from slac import errors
+
+NAME = '.lock'
+_held = {}  # Open files by their path; a closed one is no longer locked.
+
+
+def hold(folder: pathlib.Path) -> None:
+  """Keeps other processes out of `folder` until this one ends.
+
+  The kernel itself lets go of the lock of a process that has ended, however it
+  did: no lock is ever stale. Processes on several machines exclude one another
+  where the file system passes locks on, as NFS does (`flock(2)`). The file
+  stays; it says who holds the lock or held it last.
+
+  Raises:
+    UserError: (75) if another process holds it; (73) if the file system has no
+      locks.
+    OSError: if the folder cannot be written.
+  """
+  path = folder.resolve() / NAME
+  if path in _held:
+    return
+  file = open(path, 'a+', encoding='utf-8')  # noqa: SIM115
+  try:
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+  except BlockingIOError:
+    file.seek(0)
+    holder = file.read().strip() or 'another process'
+    file.close()
+    raise errors.UserError(
+      f'{folder} is in use by {holder}: wait for it or stop it, or choose '
+      'another --name, or --fresh.',
+      os.EX_TEMPFAIL,
+    ) from None
+  except OSError as error:
+    file.close()
+    raise errors.UserError(
+      f'{folder} cannot be locked against a second process '
+      f'({error.strerror}): choose a --root_dir on a file system with locks.',
+      os.EX_CANTCREAT,
+    ) from error
+  file.truncate(0)
+  file.write(f'process {os.getpid()} on {platform.node()}\n')
+  file.flush()
+  _held[path] = file

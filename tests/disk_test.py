@@ -1,0 +1,71 @@
+"""Tests of slac/disk.py: the room a run needs."""
+
+import errno
+import os
+import pathlib
+import shutil
+import types
+
+import pytest
+
+from slac import disk, errors
+
+REPLAY = types.SimpleNamespace(nbytes=1_000_000, capacity=1000)
+
+
+def schedule(**changes):
+  values = {
+    'env_steps': 80_000,
+    'action_repeat': 4,
+    'eval_interval': 10_000,
+    'model_updates': 3_000,
+    'picture_interval': 1_000,
+  }
+  return types.SimpleNamespace(**{**values, **changes})
+
+
+def test_what_a_run_needs():
+  # 1,000 rows and 8,192 to spare, of 1,000 bytes; three times 100 parameters of
+  # 16 bytes; pictures of 8 evaluations and 3 times in pretraining.
+  expected = 9_192_000 + 4_800 + 11 * 2_000_000 + 20_000_000
+  assert disk.needed(REPLAY, schedule(), 100) == expected
+
+
+def test_a_short_run_does_not_fill_the_replay():
+  # 400 steps, and no more than these to spare.
+  short = schedule(env_steps=1600, model_updates=0)
+  assert disk.needed(REPLAY, short, 0) == 800_000 + 20_000_000
+
+
+def usage(free):
+  return lambda _: types.SimpleNamespace(free=free)
+
+
+def test_a_disk_that_is_too_small_is_refused(tmp_path, monkeypatch):
+  (tmp_path / 'replay').mkdir()
+  (tmp_path / 'replay' / 'rows').write_bytes(b'x' * 1000)
+  monkeypatch.setattr(shutil, 'disk_usage', usage(4_999_999_000))
+  disk.check(tmp_path, 5_000_000_000)  # 1,000 bytes are there already.
+  monkeypatch.setattr(shutil, 'disk_usage', usage(3_000_000_000))
+  with pytest.raises(errors.UserError) as fault:
+    disk.check(tmp_path, 5_000_001_000)
+  assert fault.value.exit_code == 74
+  text = str(fault.value)
+  assert '\n' not in text
+  assert 'needs 5.00 GB' in text and '3.00 GB are free' in text
+  assert '--root_dir' in text and 'Replay.capacity' in text
+
+
+def test_the_remedy_names_the_file_system(tmp_path):
+  full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+  assert disk.remedy(pathlib.Path('/proc/self'), full) == (
+    'make room on the file system /proc'
+  )
+  # The words are all that TensorFlow passes on.
+  assert disk.remedy(tmp_path, ValueError('x; No space left on device')) == (
+    disk.remedy(tmp_path, full)
+  )
+  broken = OSError(errno.EIO, os.strerror(errno.EIO))
+  assert disk.remedy(pathlib.Path('/proc'), broken) == (
+    'see that the file system /proc can be written'
+  )

@@ -1,0 +1,11 @@
+"""A run that is killed and interrupted many times: the slow part of the suite.
+
+`python -m tests.faults --kills 200` does more of the same.
+"""
+
+from tests import faults
+
+
+def test_kills_and_signals_leave_no_trace(tmp_path, capsys):
+  ok = faults.survives(tmp_path, kills=20, signals=2, full=1)
+  assert ok, capsys.readouterr().out
