@@ -34,7 +34,11 @@ EVALUATION = (
 )
 EPISODE = ('training/episode_return', 'training/episode_length')
 FAILED = 'training/failed_episodes'  # All there have been.
-SPEED = ('speed/updates_per_second', 'speed/resident_gigabytes')
+SPEED = (
+  'speed/updates_per_second',
+  'speed/resident_gigabytes',
+  'speed/open_files',
+)
 SECONDS = (
   'environment',
   'rendering',
@@ -189,16 +193,17 @@ class Report:
     self._progress.close()
 
   def _speed(self, iterations):
-    """Updates per second, memory, and seconds spent in each iteration."""
+    """What SPEED names, and seconds spent in each iteration."""
     seconds = dict.fromkeys(SECONDS, 0.0) | self.stopwatch.seconds()
     # The environment tells how much of its time it spent rendering.
     seconds['rendering'] = self._render_seconds() - self._rendered
     seconds['environment'] -= seconds['rendering']
     updates = self._counters.updates - self._updates
-    resident = psutil.Process().memory_info().rss
+    process = psutil.Process()
     return {
       'speed/updates_per_second': updates / (time.monotonic() - self._marked),
-      'speed/resident_gigabytes': resident / 1e9,
+      'speed/resident_gigabytes': process.memory_info().rss / 1e9,
+      'speed/open_files': process.num_fds(),
       **{f'seconds/{name}': s / iterations for name, s in seconds.items()},
     }
 

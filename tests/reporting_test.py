@@ -4,6 +4,7 @@ import csv
 import types
 
 import numpy as np
+import psutil
 import pytest
 import tensorflow as tf
 
@@ -93,6 +94,7 @@ def test_rendering_is_not_counted_as_environment_time(tmp_path, counters):
   assert float(row['seconds/training']) == 1.5
   assert float(row['seconds/acting']) == 0.0
   assert float(row['speed/resident_gigabytes']) > 0.05
+  assert int(row['speed/open_files']) == psutil.Process().num_fds()
 
 
 def test_updates_per_second_are_those_of_the_interval(tmp_path, counters):

@@ -1,10 +1,11 @@
-"""Whether a run's memory stays flat: `python -m tests.soak`.
+"""Whether a run's memory and open files stay flat: `python -m tests.soak`.
 
 Trains small networks with a small replay, which fills before the first reading,
-for as many turns of the loop as it is told to, and reads the resident memory
-from the run's own train.csv. That falls by tens of megabytes when a checkpoint
-is written, and rises again. So what is told is how far the crests rise, from
-those of the first turns to the highest. Exits with 1 if that is too much.
+for as many turns of the loop as it is told to, and reads resident memory and
+open files from the run's own train.csv. Memory falls by tens of megabytes when
+a checkpoint is written, and rises again. So what is told is how far the crests
+rise, from those of the first turns to the highest. Exits with 1 if that is too
+much.
 """
 
 import argparse
@@ -27,12 +28,14 @@ SETTINGS = (
   'Schedule.eval_episodes = 1',
   'Schedule.checkpoint_seconds = 30.0',
   'Replay.capacity = 2500',
+  'Schedule.log_interval = 250',
 )
 # After these turns everything has happened once: all three phases, evaluations,
 # checkpoints, a replay that is full.
 WARM_UP = 5000
-# By then there has been another evaluation, and a few checkpoints.
-CREST = 7500
+# In as many more there is another evaluation, and a few checkpoints.
+CREST = 2500
+LOG_INTERVAL = 250
 
 
 def main():
@@ -60,18 +63,25 @@ def main():
       check=True,
     )
     with open(pathlib.Path(root, 'soak', 'train.csv')) as file:
-      resident = [
-        (int(row['agent_steps']), float(row['speed/resident_gigabytes']) * 1e3)
-        for row in csv.DictReader(file)
+      rows = [
+        row for row in csv.DictReader(file) if int(row['agent_steps']) > WARM_UP
       ]
-  first = max(size for turn, size in resident if WARM_UP <= turn < CREST)
-  growth = max(size for turn, size in resident if turn >= WARM_UP) - first
-  print(
-    f'Resident memory from turn {WARM_UP:,} to {CREST:,}: at most {first:.1f} '
-    f'MB; in the {arguments.turns:,} turns since {WARM_UP:,}: {growth:.1f} MB '
-    'more.'
+  megabytes, memory = rise(
+    [float(row['speed/resident_gigabytes']) * 1e3 for row in rows]
   )
-  sys.exit(growth > arguments.megabytes)
+  files, more_files = rise([int(row['speed/open_files']) for row in rows])
+  print(
+    f'At most, in the {CREST:,} turns after {WARM_UP:,}: {megabytes:.1f} MB '
+    f'resident, {files} open files; in all {arguments.turns:,} turns after them: '
+    f'{memory:.1f} MB and {more_files} files more.'
+  )
+  sys.exit(memory > arguments.megabytes or more_files > 0)
+
+
+def rise(readings):
+  """Returns the first crest, and by how much the highest is higher."""
+  first = max(readings[: CREST // LOG_INTERVAL])
+  return first, max(readings) - first
 
 
 if __name__ == '__main__':
