@@ -72,7 +72,7 @@ def main():
   files, more_files = rise([int(row['speed/open_files']) for row in rows])
   print(
     f'At most, in the {CREST:,} turns after {WARM_UP:,}: {megabytes:.1f} MB '
-    f'resident, {files} open files; in all {arguments.turns:,} turns after them: '
+    f'resident, {files} open files; in all {arguments.turns:,} turns: '
     f'{memory:.1f} MB and {more_files} files more.'
   )
   sys.exit(memory > arguments.megabytes or more_files > 0)
