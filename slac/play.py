@@ -100,8 +100,7 @@ def play(arguments):
   env_steps = agent_steps * parts.schedule.action_repeat
   policy = agent.greedy_policy if arguments.greedy else agent.policy
   if arguments.export:
-    with written(arguments.export, '--export'):
-      policies.export(policy, str(arguments.export))
+    policies.export(policy, str(arguments.export))
     print(f'Exported the policy to {arguments.export}.')
   evaluator = evaluation.Evaluator(
     parts.eval_environment, policy, arguments.seed
@@ -184,11 +183,10 @@ def written(path: pathlib.Path, option: str) -> Iterator[None]:
   """Turns a failure to write `path` into a UserError (73)."""
   try:
     yield
-  except (OSError, tf.errors.OpError) as error:
-    reason = getattr(error, 'strerror', None) or str(error).splitlines()[0]
+  except OSError as error:
     raise errors.UserError(
-      f'{path} cannot be written ({reason}); choose another {option}, in a '
-      'folder that is there.',
+      f'{path} cannot be written ({error.strerror}); choose another {option}, '
+      'in a folder that is there.',
       73,
     ) from error
 

@@ -219,7 +219,7 @@ class EagerPolicy:
 
   def __init__(self, policy: tf_policy.TFPolicy):
     self._policy = policy
-    self._compiled = tf.function(self._act)
+    self._compiled = tf.function(self._act, autograph=False)
 
   def get_initial_state(self) -> Any:
     """Returns the state before an episode's first step."""

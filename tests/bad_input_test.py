@@ -294,6 +294,7 @@ def write_inputs(folder):
       'SoftActorCritic.hidden_size = 4\n'
     ),
     'runs/other/config.json': '{"Experiment.seed": "7"}',
+    'runs/other/videos/play.gif': '',
     'runs/damaged/config.json': '{"Experiment.se',
     'runs/imports/config.json': '{"import": "import trap"}',
     'runs/thesis/thesis.tex': 'precious',

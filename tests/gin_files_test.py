@@ -196,7 +196,9 @@ def test_a_baseline_trains_one_step_on_every_task(task, overlay):
 
 @pytest.mark.parametrize('overlay', [*OVERLAYS, *BASELINES])
 def test_on_every_task_an_overlay_changes_what_it_binds_and_no_more(overlay):
-  own, macros = load([overlay]), MACROS.get(overlay, {})
+  gin.clear_config()
+  gin.parse_config_file(str(FOLDER / f'{overlay}.gin'))
+  own, macros = config.resolved(), MACROS.get(overlay, {})
   for task in TASKS:
     plain = load([task])
     bound = {

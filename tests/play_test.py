@@ -142,8 +142,15 @@ def run_dir(tmp_path):
 
 def refusal(run_dir, **flags):
   """The message and the exit code of what play is told."""
-  plain = {'episodes': 1, 'seed': 0, 'greedy': False, 'video': None}
-  arguments = {'run_dir': run_dir, 'export': None, **plain, **flags}
+  plain = {
+    'episodes': 1,
+    'seed': 0,
+    'greedy': False,
+    'video': None,
+    'export': None,
+    'allow_gin_imports': False,
+  }
+  arguments = {'run_dir': run_dir, **plain, **flags}
   with pytest.raises(errors.UserError) as caught:
     play.play(argparse.Namespace(**arguments))
   message = str(caught.value)
@@ -170,22 +177,15 @@ def test_a_target_that_cannot_be_written_is_refused_at_once(
 
 
 def test_a_failure_while_writing_is_a_sentence_too(tmp_path):
-  (tmp_path / 'file').write_text('')
-  for option, write in (
-    ('--video', lambda: tmp_path.write_bytes(b'')),
-    ('--export', lambda: tf.io.write_file(f'{tmp_path}/file/x', 'x')),
+  with (
+    pytest.raises(errors.UserError, match='--video') as caught,
+    play.written(tmp_path, '--video'),
   ):
-    with (
-      pytest.raises(errors.UserError, match=option) as caught,
-      play.written(tmp_path, option),
-    ):
-      write()
-    assert caught.value.exit_code == 73
-    assert '\n' not in str(caught.value)
+    tmp_path.write_bytes(b'')
+  assert caught.value.exit_code == 73
+  assert '\n' not in str(caught.value)
 
 
-@pytest.mark.parametrize('flags', [{'episodes': 0}, {'seed': -1}])
-def test_numbers_that_make_no_sense_are_refused(run_dir, flags):
-  ((name, value),) = flags.items()
-  message, code = refusal(run_dir, **flags)
-  assert code == 64 and f'--{name}={value} ' in message
+def test_a_negative_seed_is_refused(run_dir):
+  message, code = refusal(run_dir, seed=-1)
+  assert code == 64 and '--seed=-1 ' in message

@@ -183,7 +183,7 @@ def test_references_to_the_package_itself_are_loaded():
 
 def test_play_imports_nothing_unless_it_is_told_to(tmp_path, monkeypatch):
   made_up_run = tmp_path / 'run'
-  made_up_run.mkdir()
+  (made_up_run / 'videos').mkdir(parents=True)
   settings = {'import': 'import trap', 'Replay.capacity': '1'}
   (made_up_run / 'config.json').write_text(json.dumps(settings))
   (made_up_run / 'config.gin').write_text('import trap\n')
