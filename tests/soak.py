@@ -3,9 +3,9 @@
 Trains small networks with a small replay, which fills before the first reading,
 for as many turns of the loop as it is told to, and reads resident memory and
 open files from the run's own train.csv. Memory falls by tens of megabytes when
-a checkpoint is written, and rises again. So what is told is how far the crests
-rise, from those of the first turns to the highest. Exits with 1 if that is too
-much.
+a checkpoint is written, and rises again. So what is compared are crests, the
+highest reading of some turns and of as many later ones. Exits with 1 if the
+later is too much higher.
 """
 
 import argparse
@@ -33,7 +33,7 @@ SETTINGS = (
 # After these turns everything has happened once: all three phases, evaluations,
 # checkpoints, a replay that is full.
 WARM_UP = 5000
-# In as many more there is another evaluation, and a few checkpoints.
+# In these many there is an evaluation, and a few checkpoints.
 CREST = 2500
 LOG_INTERVAL = 250
 
@@ -44,11 +44,11 @@ def main():
     prog='python -m tests.soak', description=__doc__
   )
   parser.add_argument(
-    '--turns', type=int, default=20_000, help='of the loop, after the warm-up'
+    '--turns', type=int, default=20_000, help='of the loop, in between'
   )
   parser.add_argument('--megabytes', type=float, default=20.0, help='allowed')
   arguments = parser.parse_args()
-  env_steps = (WARM_UP + arguments.turns) * ACTION_REPEAT
+  env_steps = (WARM_UP + arguments.turns + CREST) * ACTION_REPEAT
   settings = [*SETTINGS, f'Schedule.env_steps = {env_steps}']
   with tempfile.TemporaryDirectory() as root:
     subprocess.run(
@@ -72,16 +72,17 @@ def main():
   files, more_files = rise([int(row['speed/open_files']) for row in rows])
   print(
     f'At most, in the {CREST:,} turns after {WARM_UP:,}: {megabytes:.1f} MB '
-    f'resident, {files} open files; in all {arguments.turns:,} turns: '
-    f'{memory:.1f} MB and {more_files} files more.'
+    f'resident, {files} open files; {arguments.turns:,} turns later: '
+    f'{memory:+.1f} MB, {more_files:+} files.'
   )
   sys.exit(memory > arguments.megabytes or more_files > 0)
 
 
 def rise(readings):
-  """Returns the first crest, and by how much the highest is higher."""
-  first = max(readings[: CREST // LOG_INTERVAL])
-  return first, max(readings) - first
+  """Returns the first crest, and by how much the last is higher."""
+  n = CREST // LOG_INTERVAL
+  first = max(readings[:n])
+  return first, max(readings[-n:]) - first
 
 
 if __name__ == '__main__':
