@@ -55,7 +55,8 @@ SECONDS_TO_BEGIN = 120
 SECONDS_OF_LIFE = 3.0
 TURNS_OF_LIFE = 150
 SECONDS_OF_SAVE = 0.05
-# Enough for config.json, too little for the variables.
+# Beyond version.json, which grows with each start: too little for the variables
+# and, when that has grown long, for the logs.
 BYTES_ON_FULL_DISK = 50_000
 
 
@@ -159,7 +160,8 @@ class DisturbedRun:
   def fill_disk(self):
     """Starts the run where only small files can be written, until it ends."""
     step = run_folders.newest(self.folder)[0]
-    process = self.start(self.folder.name, file_size=BYTES_ON_FULL_DISK)
+    size = (self.folder / 'version.json').stat().st_size
+    process = self.start(self.folder.name, file_size=size + BYTES_ON_FULL_DISK)
     process.join()
     self.disturbed += 1
     # Beside these there may be a warning that logs are kept in memory.
