@@ -16,7 +16,6 @@ from typing import Any
 import gin
 import numpy as np
 import tensorflow as tf
-from tensorflow.compat.v1 import profiler
 from tf_agents.specs import tensor_spec
 
 from slac import (
@@ -26,6 +25,7 @@ from slac import (
   errors,
   experiment,
   logs,
+  measuring,
   memory,
   packing,
   policies,
@@ -41,9 +41,7 @@ TASKS = (
   *('ant', 'half_cheetah', 'hopper', 'walker2d'),
 )
 DTYPES = ('float32', 'bfloat16')
-MATRIX_SIZES = (1024, 2048, 4096)
 FRAMES = 300  # Agent steps that are recorded, and repeated to fill the replay.
-WARM_UP = 3
 FULL, MODEL_ONLY = 'full update', 'model-only update'
 REFERENCE = ', as the reference'
 EPISODE_LENGTH = 1000  # Environment steps of every task, unless it falls.
@@ -88,10 +86,12 @@ def benchmark(gin_params: Sequence[str], repeats: int) -> dict[str, Any]:
   print(
     f'{version["cpus"]} cores, {", ".join(version["devices"])}; {load=:.1f}'
   )
-  timer = Timer(repeats)
+  timer = measuring.Timer(repeats)
   # First of all, as it measures the memory that is ever taken.
   loop, sizes, ring, default = measure_loop(timer, gin_params)
-  peaks = {dtype: matrix_product_rate(timer, dtype) for dtype in DTYPES}
+  peaks = {
+    dtype: measuring.matrix_product_rate(timer, dtype) for dtype in DTYPES
+  }
   print_table(
     ['matrix products', 'GFLOP/s'],
     [[dtype, f'{rate / 1e9:.0f}'] for dtype, rate in peaks.items()],
@@ -132,54 +132,6 @@ def benchmark(gin_params: Sequence[str], repeats: int) -> dict[str, Any]:
   }
 
 
-class Timer:
-  """Measures how long calls take."""
-
-  def __init__(self, repeats: int):
-    self._repeats = repeats
-
-  def __call__(self, call: Callable[[], Any]) -> dict[str, float]:
-    """Returns the median and the quartiles in seconds, after a warm-up."""
-    seconds = []
-    for _ in range(WARM_UP + self._repeats):
-      start = time.perf_counter()
-      call()
-      tf.test.experimental.sync_devices()
-      seconds.append(time.perf_counter() - start)
-    return spread(seconds[WARM_UP:])
-
-
-def spread(seconds: Sequence[float]) -> dict[str, float]:
-  """Returns the median and the quartiles."""
-  low, median, high = np.percentile(seconds, [25, 50, 75])
-  return {'median_s': median, 'quartile1_s': low, 'quartile3_s': high}
-
-
-def matrix_product_rate(timer: Timer, dtype: str) -> float:
-  """Returns the device's highest rate in floating-point operations per s."""
-
-  def rate(size):
-    x = tf.cast(tf.random.normal([size, size]), dtype)
-    product = tf.function(lambda: tf.matmul(x, x))
-    return 2 * size**3 / timer(product)['median_s']
-
-  return max(rate(size) for size in MATRIX_SIZES)
-
-
-def operations(function: tf.types.experimental.ConcreteFunction) -> int:
-  """Returns how many floating-point operations a function's graph states.
-
-  TensorFlow's profiler counts them from the shapes: matrix products,
-  convolutions and their gradients, not what is done element by element.
-  """
-  options = profiler.ProfileOptionBuilder(
-    profiler.ProfileOptionBuilder.float_operation()
-  ).with_empty_output()
-  return profiler.profile(
-    function.graph, options=options.build()
-  ).total_float_ops
-
-
 def build(
   gin_params: Sequence[str],
   agent: Callable | None = None,
@@ -192,18 +144,6 @@ def build(
   overrides = {'agent': agent} if agent else {}
   with config.translate_gin_errors():
     return experiment.Experiment(**overrides)
-
-
-def computation(
-  timer: Timer,
-  name: str,
-  dtype: str,
-  call: Callable[[], Any],
-  function: tf.types.experimental.ConcreteFunction,
-) -> dict[str, Any]:
-  """Measures a call and counts the operations of the function it computes."""
-  flops = operations(function)
-  return {'name': name, 'dtype': dtype, **timer(call), 'operations': flops}
 
 
 def measure_agent(timer, parts, ring, suffix=''):
@@ -219,7 +159,7 @@ def measure_agent(timer, parts, ring, suffix=''):
     experience = tf.nest.map_structure(tf.constant, ring.sample(size))
     spec = tf.nest.map_structure(tf.TensorSpec.from_tensor, experience)
     rows.append(
-      computation(
+      measuring.computation(
         timer,
         name + suffix,
         dtype,
@@ -252,7 +192,7 @@ def measure_loop(timer, gin_params):
   specs = tensor_spec.add_outer_dim(
     (agent.time_step_spec, agent.collect_policy.policy_state_spec), 1
   )
-  acting = computation(
+  acting = measuring.computation(
     timer,
     'acting',
     agent.model.compute_dtype,
@@ -315,7 +255,7 @@ def measure_task(task, gin_params, repeats, seconds):
   spec = environment.action_spec()
   generator = np.random.default_rng(0)
   steps, rendering_seconds = [], []
-  for _ in range(WARM_UP + 4 * repeats):
+  for _ in range(measuring.WARM_UP + 4 * repeats):
     action = generator.uniform(-1, 1, spec.shape).astype(spec.dtype)
     rendered, start = environment.render_seconds, time.perf_counter()
     environment.step(action)
@@ -324,8 +264,8 @@ def measure_task(task, gin_params, repeats, seconds):
   environment.close()
   row = {
     'task': task,
-    'environment': spread(steps[WARM_UP:]),
-    'rendering': spread(rendering_seconds[WARM_UP:]),
+    'environment': measuring.spread(steps[measuring.WARM_UP :]),
+    'rendering': measuring.spread(rendering_seconds[measuring.WARM_UP :]),
   }
   seconds = {**seconds, 'environment': row['environment']['median_s']}
   return {**row, 'hours': hours(schedule.Schedule(), seconds)}

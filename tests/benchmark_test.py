@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from slac import benchmark, config, networks, schedule
+from slac import benchmark, config, measuring, networks, schedule
 from tests import gin_files_test
 
 
@@ -27,7 +27,7 @@ def test_operations_are_counted_from_the_shapes():
     + 4 * 4 * 3 * 3 * 128 * 256
     + 4 * 4 * 256 * 256
   )
-  counted = benchmark.operations(function)
+  counted = measuring.operations(function)
   # And as many additions; a few hundred thousand of biases are counted too.
   assert counted == pytest.approx(7 * 2 * multiplications, rel=0.005)
 
@@ -66,8 +66,8 @@ def test_a_run_takes_as_long_as_its_parts():
 
 
 def test_shares_are_of_the_rate_at_the_same_type(capsys):
-  row = {'name': 'x', 'dtype': 'bfloat16', **benchmark.spread([2, 1, 4, 3, 5])}
-  rows = [{**row, 'operations': 6e9}, {'name': 'y', **benchmark.spread([1])}]
+  row = {'name': 'x', 'dtype': 'bfloat16', **measuring.spread([2, 1, 4, 3, 5])}
+  rows = [{**row, 'operations': 6e9}, {'name': 'y', **measuring.spread([1])}]
   benchmark.print_computations(rows, {'float32': 4e9, 'bfloat16': 8e9})
   lines = capsys.readouterr().out.splitlines()
   # 6 GFLOP in 3 s are 2 GFLOP/s, a quarter of 8.
@@ -80,9 +80,9 @@ def test_shares_are_of_the_rate_at_the_same_type(capsys):
 def test_everything_is_measured(monkeypatch, capsys):
   monkeypatch.setattr(benchmark, 'TASKS', ('cartpole',))
   monkeypatch.setattr(benchmark, 'DTYPES', ('float32',))
-  monkeypatch.setattr(benchmark, 'MATRIX_SIZES', (8, 16))
+  monkeypatch.setattr(measuring, 'MATRIX_SIZES', (8, 16))
   monkeypatch.setattr(benchmark, 'FRAMES', 10)
-  monkeypatch.setattr(benchmark, 'WARM_UP', 1)
+  monkeypatch.setattr(measuring, 'WARM_UP', 1)
   params = [
     *(text for text in gin_files_test.TINY if 'capacity' not in text),
     'Replay.capacity = 25',

@@ -56,7 +56,7 @@ class SimpleVae(Timeless, OneLatent):
 
 
 @gin.configurable
-class FactoredVae(Timeless):
+class FactoredVae(Timeless, slac_model.TwoLatents):
   """q(z1 | x) and p(z1) = N(0, I); p(z2 | z1) is the posterior of z2 too."""
 
   def __init__(self, action_size: int, **shared):
@@ -65,21 +65,11 @@ class FactoredVae(Timeless):
     self._q_z1 = networks.GaussianMLP(self.encoder.feature_size, hidden, z1)
     self._p_z2 = networks.GaussianMLP(z1, hidden, z2)
 
-  @property
-  def latent_size(self):
-    return self.latent1_size + self.latent2_size
-
   def first_prior(self, batch_shape, seed):
     return self._draw(standard_normal(batch_shape, self.latent1_size), seed)
 
   def first_posterior(self, feature, seed):
     return self._draw(self._q_z1(feature), seed)
-
-  def kl(self, posterior, prior):
-    return posterior.z1.kl(prior.z1)
-
-  def latent(self, state):
-    return tf.concat([state.z1.sample, state.z2.sample], -1)
 
   def _draw(self, z1, seed):
     seed1, seed2 = latent_model.split(seed)

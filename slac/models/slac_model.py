@@ -19,8 +19,23 @@ class Latent(NamedTuple):
   z2: Gaussian
 
 
+class TwoLatents(latent_model.LatentModel):
+  """The base of models whose state is z = (z1, z2)."""
+
+  @property
+  def latent_size(self):
+    return self.latent1_size + self.latent2_size
+
+  def kl(self, posterior, prior):
+    # Of z1 alone: that of z2 is zero, as its posterior is its prior.
+    return posterior.z1.kl(prior.z1)
+
+  def latent(self, state):
+    return tf.concat([state.z1.sample, state.z2.sample], -1)
+
+
 @gin.configurable
-class SlacModel(latent_model.LatentModel):
+class SlacModel(TwoLatents):
   """z1 sees the image, z2 integrates over time; every path is stochastic."""
 
   # What the networks of z1 and z2 are; ablations make one or both a point.
@@ -38,13 +53,9 @@ class SlacModel(latent_model.LatentModel):
     self._q_z1_first = self.z1_network(*given(x), z1)  # q(z1_1 | x_1)
     self._q_z1 = self.z1_network(*given(x, z2, a), z1)  # q(z1' | x', z2, a)
     self._p_z1 = self.z1_network(*given(z2, a), z1)  # p(z1' | z2, a)
-    # The posterior of z2 is its prior: the same networks.
+    # Posterior and prior of z2 are the same.
     self._p_z2_first = self.z2_network(*given(z1), z2)  # p(z2_1 | z1_1)
     self._p_z2 = self.z2_network(*given(z1, z2, a), z2)  # p(z2' | z1', z2, a)
-
-  @property
-  def latent_size(self):
-    return self.latent1_size + self.latent2_size
 
   def first_prior(self, batch_shape, seed):
     z1 = latent_model.standard_normal(batch_shape, self.latent1_size)
@@ -60,13 +71,6 @@ class SlacModel(latent_model.LatentModel):
   def posterior_step(self, state, action, feature, seed):
     z1 = self._q_z1(feature, state.z2.sample, action)
     return self._next(z1, state, action, seed)
-
-  def kl(self, posterior, prior):
-    # Of z1 alone: that of z2 is zero by construction.
-    return posterior.z1.kl(prior.z1)
-
-  def latent(self, state):
-    return tf.concat([state.z1.sample, state.z2.sample], -1)
 
   def _first(self, z1, seed):
     seed1, seed2 = split(seed)
