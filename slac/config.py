@@ -11,15 +11,11 @@ own has no use for another one's sizes. What the files and parameters of the
 command line bind themselves must have an effect.
 """
 
-import inspect
-import math
 import os
 import pathlib
 import sys
-import types
-import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Annotated, Any, Literal, Union
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import gin
 from gin import config as gin_config
@@ -246,68 +242,5 @@ def _fault(selector: str, parameter: str, value: Any) -> str | None:
     return str(error)
   if value is gin.REQUIRED:
     return 'must be given a value'
-  requirement = _requirement(value, parameters.get(parameter))
+  requirement = settings.requirement(value, parameters.get(parameter))
   return requirement and f'must be {requirement}'
-
-
-def _requirement(value: Any, annotation: Any) -> str | None:
-  """Returns what `value` would have to be and is not, or None."""
-  origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-  is_reference = isinstance(value, gin_config.ConfigurableReference)
-  if annotation is Callable:
-    is_made = is_reference and value.evaluate and _is_class(value)
-    is_fit = is_reference and not is_made
-    return None if is_fit else 'a configurable, written @NAME without ()'
-  if is_reference and value.evaluate:
-    return None  # Known only once it is called.
-  if (
-    origin in (Union, types.UnionType)
-    and len(arguments) == 2
-    and type(None) in arguments
-  ):
-    inner = next(kind for kind in arguments if kind is not type(None))
-    requirement = None if value is None else _requirement(value, inner)
-    return requirement and f'{requirement}, or None'
-  if origin in (list, tuple, Sequence) and len(set(arguments) - {...}) == 1:
-    if not isinstance(value, (list, tuple)):
-      return 'a list'
-    items = [_requirement(item, arguments[0]) for item in value]
-    requirement = next((item for item in items if item), None)
-    return requirement and f'a list, each item {requirement}'
-  if origin is Literal:
-    one_of = ' or '.join(map(repr, arguments))
-    return None if value in arguments else one_of
-  limits = settings.Range(-math.inf)
-  if origin is Annotated:
-    annotation = arguments[0]
-    ranges = [x for x in arguments if isinstance(x, settings.Range)]
-    limits = ranges[0] if ranges else limits
-  if annotation is bool and not isinstance(value, bool):
-    return 'True or False'
-  if annotation is str and not isinstance(value, str):
-    return 'a string, in quotes'
-  if annotation not in (int, float):
-    return None
-  kinds = int if annotation is int else (int, float)
-  is_number = isinstance(value, kinds) and not isinstance(value, bool)
-  if is_number and math.isfinite(value) and _is_within(value, limits):
-    return None
-  number = 'a whole number' if annotation is int else 'a finite number'
-  return number + _describe_range(limits)
-
-
-def _is_class(reference: gin_config.ConfigurableReference) -> bool:
-  return inspect.isclass(reference.configurable.wrapped)
-
-
-def _is_within(value: float, limits: settings.Range) -> bool:
-  low = value > limits.low if limits.above else value >= limits.low
-  return low and value <= limits.high
-
-
-def _describe_range(limits: settings.Range) -> str:
-  if limits.low == -math.inf:
-    return ''
-  low = 'above' if limits.above else 'of at least'
-  high = '' if limits.high == math.inf else f' and at most {limits.high}'
-  return f' {low} {limits.low}{high}'

@@ -1,7 +1,14 @@
-"""Types of settings, checked by `config.load` when a run starts."""
+"""Types of settings, and which of gin's values fit them."""
 
 import dataclasses
-from typing import Annotated, Literal
+import inspect
+import math
+import types
+import typing
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Literal, Union
+
+from gin import config as gin_config
 
 
 @dataclasses.dataclass(frozen=True)
@@ -9,8 +16,19 @@ class Range:
   """The numbers from `low` to `high`; `above` excludes `low` itself."""
 
   low: float
-  high: float = float('inf')
+  high: float = math.inf
   above: bool = False
+
+  def __contains__(self, value: float) -> bool:
+    low = value > self.low if self.above else value >= self.low
+    return low and value <= self.high
+
+  def __str__(self) -> str:
+    if self.low == -math.inf:
+      return ''
+    low = 'above' if self.above else 'of at least'
+    high = '' if self.high == math.inf else f' and at most {self.high}'
+    return f' {low} {self.low}{high}'
 
 
 Count = Annotated[int, Range(1)]
@@ -19,3 +37,58 @@ Positive = Annotated[float, Range(0, above=True)]
 NonNegative = Annotated[float, Range(0)]
 Fraction = Annotated[float, Range(0, 1)]
 ComputeDtype = Literal['float32', 'bfloat16']
+
+
+def requirement(value: Any, annotation: Any) -> str | None:
+  """Returns what a gin value would have to be and is not, or None.
+
+  Args:
+    value: with macros replaced.
+    annotation: of its parameter; one that is not known here allows anything.
+  """
+  origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+  is_reference = isinstance(value, gin_config.ConfigurableReference)
+  if annotation is Callable:
+    is_made = is_reference and value.evaluate and _is_class(value)
+    is_fit = is_reference and not is_made
+    return None if is_fit else 'a configurable, written @NAME without ()'
+  if is_reference and value.evaluate:
+    return None  # Known only once it is called.
+  if (
+    origin in (Union, types.UnionType)
+    and len(arguments) == 2
+    and type(None) in arguments
+  ):
+    inner = next(kind for kind in arguments if kind is not type(None))
+    needed = None if value is None else requirement(value, inner)
+    return needed and f'{needed}, or None'
+  if origin in (list, tuple, Sequence) and len(set(arguments) - {...}) == 1:
+    if not isinstance(value, (list, tuple)):
+      return 'a list'
+    items = [requirement(item, arguments[0]) for item in value]
+    needed = next((item for item in items if item), None)
+    return needed and f'a list, each item {needed}'
+  if origin is Literal:
+    one_of = ' or '.join(map(repr, arguments))
+    return None if value in arguments else one_of
+  limits = Range(-math.inf)
+  if origin is Annotated:
+    annotation = arguments[0]
+    ranges = [x for x in arguments if isinstance(x, Range)]
+    limits = ranges[0] if ranges else limits
+  if annotation is bool and not isinstance(value, bool):
+    return 'True or False'
+  if annotation is str and not isinstance(value, str):
+    return 'a string, in quotes'
+  if annotation not in (int, float):
+    return None
+  kinds = int if annotation is int else (int, float)
+  is_number = isinstance(value, kinds) and not isinstance(value, bool)
+  if is_number and math.isfinite(value) and value in limits:
+    return None
+  number = 'a whole number' if annotation is int else 'a finite number'
+  return f'{number}{limits}'
+
+
+def _is_class(reference: gin_config.ConfigurableReference) -> bool:
+  return inspect.isclass(reference.configurable.wrapped)
