@@ -1,14 +1,12 @@
-"""Few tensors in place of many, between Python and a compiled update.
-
-On Python 3.11 TensorFlow loses some 50 bytes with every tensor that it hands to
-Python (its issue 62551). Over the days of a run that adds up.
-"""
+"""Few tensors in place of many, between Python and a compiled update."""
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+
+from slac import eager_tensors
 
 
 class PackedUpdate:
@@ -46,7 +44,7 @@ class PackedUpdate:
       # A field that is alone of its type, as pixels are, is not copied twice.
       array = flat[0] if len(flat) == 1 else np.concatenate(flat, axis=-1)
       packed.append(tf.constant(array))
-    return packed
+    return eager_tensors.shed(packed)
 
   def unpack(self, packed: list[tf.Tensor]) -> Any:
     """Returns the nest that `pack` was given."""
@@ -65,7 +63,7 @@ class PackedUpdate:
   ) -> tuple[tuple[str, ...], tf.Tensor]:
     """Updates; returns the metrics' names and their values, `[len(names)]`."""
     values = self._compiled(packed)
-    return self._names, values
+    return self._names, eager_tensors.shed(values)
 
   def _groups(self) -> list[list[int]]:
     """The fields of each type, by their places in the flat nest."""

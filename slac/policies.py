@@ -12,7 +12,7 @@ from tf_agents.trajectories import policy_step
 from tf_agents.trajectories import time_step as ts
 from tf_agents.utils import nest_utils
 
-from slac import errors
+from slac import eager_tensors, errors
 
 tfd = tfp.distributions
 tfb = tfp.bijectors
@@ -213,8 +213,8 @@ def agent_policies(policy_class, greedy_class, *arguments) -> Callable:
 class EagerPolicy:
   """A policy, compiled, that acts on an environment's time steps.
 
-  TF-Agents' PyTFEagerPolicy does so too, but hands twice as many tensors from
-  and to Python, each of which loses memory: see packing.py.
+  TF-Agents' PyTFEagerPolicy does so too, but loses memory with every tensor:
+  see eager_tensors.py.
   """
 
   def __init__(self, policy: tf_policy.TFPolicy):
@@ -238,13 +238,12 @@ class EagerPolicy:
     observation = nest_utils.prune_extra_keys(
       self._policy.time_step_spec.observation, time_step.observation
     )
-    step = self._compiled(
-      *tf.nest.map_structure(
-        lambda x: tf.constant(np.expand_dims(x, 0)),
-        (observation, time_step.step_type),
-      ),
-      policy_state,
+    inputs = tf.nest.map_structure(
+      lambda x: tf.constant(np.expand_dims(x, 0)),
+      (observation, time_step.step_type),
     )
+    step = self._compiled(*eager_tensors.shed(inputs), policy_state)
+    eager_tensors.shed(step)
     return step._replace(action=step.action.numpy()[0])
 
   def _act(self, observation, step_type, policy_state):

@@ -55,9 +55,9 @@ SECONDS_TO_BEGIN = 120
 SECONDS_OF_LIFE = 3.0
 TURNS_OF_LIFE = 150
 SECONDS_OF_SAVE = 0.05
-# Beyond version.json, which grows with each start: too little for the variables
-# and, when that has grown long, for the logs.
-BYTES_ON_FULL_DISK = 50_000
+# Too little for the variables and, when they have grown long, for the logs, but
+# enough for version.json, which grows by a kilobyte with each start.
+BYTES_ON_FULL_DISK = 80_000
 
 
 class DisturbedRun:
@@ -160,8 +160,7 @@ class DisturbedRun:
   def fill_disk(self):
     """Starts the run where only small files can be written, until it ends."""
     step = run_folders.newest(self.folder)[0]
-    size = (self.folder / 'version.json').stat().st_size
-    process = self.start(self.folder.name, file_size=size + BYTES_ON_FULL_DISK)
+    process = self.start(self.folder.name, file_size=BYTES_ON_FULL_DISK)
     process.join()
     self.disturbed += 1
     # Beside these there may be a warning that logs are kept in memory.

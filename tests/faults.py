@@ -86,15 +86,16 @@ def survives(
   run = disturbed_run.DisturbedRun(
     root, 200 + 25 * (kills + signals + full), seed
   )
-  # Every second one is aimed at a save, as not all of these hit theirs.
-  for number in range(kills):
-    run.kill(want_save=bool(number % 2), try_second=number == 0)
   for number in range(signals):
     run.interrupt(
       (signal.SIGTERM, signal.SIGINT)[number % 2], in_start=number % 5 == 4
     )
+  # While there are turns enough left for three attempts to save.
   for _ in range(full):
     run.fill_disk()
+  # Every second one is aimed at a save, as not all of these hit theirs.
+  for number in range(kills):
+    run.kill(want_save=bool(number % 2), try_second=number == 0)
   run.finish(run.folder.name)
   run.finish('straight')
   found, expected = checksum(run.folder), checksum(root / 'straight')
