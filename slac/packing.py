@@ -1,4 +1,7 @@
-"""Few tensors in place of many, between Python and a compiled update."""
+"""Few tensors in place of many, between Python and a compiled update.
+
+Each costs a conversion, and on a GPU a copy of its own.
+"""
 
 from collections.abc import Callable
 from typing import Any
