@@ -9,7 +9,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from tf_agents.trajectories import time_step as ts
 
-from slac import inputs, policies
+from slac import errors, inputs, policies
 from slac.models import ablations
 from tests import tiny
 
@@ -321,3 +321,22 @@ def test_an_exported_policy_acts_alike_without_this_package(tmp_path):
   here = act(agent.greedy_policy, pixels, [FIRST, MID, MID, MID], reset=True)
   np.testing.assert_allclose(exported, here, rtol=1e-4, atol=1e-6)
   assert np.ptp(here, axis=0).min() > 1e-4  # They tell the images apart.
+
+
+def test_an_export_that_cannot_be_written_is_a_sentence(tmp_path, monkeypatch):
+  (tmp_path / 'file').write_text('')
+
+  class Saver:
+    def __init__(self, policy):
+      del policy
+
+    def save(self, folder):
+      tf.io.write_file(f'{folder}/x', 'x')
+
+  monkeypatch.setattr(policies.policy_saver, 'PolicySaver', Saver)
+  with pytest.raises(
+    errors.UserError, match='Cannot write the policy'
+  ) as error:
+    policies.export(None, f'{tmp_path}/file')
+  assert error.value.exit_code == 74
+  assert '\n' not in str(error.value) and f'{tmp_path}/file' in str(error.value)
