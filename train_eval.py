@@ -17,13 +17,13 @@ from slac import (
   config,
   devices,
   disk,
+  eager_tensors,
   errors,
   evaluation,
   experiment,
   failures,
   finite,
   memory,
-  packing,
   policies,
   progress,
   replay,
@@ -32,6 +32,7 @@ from slac import (
   schedule,
   stopping,
   summary,
+  updates,
 )
 from slac.environments import rendering
 # isort: on
@@ -58,10 +59,9 @@ class Run:
     )
     self._random_policy = policies.EagerPolicy(random_policy)
     self._collect_policy = policies.EagerPolicy(agent.collect_policy)
-    spec = agent.training_data_spec
-    self._train = packing.PackedUpdate(agent.train, spec)
+    self._train = updates.Update(agent.train)
     if agent.model:
-      self._train_model = packing.PackedUpdate(agent.train_model, spec)
+      self._train_model = updates.Update(agent.train_model)
     self._watch = finite.Watch(folder)
     self._checkpoints = checkpoints.Checkpoints(
       folder / 'checkpoints',
@@ -158,11 +158,11 @@ class Run:
   def _update(self, train, batch_size):
     self._watch.check()
     with self._report.stopwatch('sampling'):
-      packed = train.pack(self._replay.sample(batch_size))
+      experience = eager_tensors.from_arrays(self._replay.sample(batch_size))
     with self._report.stopwatch('training'):
-      names, values = train(packed)
+      names, values = train(experience)
     self._report.add_metrics(names, values)
-    self._watch.add(self._counters, lambda: train.unpack(packed), names, values)
+    self._watch.add(self._counters, experience, names, values)
 
   def _evaluate(self):
     """Reports returns and pictures; a signal leaves it to the next start."""

@@ -22,17 +22,18 @@ from slac import (
   collecting,
   config,
   devices,
+  eager_tensors,
   errors,
   experiment,
   logs,
   measuring,
   memory,
-  packing,
   policies,
   reference_update,
   replay,
   runs,
   schedule,
+  updates,
 )
 from slac.environments import rendering, wrappers
 
@@ -156,7 +157,7 @@ def measure_agent(timer, parts, ring, suffix=''):
     (FULL, agent.train, agent._train, batch_size),
     (MODEL_ONLY, agent.train_model, agent._train_model, agent.model_batch_size),
   ):
-    experience = tf.nest.map_structure(tf.constant, ring.sample(size))
+    experience = eager_tensors.from_arrays(ring.sample(size))
     spec = tf.nest.map_structure(tf.TensorSpec.from_tensor, experience)
     rows.append(
       measuring.computation(
@@ -202,10 +203,10 @@ def measure_loop(timer, gin_params):
     ).get_concrete_function(*specs),
   )
 
-  update = packing.PackedUpdate(agent.train, spec)
+  update = updates.Update(agent.train)
 
   def sample():
-    return update.pack(ring.sample(batch_size))
+    return eager_tensors.from_arrays(ring.sample(batch_size))
 
   def turn():
     collector.step(policy)

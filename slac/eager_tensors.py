@@ -5,6 +5,11 @@ from typing import Any
 import tensorflow as tf
 
 
+def from_arrays(arrays: Any) -> Any:
+  """Returns a nest of arrays as eager tensors that are shed."""
+  return shed(tf.nest.map_structure(tf.constant, arrays))
+
+
 def shed(tensors: Any) -> Any:
   """Frees the room that Python keeps for the attributes of eager tensors.
 

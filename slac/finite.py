@@ -45,7 +45,7 @@ class Watch:
   def add(
     self,
     counters: schedule.Counters,
-    experience: Callable[[], Any],
+    experience: Any,
     names: tuple[str, ...],
     values: tf.Tensor,
   ):
@@ -53,7 +53,7 @@ class Watch:
 
     Args:
       counters: how far the run has come.
-      experience: returns the batch, a structure of tensors.
+      experience: the batch, a structure of tensors.
       names: of the metrics.
       values: the metrics, `[len(names)]`.
     """
@@ -89,7 +89,7 @@ class Watch:
     path = self._folder / f'not-finite-{counters.iterations:010d}.npz'
     arrays = {
       '/'.join(['batch', *map(str, name)]): leaf.numpy()
-      for name, leaf in tree.flatten_with_path(experience())
+      for name, leaf in tree.flatten_with_path(experience)
     }
     for folder, values in (
       ('metrics', metrics),

@@ -239,10 +239,9 @@ class EagerPolicy:
       self._policy.time_step_spec.observation, time_step.observation
     )
     inputs = tf.nest.map_structure(
-      lambda x: tf.constant(np.expand_dims(x, 0)),
-      (observation, time_step.step_type),
+      lambda x: np.expand_dims(x, 0), (observation, time_step.step_type)
     )
-    step = self._compiled(*eager_tensors.shed(inputs), policy_state)
+    step = self._compiled(*eager_tensors.from_arrays(inputs), policy_state)
     eager_tensors.shed(step)
     return step._replace(action=step.action.numpy()[0])
 

@@ -193,9 +193,7 @@ def make_counters():
 def test_finite_metrics_pass(tmp_path):
   watch = finite.Watch(tmp_path)
   watch.check()
-  watch.add(
-    make_counters(), lambda: tiny.experience(1), ('a',), tf.constant([3e38])
-  )
+  watch.add(make_counters(), tiny.experience(1), ('a',), tf.constant([3e38]))
   watch.check()
   assert list(tmp_path.iterdir()) == []
 
@@ -204,9 +202,7 @@ def test_the_run_ends_and_leaves_the_batch(tmp_path, compiled):
   watch, counters = finite.Watch(tmp_path), make_counters()
   experience = with_reward((2, -2), NAN)
   values = compiled.train(experience).extra
-  watch.add(
-    counters, lambda: experience, tuple(values), tf.stack([*values.values()])
-  )
+  watch.add(counters, experience, tuple(values), tf.stack([*values.values()]))
   counters.gradient_steps += 1  # Of the loop, which goes on counting.
   with pytest.raises(errors.UserError) as caught:
     watch.check()
@@ -241,9 +237,7 @@ def test_the_run_ends_and_leaves_the_batch(tmp_path, compiled):
 
 def test_a_full_disk_does_not_hide_the_reason(tmp_path):
   watch = finite.Watch(tmp_path / 'missing')
-  watch.add(
-    make_counters(), lambda: tiny.experience(1), ('a',), tf.constant([INF])
-  )
+  watch.add(make_counters(), tiny.experience(1), ('a',), tf.constant([INF]))
   with pytest.raises(errors.UserError, match=r'a = inf: .* could not be') as e:
     watch.check()
   assert e.value.exit_code == 70
