@@ -19,7 +19,7 @@ class Update:
     """Takes a function of experience that returns a LossInfo."""
     self._update = update
     self._names = ()
-    self._compiled = tf.function(self._to_vector)
+    self._compiled = tf.function(self._to_vector, autograph=False)
 
   def __call__(self, experience: Any) -> tuple[tuple[str, ...], tf.Tensor]:
     """Updates; returns the metrics' names and their values, `[len(names)]`."""

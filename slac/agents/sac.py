@@ -59,7 +59,9 @@ class SoftActorCritic(tf_agent.TFAgent):
       target_update_rate: tau of the target critics.
       reward_scale: multiplies rewards in the critics' target.
     """
-    self._train = tf.function(self._train, jit_compile=jit_compile)
+    self._train = tf.function(
+      self._train, autograph=False, jit_compile=jit_compile
+    )
     action_size = action_spec.shape.num_elements()
     self._actor = networks.TanhGaussianActor(
       actor_input_size, action_size, hidden_size, stddev_scale

@@ -50,7 +50,9 @@ class SlacAgent(sac.SoftActorCritic):
       model_learning_rate: Adam's, of the model.
       jit_compile: whether XLA compiles the updates.
     """
-    self._train_model = tf.function(self._train_model, jit_compile=jit_compile)
+    self._train_model = tf.function(
+      self._train_model, autograph=False, jit_compile=jit_compile
+    )
     time_step_spec = sac.observing(time_step_spec, 'pixels')
     action_size = action_spec.shape.num_elements()
     self._model = model(action_size)

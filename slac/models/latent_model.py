@@ -260,7 +260,7 @@ class LatentModel(tf.Module, abc.ABC):
     states = self.infer(features, actions, step_type, seed)
     return inputs.Evidence(features, actions, step_type, self.latent(states))
 
-  @tf.function
+  @tf.function(autograph=False)
   def dream(self, pixels, actions, seed) -> tf.Tensor:
     """The four rows of Fig. 14, for steps of one episode and its actions.
 
