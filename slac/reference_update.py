@@ -12,7 +12,7 @@ from tf_agents.agents import tf_agent
 
 from slac import inputs, networks
 from slac.agents import slac
-from slac.models import latent_model, slac_model
+from slac.models import latents, slac_model
 
 layers = tf.keras.layers
 
@@ -111,11 +111,11 @@ class ReferenceAgent(slac.SlacAgent):
     """Decodes what is imagined from the first image, and from nothing."""
     model = self._model
     actions = experience.action[:, :-1]
-    seeds = latent_model.split(seed)
-    first = latent_model.step(states, 0)
+    seeds = latents.split_seed(seed)
+    first = latents.step(states, 0)
     prior = model.first_prior([self._model_batch_size], seeds[0])
-    latents = [
+    imagined = [
       model.latent(model.imagine(state, actions, seeds[1]))
       for state in (first, prior)
     ]
-    return tf.reduce_mean(model.decoder(tf.stack(latents)))
+    return tf.reduce_mean(model.decoder(tf.stack(imagined)))

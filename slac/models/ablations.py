@@ -5,11 +5,11 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from slac import networks
-from slac.models import latent_model, slac_model
+from slac.models import latent_model, latents, slac_model
 
 tfd = tfp.distributions
-Gaussian = latent_model.Gaussian
-standard_normal = latent_model.standard_normal
+Gaussian = latents.Gaussian
+standard_normal = latents.standard_normal
 
 
 class Timeless(latent_model.LatentModel):
@@ -72,7 +72,7 @@ class FactoredVae(Timeless, slac_model.TwoLatents):
     return self._draw(self._q_z1(feature), seed)
 
   def _draw(self, z1, seed):
-    seed1, seed2 = latent_model.split(seed)
+    seed1, seed2 = latents.split_seed(seed)
     z1 = Gaussian.draw(z1, seed1)
     z2 = Gaussian.draw(self._p_z2(z1.sample), seed2)
     return slac_model.Latent(z1, z2)

@@ -1,7 +1,6 @@
 """The base of every latent variable model: inference, imagination, the ELBO."""
 
 import abc
-from typing import NamedTuple
 
 import gin
 import tensorflow as tf
@@ -9,32 +8,12 @@ import tensorflow_probability as tfp
 from tf_agents.trajectories import time_step as ts
 
 from slac import inputs, networks, settings
+from slac.models import latents
 
 tfd = tfp.distributions
 
 # Sequences that are encoded at once where no gradient is needed.
 PIECE = 32
-
-
-class Gaussian(NamedTuple):
-  """A diagonal Gaussian and one reparameterised sample of it, `[..., D]`."""
-
-  mean: tf.Tensor
-  stddev: tf.Tensor
-  sample: tf.Tensor
-
-  @classmethod
-  def draw(cls, distribution: tfd.Independent, seed: tf.Tensor):
-    """Samples from an Independent(Normal) with a stateless seed `[2]`."""
-    normal = distribution.distribution
-    return cls(normal.loc, normal.scale, distribution.sample(seed=seed))
-
-  def distribution(self) -> tfd.Independent:
-    return tfd.Independent(tfd.Normal(self.mean, self.stddev), 1)
-
-  def kl(self, prior) -> tf.Tensor:
-    """Returns KL(self || prior), summed over D."""
-    return tfd.kl_divergence(self.distribution(), prior.distribution())
 
 
 @gin.configurable
@@ -141,17 +120,17 @@ class LatentModel(tf.Module, abc.ABC):
       States, a structure of `[B, n, ...]`.
     """
     # Of every step at once: which of them are needed, only the data tell.
-    fresh_seed, seed = split(seed)
+    fresh_seed, seed = latents.split_seed(seed)
     fresh = self.first_posterior(features, fresh_seed)
     first = step_type == ts.StepType.FIRST
-    states = [step(fresh, 0)]
+    states = [latents.step(fresh, 0)]
     seeds = tf.unstack(tfp.random.split_seed(seed, n=step_type.shape[1] - 1))
     for t, step_seed in enumerate(seeds, start=1):
       state = self.posterior_step(
         states[-1], actions[:, t - 1], features[:, t], step_seed
       )
-      states.append(where(first[:, t], step(fresh, t), state))
-    return tf.nest.map_structure(lambda *x: tf.stack(x, axis=1), *states)
+      states.append(latents.where(first[:, t], latents.step(fresh, t), state))
+    return latents.stack(states)
 
   def prior(self, states, actions, step_type, seed):
     """Returns p(z_t | z_{t-1}, a_{t-1}) at the posterior's own z_{t-1}.
@@ -165,14 +144,14 @@ class LatentModel(tf.Module, abc.ABC):
     Returns:
       States, a structure of `[B, n, ...]`.
     """
-    first_seed, step_seed = split(seed)
+    first_seed, step_seed = latents.split_seed(seed)
     first = self.first_prior(tf.shape(step_type), first_seed)
     previous = tf.nest.map_structure(lambda x: x[:, :-1], states)
     later = self.prior_step(previous, actions[:, :-1], step_seed)
     later = tf.nest.map_structure(
       lambda f, s: tf.concat([f[:, :1], s], axis=1), first, later
     )
-    return where(_is_first(step_type), first, later)
+    return latents.where(_is_first(step_type), first, later)
 
   def imagine(self, state, actions, seed):
     """Unrolls the prior from a state over actions `[B, n, A]`.
@@ -185,7 +164,7 @@ class LatentModel(tf.Module, abc.ABC):
       tf.unstack(tfp.random.split_seed(seed, n=actions.shape[1]))
     ):
       states.append(self.prior_step(states[-1], actions[:, t], step_seed))
-    return tf.nest.map_structure(lambda *x: tf.stack(x, axis=1), *states)
+    return latents.stack(states)
 
   def loss(self, states, experience, seed):
     """The negative ELBO of Eq. (7), a mean over the batch.
@@ -281,7 +260,7 @@ class LatentModel(tf.Module, abc.ABC):
     posterior = self.infer(features, actions, step_type, seeds[0])
     rows = [
       posterior,
-      self.imagine(step(posterior, 0), actions[:, :-1], seeds[1]),
+      self.imagine(latents.step(posterior, 0), actions[:, :-1], seeds[1]),
       self.imagine(
         self.first_prior([batch_size], seeds[2]), actions[:, :-1], seeds[3]
       ),
@@ -289,12 +268,6 @@ class LatentModel(tf.Module, abc.ABC):
     images = self.decoder(tf.stack([self.latent(row) for row in rows]))
     images = tf.saturate_cast(tf.round(255.0 * images), tf.uint8)
     return tf.concat([pixels[tf.newaxis], images], axis=0)
-
-
-def standard_normal(batch_shape, size) -> tfd.Independent:
-  """Returns N(0, I) over `[*batch_shape, size]`."""
-  shape = tf.concat([batch_shape, [size]], 0)
-  return tfd.Independent(tfd.Normal(tf.zeros(shape), tf.ones(shape)), 1)
 
 
 def _is_first(step_type):
@@ -320,23 +293,3 @@ def _in_turn(function, batch):
       piece = tf.identity(batch[start : start + PIECE])
     results.append(function(piece))
   return tf.concat(results, axis=0)
-
-
-def split(seed: tf.Tensor) -> list[tf.Tensor]:
-  """Returns two independent stateless seeds."""
-  return tf.unstack(tfp.random.split_seed(seed, n=2))
-
-
-def step(states, t):
-  """Returns step t of a structure of `[B, n, ...]`."""
-  return tf.nest.map_structure(lambda x: x[:, t], states)
-
-
-def where(mask, x, y):
-  """Selects between two structures by a mask of their batch dimensions."""
-
-  def select(x, y):
-    rank = len(x.shape) - len(mask.shape)
-    return tf.where(mask[(...,) + (tf.newaxis,) * rank], x, y)
-
-  return tf.nest.map_structure(select, x, y)

@@ -10,10 +10,10 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from slac import settings
-from slac.models import latent_model
+from slac.models import latent_model, latents
 
 tfd = tfp.distributions
-Gaussian = latent_model.Gaussian
+Gaussian = latents.Gaussian
 layers = tf.keras.layers
 
 

@@ -6,10 +6,9 @@ import gin
 import tensorflow as tf
 
 from slac import networks
-from slac.models import latent_model
+from slac.models import latent_model, latents
 
-Gaussian = latent_model.Gaussian
-split = latent_model.split
+Gaussian = latents.Gaussian
 
 
 class Latent(NamedTuple):
@@ -58,7 +57,7 @@ class SlacModel(TwoLatents):
     self._p_z2 = self.z2_network(*given(z1, z2, a), z2)  # p(z2' | z1', z2, a)
 
   def first_prior(self, batch_shape, seed):
-    z1 = latent_model.standard_normal(batch_shape, self.latent1_size)
+    z1 = latents.standard_normal(batch_shape, self.latent1_size)
     return self._first(z1, seed)
 
   def first_posterior(self, feature, seed):
@@ -73,12 +72,12 @@ class SlacModel(TwoLatents):
     return self._next(z1, state, action, seed)
 
   def _first(self, z1, seed):
-    seed1, seed2 = split(seed)
+    seed1, seed2 = latents.split_seed(seed)
     z1 = Gaussian.draw(z1, seed1)
     return Latent(z1, Gaussian.draw(self._p_z2_first(z1.sample), seed2))
 
   def _next(self, z1, state, action, seed):
-    seed1, seed2 = split(seed)
+    seed1, seed2 = latents.split_seed(seed)
     z1 = Gaussian.draw(z1, seed1)
     z2 = self._p_z2(z1.sample, state.z2.sample, action)
     return Latent(z1, Gaussian.draw(z2, seed2))

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from slac import networks
-from slac.models import ablations, latent_model, slac_model
+from slac.models import ablations, latents, slac_model
 from tests import tiny
 
 SEED = tf.constant([1, 2])
@@ -19,9 +19,7 @@ def vectors(size, seed=0):
 
 def gaussian(size, seed=0):
   stddev = 0.5 + tf.abs(vectors(size, seed + 1))
-  return latent_model.Gaussian(
-    vectors(size, seed), stddev, vectors(size, seed + 2)
-  )
+  return latents.Gaussian(vectors(size, seed), stddev, vectors(size, seed + 2))
 
 
 def assert_standard(z, size):
@@ -53,7 +51,7 @@ def test_simple_vae():
   z = model.posterior_step(gaussian(Z2), a, x, SEED)
   tiny.assert_gaussian(z, *tiny.gaussian_mlp(model._q_z, x))
   # One dimension of mean 1 and deviation 2: -log 2 + (4 + 1) / 2 - 1 / 2.
-  q = latent_model.Gaussian(
+  q = latents.Gaussian(
     *tf.constant([[[1.0, 0, 0]], [[2.0, 1, 1]], [[9.0, 9, 9]]])
   )
   p = model.first_prior([1], SEED)
@@ -140,7 +138,7 @@ def test_deterministic_states_have_no_noise():
   step_type = tf.fill([3, 2], tiny.MID)
   one, two = (model.infer(x, a, step_type, [s, s]) for s in (1, 2))
   tf.nest.map_structure(np.testing.assert_array_equal, one, two)
-  first = latent_model.step(one, 0)
+  first = latents.step(one, 0)
   one, two = (model.imagine(first, a, [s, s]) for s in (1, 2))
   tf.nest.map_structure(np.testing.assert_array_equal, one, two)
   # But there are many first steps.
@@ -154,7 +152,7 @@ def test_deterministic_z1_is_scored_under_a_unit_gaussian_but_at_first():
 
   def state(z1):
     z1 = tf.constant([[z1] * 3])
-    point = latent_model.Gaussian(z1, tf.zeros_like(z1), z1)
+    point = latents.Gaussian(z1, tf.zeros_like(z1), z1)
     return slac_model.Latent(point, gaussian(Z2))
 
   q, p = state([1.0, 0.0]), state([0.0, 2.0])

@@ -368,15 +368,3 @@ def test_pieces_are_perceived_as_the_whole(model, piece, monkeypatch):
   monkeypatch.setattr(latent_model, 'PIECE', piece)
   for one, other in zip(whole, model.perceive(*arguments), strict=True):
     np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
-
-
-def test_where_selects_by_batch_dimensions():
-  x = {'a': tf.ones([2, 3]), 'b': tf.ones([2, 3, 4])}
-  y = {'a': tf.zeros([2, 3]), 'b': tf.zeros([2, 3, 4])}
-  by_row = latent_model.where(tf.constant([True, False]), x, y)
-  assert by_row['a'].numpy().tolist() == [[1, 1, 1], [0, 0, 0]]
-  assert by_row['b'].numpy().sum(axis=(1, 2)).tolist() == [12, 0]
-  mask = tf.constant([[True, False, True], [False, False, True]])
-  by_step = latent_model.where(mask, x, y)
-  np.testing.assert_array_equal(by_step['a'], tf.cast(mask, tf.float32))
-  assert by_step['b'].numpy().sum(-1).tolist() == [[4, 0, 4], [0, 0, 4]]

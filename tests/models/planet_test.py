@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from slac.models import latent_model, planet
+from slac.models import latents, planet
 from tests import tiny
 
 SEED = tf.constant([1, 2])
@@ -27,7 +27,7 @@ def vectors(size, seed):
 
 
 def state():
-  s = latent_model.Gaussian(*(vectors(S, seed) for seed in (0, 1, 2)))
+  s = latents.Gaussian(*(vectors(S, seed) for seed in (0, 1, 2)))
   return planet.Belief(vectors(H, 3), s)
 
 
@@ -82,7 +82,7 @@ def test_steps(model):
 
 
 def test_before_the_first_step_all_is_zero(model):
-  s = latent_model.Gaussian(*[tf.zeros([3, S])] * 3)
+  s = latents.Gaussian(*[tf.zeros([3, S])] * 3)
   before = planet.Belief(tf.zeros([3, H]), s)
   h = next_h(model, before, np.zeros([3, A]))
   prior = model.first_prior([3], SEED)

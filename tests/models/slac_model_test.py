@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from slac import networks
-from slac.models import latent_model, slac_model
+from slac.models import latents, slac_model
 from tests import tiny
 
 SEED = tf.constant([1, 2])
@@ -19,7 +19,7 @@ def model():
 def gaussian(size, seed, batch_size=3):
   rng = np.random.default_rng(seed)
   shape = [batch_size, size]
-  return latent_model.Gaussian(
+  return latents.Gaussian(
     *(
       tf.constant(x, tf.float32)
       for x in (
@@ -41,8 +41,8 @@ def vectors(size, seed=2):
 
 
 def test_kl_of_numbers_by_hand(model):
-  q = latent_model.Gaussian(*tf.constant([[[1.0, 0]], [[1.0, 3]], [[5.0, 5]]]))
-  p = latent_model.Gaussian(*tf.constant([[[0.0, 0]], [[2.0, 3]], [[7.0, 7]]]))
+  q = latents.Gaussian(*tf.constant([[[1.0, 0]], [[1.0, 3]], [[5.0, 5]]]))
+  p = latents.Gaussian(*tf.constant([[[0.0, 0]], [[2.0, 3]], [[7.0, 7]]]))
   kl = model.kl(
     slac_model.Latent(q, gaussian(3, 1)), slac_model.Latent(p, gaussian(3, 2))
   )
