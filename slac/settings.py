@@ -28,7 +28,7 @@ class Range:
       return ''
     low = 'above' if self.above else 'of at least'
     high = '' if self.high == math.inf else f' and at most {self.high}'
-    return f' {low} {self.low}{high}'
+    return f'{low} {self.low}{high}'
 
 
 Count = Annotated[int, Range(1)]
@@ -87,7 +87,7 @@ def requirement(value: Any, annotation: Any) -> str | None:
   if is_number and math.isfinite(value) and value in limits:
     return None
   number = 'a whole number' if annotation is int else 'a finite number'
-  return f'{number}{limits}'
+  return f'{number} {limits}'.rstrip()
 
 
 def _is_class(reference: gin_config.ConfigurableReference) -> bool:

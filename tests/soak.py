@@ -1,19 +1,23 @@
 """Whether a run's memory and open files stay flat: `python -m tests.soak`.
 
-Trains small networks with a small replay, which fills before the first reading,
-for as many turns of the loop as it is told to, and reads resident memory and
-open files from the run's own train.csv. Memory falls by tens of megabytes when
-a checkpoint is written, and rises again. So what is compared are crests, the
-highest reading of some turns and of as many later ones. Exits with 1 if the
-later is too much higher.
+Trains small networks for as many turns of the loop as it is told to, and reads
+resident memory and open files from the run's own train.csv; with `--run FOLDER`
+it trains none, and reads what that run has logged. The images in the replay,
+which fills as it should, do not count.
+
+Memory falls by tens of megabytes when a checkpoint is written, and rises again.
+So what is compared are crests, the highest reading of some turns and of as many
+at the end. Exits with 1 if the later is too much higher.
 """
 
 import argparse
 import csv
+import json
 import pathlib
 import subprocess
 import sys
 import tempfile
+from typing import NamedTuple
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 ACTION_REPEAT = 4  # Of gin/cartpole.gin.
@@ -35,7 +39,16 @@ SETTINGS = (
 WARM_UP = 5000
 # In these many there is an evaluation, and a few checkpoints.
 CREST = 2500
-LOG_INTERVAL = 250
+IMAGE_BYTES = 64 * 64 * 3
+
+
+class Reading(NamedTuple):
+  """Of a row of train.csv, after so many turns and minutes."""
+
+  turns: int  # Those of pretraining do not count.
+  minutes: float
+  megabytes: float
+  files: int
 
 
 def main():
@@ -47,42 +60,73 @@ def main():
     '--turns', type=int, default=20_000, help='of the loop, in between'
   )
   parser.add_argument('--megabytes', type=float, default=20.0, help='allowed')
-  arguments = parser.parse_args()
-  env_steps = (WARM_UP + arguments.turns + CREST) * ACTION_REPEAT
-  settings = [*SETTINGS, f'Schedule.env_steps = {env_steps}']
-  with tempfile.TemporaryDirectory() as root:
-    subprocess.run(
-      [
-        sys.executable,
-        str(REPOSITORY / 'train_eval.py'),
-        '--gin_file=gin/cartpole.gin',
-        f'--root_dir={root}',
-        '--name=soak',
-        *(f'--gin_param={setting}' for setting in settings),
-      ],
-      check=True,
-    )
-    with open(pathlib.Path(root, 'soak', 'train.csv')) as file:
-      rows = [
-        row for row in csv.DictReader(file) if int(row['agent_steps']) > WARM_UP
-      ]
-  megabytes, memory = rise(
-    [float(row['speed/resident_gigabytes']) * 1e3 for row in rows]
+  parser.add_argument(
+    '--run', type=pathlib.Path, help='the folder of a run that is there'
   )
-  files, more_files = rise([int(row['speed/open_files']) for row in rows])
+  arguments = parser.parse_args()
+  if arguments.run:
+    readings = read(arguments.run)
+  else:
+    with tempfile.TemporaryDirectory() as root:
+      readings = read(train(root, arguments.turns))
+  last = readings[-1]
+  later = last.turns - WARM_UP - CREST
+  if later < CREST:
+    sys.exit(f'{last.turns:,} turns are too few for this.')
+  first, crest = (
+    [r for r in readings if begin < r.turns <= begin + CREST]
+    for begin in (WARM_UP, last.turns - CREST)
+  )
+  megabytes = max(r.megabytes for r in first)
+  files = max(r.files for r in first)
+  memory = max(r.megabytes for r in crest) - megabytes
+  more_files = max(r.files for r in crest) - files
   print(
     f'At most, in the {CREST:,} turns after {WARM_UP:,}: {megabytes:.1f} MB '
-    f'resident, {files} open files; {arguments.turns:,} turns later: '
-    f'{memory:+.1f} MB, {more_files:+} files.'
+    f'resident beside the images, {files} open files. {later:,} turns and '
+    f'{last.minutes - first[-1].minutes:.0f} minutes later: {memory:+.1f} MB, '
+    f'{more_files:+} files.'
   )
   sys.exit(memory > arguments.megabytes or more_files > 0)
 
 
-def rise(readings):
-  """Returns the first crest, and by how much the last is higher."""
-  n = CREST // LOG_INTERVAL
-  first = max(readings[:n])
-  return first, max(readings[-n:]) - first
+def train(root: str, turns: int) -> pathlib.Path:
+  """Trains small networks, and returns the run's folder."""
+  env_steps = (WARM_UP + turns + CREST) * ACTION_REPEAT
+  settings = [*SETTINGS, f'Schedule.env_steps = {env_steps}']
+  subprocess.run(
+    [
+      sys.executable,
+      str(REPOSITORY / 'train_eval.py'),
+      '--gin_file=gin/cartpole.gin',
+      f'--root_dir={root}',
+      '--name=soak',
+      *(f'--gin_param={setting}' for setting in settings),
+    ],
+    check=True,
+  )
+  return pathlib.Path(root, 'soak')
+
+
+def read(folder: pathlib.Path) -> list[Reading]:
+  """Returns what a run has logged, in the order of its turns."""
+  settings = json.loads((folder / 'config.json').read_text())
+  capacity = int(settings['Replay.capacity'])
+  readings = []
+  with open(folder / 'train.csv') as file:
+    for row in csv.DictReader(file):
+      turns = int(row['agent_steps'])
+      resident = float(row['speed/resident_gigabytes']) * 1e9
+      images = min(turns, capacity) * IMAGE_BYTES
+      readings.append(
+        Reading(
+          turns,
+          float(row['wall_seconds']) / 60,
+          (resident - images) / 1e6,
+          int(row['speed/open_files']),
+        )
+      )
+  return readings
 
 
 if __name__ == '__main__':
