@@ -137,13 +137,23 @@ class DisturbedRun:
     self._check_start()
     self._check_repeats()
 
-  def interrupt(self, number: signal.Signals, in_start: bool):
-    """Starts the run and stops it by a signal, in its start if wanted."""
+  def interrupt(
+    self, number: signal.Signals, in_start: bool, want_unsaved: bool
+  ):
+    """Starts the run and stops it by a signal.
+
+    Args:
+      number: of the signal.
+      in_start: whether it comes before the loop has begun.
+      want_unsaved: whether it waits for a turn that is in no checkpoint.
+    """
     process = self.start(self.folder.name)
     if in_start:
       time.sleep(self._random.uniform(0, SECONDS_OF_LIFE))
     else:
       self._wait_for_moment(process)
+    if want_unsaved:
+      self._wait_for(process, self._has_unsaved)
     began = time.monotonic()
     code = self._end(process, number)
     self.slowest_stop = max(self.slowest_stop, time.monotonic() - began)
@@ -244,6 +254,11 @@ class DisturbedRun:
   def _has_begun(self, process):
     events = self.folder / 'tensorboard'
     return list(events.glob(f'*.{process.pid}.*'))
+
+  def _has_unsaved(self):
+    rows = self._rows()
+    saved = run_folders.newest(self.folder)[0]
+    return rows and turns(rows[-1]) > saved and not self._half_saved()
 
   def _half_saved(self):
     return list((self.folder / 'checkpoints').glob('tmp-*'))

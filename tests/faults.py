@@ -88,7 +88,10 @@ def survives(
   )
   for number in range(signals):
     run.interrupt(
-      (signal.SIGTERM, signal.SIGINT)[number % 2], in_start=number % 5 == 4
+      (signal.SIGTERM, signal.SIGINT)[number % 2],
+      in_start=number % 5 == 4,
+      # By itself it often falls into a save, or before the first turn.
+      want_unsaved=number % 3 == 0,
     )
   # While there are turns enough left for three attempts to save.
   for _ in range(full):
