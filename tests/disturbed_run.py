@@ -145,15 +145,16 @@ class DisturbedRun:
     Args:
       number: of the signal.
       in_start: whether it comes before the loop has begun.
-      want_unsaved: whether it waits for a turn that is in no checkpoint.
+      want_unsaved: whether, in the loop, it waits for a turn that is in no
+        checkpoint.
     """
     process = self.start(self.folder.name)
     if in_start:
       time.sleep(self._random.uniform(0, SECONDS_OF_LIFE))
     else:
       self._wait_for_moment(process)
-    if want_unsaved:
-      self._wait_for(process, self._has_unsaved)
+      if want_unsaved:
+        self._wait_for(process, self._has_unsaved)
     began = time.monotonic()
     code = self._end(process, number)
     self.slowest_stop = max(self.slowest_stop, time.monotonic() - began)

@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from slac import eager_tensors
+from tests import tiny
 
 N = 1000
 
@@ -25,11 +26,24 @@ def test_nothing_is_lost_with_tensors_that_are_shed():
   double = tf.function(lambda x: {'y': 2 * x, 'z': (x, x)})
 
   def call():
-    x = eager_tensors.shed(tf.constant(array))
+    x = eager_tensors.from_arrays(array)
     eager_tensors.shed(double(x))
 
   assert lost_blocks(lambda: tf.constant(array)) > 0.9 * N  # TensorFlow's loss.
   assert lost_blocks(call) < 0.1 * N
+
+
+def test_tensors_from_arrays_are_the_arrays():
+  experience = tiny.experience(3, [0, 1, 2, 0], length=4)
+  arrays = tf.nest.map_structure(lambda x: x.numpy(), experience)
+  tensors = eager_tensors.from_arrays(arrays)
+  tf.nest.assert_same_structure(tensors, arrays)
+  assert tensors.observation['pixels'].dtype == tf.uint8
+  for found, was in zip(
+    tf.nest.flatten(tensors), tf.nest.flatten(arrays), strict=True
+  ):
+    np.testing.assert_array_equal(found, was)
+    assert found.dtype.name == was.dtype.name
 
 
 def test_a_tensor_that_is_shed_is_as_it_was():
