@@ -18,7 +18,8 @@ _SIZE = (5.0, 3.6)  # Of one set of axes, in inches.
 _WITHOUT_OURS = 1_000_000
 _AT_LEAST = 100_000
 _BEYOND_OURS = 1.25
-_MOST_RETURN = 1000  # Of an episode of the DeepMind Control Suite.
+# Of an episode of the DeepMind Control Suite; those of Gym are not bounded.
+_RETURNS = (0, 1000)
 
 
 def write(
@@ -53,7 +54,7 @@ def draw(area: axes.Axes, item: comparison.Comparison) -> None:
   area.set_ylabel('average return')
   area.xaxis.set_major_formatter(ticker.EngFormatter(sep=''))
   area.set_xlim(0, _reach(item))
-  area.set_ylim(0, _MOST_RETURN)
+  area.set_ylim(*_range(item))
   area.grid(alpha=0.3)
   if area.get_legend_handles_labels()[0]:
     area.legend(loc='best', fontsize='small')
@@ -95,6 +96,17 @@ def _reach(item: comparison.Comparison) -> float:
   if not item.ours or not len(item.ours.curves.steps):
     return _WITHOUT_OURS
   return max(_AT_LEAST, _BEYOND_OURS * item.ours.curves.steps[-1])
+
+
+def _range(item: comparison.Comparison) -> tuple[float, float]:
+  """Returns where the y axis begins and ends, so that all trials are seen."""
+  returns = [
+    value
+    for selection in (item.published, item.ours)
+    for trial in (selection.trials if selection else ())
+    for value in trial.returns.values()
+  ]
+  return min([*_RETURNS, *returns]), max([*_RETURNS, *returns])
 
 
 def _save(comparisons, columns, path):

@@ -28,7 +28,7 @@ def read(paths: Sequence[pathlib.Path]) -> list[Run]:
 
   Raises:
     UserError: 66 if there is none in one of them; 65 or 74 for a fault in
-      one, or for a run of another task than those of DeepMind Control.
+      one, or for a run of a task of one's own.
   """
   folders = []
   for path in paths:
@@ -55,12 +55,10 @@ def _read_run(folder: pathlib.Path) -> Run:
   starts = []
   if (folder / 'version.json').exists():
     starts = runs.read_starts(folder / 'version.json')
-  domain = _value(path, config, 'DmControlEnvironment.domain', str)
-  task = _value(path, config, 'DmControlEnvironment.task', str)
+  environment, names = _environment(config)
+  names = [_value(path, config, f'{environment}.{name}', str) for name in names]
   action_repeat = _value(path, config, 'Schedule.action_repeat', int)
-  of_environment = _value(
-    path, config, 'DmControlEnvironment.action_repeat', int
-  )
+  of_environment = _value(path, config, f'{environment}.action_repeat', int)
   if action_repeat != of_environment:
     raise errors.UserError(
       f'{path} counts {action_repeat} environment steps in an agent step that '
@@ -69,7 +67,7 @@ def _read_run(folder: pathlib.Path) -> Run:
       65,
     )
   return Run(
-    task=trials.task_name(domain, task, path),
+    task=trials.task_name(names, path),
     action_repeat=action_repeat,
     variance=_variance(path, config),
     name=folder.name,
@@ -81,12 +79,19 @@ def _read_run(folder: pathlib.Path) -> Run:
   )
 
 
+def _environment(config) -> tuple[str, Sequence[str]]:
+  """Returns the environment's name, and which bindings name its task."""
+  if 'GymEnvironment.task' in config:
+    return 'GymEnvironment', ('task',)
+  return 'DmControlEnvironment', ('domain', 'task')
+
+
 def _value(path, config, name, kind):
   """Returns the literal that a binding was given, of the type `kind`."""
   if name not in config:
     raise errors.UserError(
-      f'{path} does not set {name}, so this run has no counterpart among the '
-      'published ones; leave it out.',
+      f'{path} does not set {name}, so this run is not of a task of the paper; '
+      'leave it out.',
       65,
     )
   try:

@@ -37,7 +37,7 @@ def _read_file(path: pathlib.Path) -> list[trials.Trial]:
   found = {}
   for row in trials.read_rows(path, COLUMNS):
     key = (
-      trials.task_name(row['domain_name'], row['task_name'], path),
+      trials.task_name([row['domain_name'], row['task_name']], path),
       row.whole('action_repeat'),
       row.real('decoder_var'),
       row['trial_id'],

@@ -14,7 +14,7 @@ from slac import errors
 class Trial:
   """The evaluations of one training run."""
 
-  task: str  # 'ball_in_cup catch'
+  task: str  # 'ball_in_cup catch', or 'Hopper-v4'.
   action_repeat: int
   variance: float | None  # sigma^2 of the decoder; None without a decoder.
   name: str
@@ -90,13 +90,17 @@ def read_rows(path: pathlib.Path, columns: Sequence[str]) -> list[Row]:
   return rows
 
 
-def task_name(domain: str, task: str, where: pathlib.Path) -> str:
-  """Returns 'domain task'; UserError (65) if it could not name a file."""
-  for name in (domain, task):
-    if not re.fullmatch(r'\w+', name, re.ASCII):
+def task_name(names: Sequence[str], where: pathlib.Path) -> str:
+  """Returns 'domain task' or 'Task-v4', from its words.
+
+  Raises:
+    UserError: (65) if it could not name a file.
+  """
+  for name in names:
+    if not re.fullmatch(r'[\w-]+', name, re.ASCII):
       raise errors.UserError(
         f'{where} names a task {name!r}, which is no name of the DeepMind '
-        'Control Suite; restore the file, or leave it out.',
+        'Control Suite or of Gym; restore the file, or leave it out.',
         65,
       )
-  return f'{domain} {task}'
+  return ' '.join(names)

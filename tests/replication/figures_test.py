@@ -52,6 +52,19 @@ def test_the_legend_says_how_many_trials_are_behind_a_mean(item):
   assert texts == ['published: 1-2 trials, variance 0.1', 'ours: 1 trial']
 
 
+def test_no_trial_leaves_the_figure(item):
+  assert draw(item).get_ylim() == (0, 1000)
+  of_gym = comparison.select(
+    [
+      made_up.trial({0: -30.0, 10: 4.0}),
+      made_up.trial({0: 5.0, 10: 2500.0}),
+    ],
+    None,
+  )
+  alone = comparison.Comparison('Hopper-v4', 2, None, of_gym)
+  assert draw(alone).get_ylim() == (-30, 2500)
+
+
 def test_the_axes_reach_a_little_beyond_ours(item):
   assert draw(item).get_xlim() == (0, 100_000)
   longer = comparison.select([made_up.trial({0: 5.0, 400_000: 7.0})], None)

@@ -1,5 +1,7 @@
 """Tests of slac/replication/ours.py: runs' folders."""
 
+import json
+
 import pytest
 
 from slac import errors
@@ -25,6 +27,26 @@ def test_a_run_is_read(tmp_path):
   assert run.returns == {0: 1.5, 8: 2.5}
   assert run.starts == [start]
   assert run.folder == folder
+
+
+def test_a_run_of_gym_is_read(tmp_path):
+  folder = made_up.write_run(tmp_path / 'a', {0: -1.5})
+  config = {
+    'Experiment.seed': '0',
+    'GymEnvironment.action_repeat': '2',
+    'GymEnvironment.task': "'Hopper-v4'",
+    'LatentModel.decoder_variance': '0.1',
+    'Schedule.action_repeat': '2',
+  }
+  path = folder / 'config.json'
+  path.write_text(json.dumps(config))
+  (run,) = ours.read([folder])
+  assert (run.task, run.action_repeat) == ('Hopper-v4', 2)
+  assert run.returns == {0: -1.5}
+  path.write_text(json.dumps(config | {'GymEnvironment.action_repeat': '4'}))
+  assert 'counts 2 environment steps in an agent step that takes 4' in fault(
+    [folder]
+  )
 
 
 def test_a_folder_of_runs_stands_for_all_of_them_once(tmp_path):
