@@ -103,7 +103,7 @@ class ReferenceAgent(slac.SlacAgent):
     loss, sac_gradients, sac_metrics = self._sac_gradients(
       evidence, experience, seeds
     )
-    self._apply_model(gradients)
+    self._apply_model(gradients, self._model_learning_rate)
     self.apply(sac_gradients)
     return tf_agent.LossInfo(loss + model_loss, {**metrics, **sac_metrics})
 

@@ -264,6 +264,7 @@ def test_the_defaults_are_the_paper_s():
     'LatentModel.base_depth': 32,
     'LatentModel.feature_size': 256,
     'SlacAgent.model_batch_size': 32,
+    'SlacAgent.pretraining_learning_rate': 1e-4,
     'SlacAgent.model_learning_rate': 1e-4,
     'SoftActorCritic.hidden_size': 256,
     'SoftActorCritic.stddev_scale': 2.0,

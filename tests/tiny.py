@@ -27,6 +27,7 @@ LATENT_SIZE = 2 + 3
 AGENT_SETTINGS = {
   'SlacAgent.sequence_length': T,
   'SlacAgent.model_batch_size': 2,
+  'SlacAgent.pretraining_learning_rate': 1e-4,
   'SlacAgent.model_learning_rate': 1e-4,
   'SlacAgent.jit_compile': False,
   'SacStateAgent.jit_compile': False,

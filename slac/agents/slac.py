@@ -29,6 +29,7 @@ class SlacAgent(sac.SoftActorCritic):
     augmentation: Callable = gin.REQUIRED,
     sequence_length: settings.Count = gin.REQUIRED,
     model_batch_size: settings.Count = gin.REQUIRED,
+    pretraining_learning_rate: settings.Positive = gin.REQUIRED,
     model_learning_rate: settings.Positive = gin.REQUIRED,
     jit_compile: bool = gin.REQUIRED,
   ):
@@ -47,7 +48,9 @@ class SlacAgent(sac.SoftActorCritic):
         acting, stays as it is.
       sequence_length: T, the paper's tau.
       model_batch_size: how many sequences of a batch the model's loss uses.
-      model_learning_rate: Adam's, of the model.
+      pretraining_learning_rate: Adam's, of the model in updates of it alone.
+      model_learning_rate: Adam's, of the model in gradient steps: the faster it
+        moves, the faster change the latents that the critics have learned.
       jit_compile: whether XLA compiles the updates.
     """
     self._train_model = tf.function(
@@ -58,6 +61,8 @@ class SlacAgent(sac.SoftActorCritic):
     self._model = model(action_size)
     self._augmentation = augmentation
     self._model_batch_size = model_batch_size
+    self._pretraining_learning_rate = pretraining_learning_rate
+    self._model_learning_rate = model_learning_rate
     self._model_optimizer = sac.adam(
       model_learning_rate, self._model.trainable_variables
     )
@@ -121,7 +126,10 @@ class SlacAgent(sac.SoftActorCritic):
     loss, gradients, metrics, _ = self._model_gradients(
       experience, pixels, *seeds
     )
-    finite.apply_if_finite(metrics, lambda: self._apply_model(gradients))
+    finite.apply_if_finite(
+      metrics,
+      lambda: self._apply_model(gradients, self._pretraining_learning_rate),
+    )
     return tf_agent.LossInfo(loss, metrics)
 
   def _train(self, experience, weights=None):
@@ -150,7 +158,7 @@ class SlacAgent(sac.SoftActorCritic):
     metrics = {**model_metrics, **metrics}
 
     def apply():
-      self._apply_model(model_gradients)
+      self._apply_model(model_gradients, self._model_learning_rate)
       self.apply(gradients)
       self.train_step_counter.assign_add(1)
 
@@ -191,7 +199,8 @@ class SlacAgent(sac.SoftActorCritic):
       seeds,
     )
 
-  def _apply_model(self, gradients):
+  def _apply_model(self, gradients, learning_rate):
+    self._model_optimizer.learning_rate.assign(learning_rate)
     sac.apply_gradients(
       self._model_optimizer, gradients, self._model.trainable_variables
     )
