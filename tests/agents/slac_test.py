@@ -504,7 +504,7 @@ def test_split_cuts_a_batch():
 
 
 def test_model_learns():
-  """A hundred updates on two sequences explain them better."""
+  """Sixty updates on two sequences explain them better."""
   agent = tiny.agent(SlacAgent__pretraining_learning_rate=1e-2)
   experience = tiny.experience(MODEL_BATCH)
   elbo = [
