@@ -45,7 +45,6 @@ INPUTS = {
 BASELINES = {'sac_state': 'SacStateAgent', 'sac_pixels': 'SacPixelsAgent'}
 # What an overlay binds through a macro, on any task.
 MACROS = {
-  'quick': {'multisamples': '0'},
   'paper_v1': {'decoder_variance': '0.1'},
 }
 BASES = ('slac', 'dm_control', 'gym')
