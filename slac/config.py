@@ -20,11 +20,11 @@ from typing import Any
 import gin
 from gin import config as gin_config
 
-from slac import errors, gin_errors, gin_statements, settings
+from slac import errors, gin_errors, gin_statements, settings, suggestions
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 
-did_you_mean = gin_errors.did_you_mean
+did_you_mean = suggestions.did_you_mean
 translate_gin_errors = gin_errors.translate_gin_errors
 
 gin.add_config_file_search_path(str(REPOSITORY))

@@ -5,45 +5,18 @@ Gin 0.5.0 tells its faults apart by their texts only, so these are matched.
 
 import ast
 import contextlib
-import difflib
 import inspect
 import os
 import re
 import tokenize
 import traceback
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from gin import config as gin_config
 
-from slac import errors
-
-
-def did_you_mean(
-  name: str,
-  own: Iterable[str],
-  others: Iterable[str] = (),
-  cutoff: float = 0.6,
-) -> str:
-  """Returns ' (did you mean X?)' with the names nearest to `name`, or ''.
-
-  Names in `others` are considered only where none in `own` is near, that is,
-  where none has a similarity of at least `cutoff`.
-  """
-
-  def similarity(candidate: str) -> float:
-    return difflib.SequenceMatcher(
-      None, candidate.lower(), name.lower()
-    ).ratio()
-
-  for candidates in (own, others):
-    scores = {candidate: similarity(candidate) for candidate in candidates}
-    best = max(scores.values(), default=0.0)
-    if best >= cutoff:
-      near = sorted(c for c, score in scores.items() if score > best - 0.05)
-      return f' (did you mean {" or ".join(near[:3])}?)'
-  return ''
+from slac import errors, suggestions
 
 
 def annotations(selector: str) -> tuple[dict[str, Any], bool]:
@@ -99,15 +72,15 @@ def describe(error: Exception, source: str) -> str:
   ):
     selectors = [selector for selector, _ in gin_config._REGISTRY.items()]
     own = [s.split('.')[-1] for s in selectors if s.startswith('slac')]
-    near = did_you_mean(match[1], own, [s.split('.')[-1] for s in selectors])
+    others = [s.split('.')[-1] for s in selectors]
+    near = suggestions.did_you_mean(match[1], own, others)
     near = near or f' (there are {", ".join(sorted(own))})'
     return f'{source}: nothing configurable is named {match[1]}{near}'
   if match := re.search(
     r"Configurable '(.+?)' (?:doesn't|has denylisted) .*?'(\w+)'", text
   ):
     selector = gin_config._REGISTRY.get_match(match[1]).selector
-    names = sorted(annotations(selector)[0])
-    near = did_you_mean(match[2], names) or f' (it has {", ".join(names)})'
+    near = suggestions.did_you_mean_or_all(match[2], annotations(selector)[0])
     return f'{source}: {match[1]} has no parameter {match[2]}{near}'
   if match := re.search(r"Ambiguous .*'(.+?)', matches (\[.*?\])", text):
     names = ' or '.join(sorted(ast.literal_eval(match[2])))

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from gin import config as gin_config
 from gin import config_parser
 
-from slac import errors, gin_errors
+from slac import errors, gin_errors, suggestions
 
 Key = tuple[str, str, str]  # Scope, complete selector, parameter.
 
@@ -249,7 +249,7 @@ def _missing(path: str, places: list[pathlib.Path], where: str) -> str:
     hint = f', such as {os.path.join(path, names[0])}' if names else ''
     return f'{path!r}{where} is a folder: name a gin file{hint}.'
   names = _gin_files([place.parent for place in places])
-  hint = gin_errors.did_you_mean(os.path.basename(path), names)
+  hint = suggestions.did_you_mean(os.path.basename(path), names)
   if names and not hint:
     folder = os.path.dirname(path) or 'that folder'
     hint = f' ({folder} has {", ".join(names)})'

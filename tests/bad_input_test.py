@@ -160,19 +160,19 @@ FAULTS = [
   tiny(
     'unknown domain',
     78,
-    "no domain 'cartpol': choose cartpole",
+    "no domain 'cartpol' (did you mean cartpole?)",
     "--gin_param=DmControlEnvironment.domain = 'cartpol'",
   ),
   tiny(
     'unknown task',
     78,
-    "no cartpole task 'swing': choose swingup",
+    "no cartpole task 'swing' (did you mean swingup",
     "--gin_param=DmControlEnvironment.task = 'swing'",
   ),
   train(
     'unknown Gym task',
     78,
-    "no MuJoCo task 'Hopper-v9': choose Hopper-v",
+    "no MuJoCo task 'Hopper-v9' (did you mean Hopper-v",
     '--gin_file=gin/hopper.gin',
     "--gin_param=GymEnvironment.task = 'Hopper-v9'",
   ),

@@ -1,9 +1,7 @@
 """What the environments that MuJoCo simulates have in common."""
 
 import abc
-import difflib
 import time
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -201,9 +199,3 @@ class MujocoEnvironment(py_environment.PyEnvironment):
 
     kind = mujoco.mjtState.mjSTATE_INTEGRATION
     mujoco.mj_setState(self._model, self._data, state, kind)
-
-
-def nearest(name: str, names: Iterable[str]) -> str:
-  """The names most like one that is not among them, or all, as a text."""
-  names = sorted(names)
-  return ', '.join(difflib.get_close_matches(name, names, cutoff=0.5) or names)

@@ -7,7 +7,7 @@ import numpy as np
 from tf_agents.specs import array_spec
 from tf_agents.trajectories import time_step as ts
 
-from slac import errors, settings
+from slac import errors, settings, suggestions
 from slac.environments import mujoco_environment, rendering
 
 
@@ -121,8 +121,8 @@ def _load(domain: str, task: str):
 def _unknown(kind: str, name: str, names) -> str:
   """The message for a name that is not among the names."""
   return (
-    f'The DeepMind Control Suite has no {kind} {name!r}: choose '
-    f'{mujoco_environment.nearest(name, names)}.'
+    f'The DeepMind Control Suite has no {kind} {name!r}'
+    f'{suggestions.did_you_mean_or_all(name, names)}.'
   )
 
 

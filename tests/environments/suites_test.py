@@ -236,9 +236,9 @@ def test_a_terrain_drawn_at_reset_is_seen():
 @pytest.mark.parametrize(
   'domain, task, message',
   [
-    ('waker', 'walk', "'waker': choose walker, stacker, swimmer."),
-    ('walker', 'wlak', "no walker task 'wlak': choose walk."),
-    ('walker', 'zzz', "no walker task 'zzz': choose run, stand, walk."),
+    ('waker', 'walk', "no domain 'waker' (did you mean walker?)."),
+    ('walker', 'wlak', "no walker task 'wlak' (did you mean walk?)."),
+    ('walker', 'zzz', "no walker task 'zzz' (it has run, stand, walk)."),
   ],
 )
 def test_unknown_names(domain, task, message):
