@@ -31,7 +31,7 @@ def did_you_mean(
 
 
 def did_you_mean_or_all(name: str, names: Iterable[str]) -> str:
-  """Returns the same, or where no name is near ' (it has X, Y)' with all."""
+  """Returns `did_you_mean`, or ' (it has X, Y)' with all where none is near."""
   names = sorted(names)
   everything = ', '.join(names) or 'none'
   return did_you_mean(name, names) or f' (it has {everything})'

@@ -193,7 +193,11 @@ def test_the_camera_is_that_of_the_name():
   [
     ('Hoper-v4', 'track', "no MuJoCo task 'Hoper-v4' (did you mean Hopper-v4"),
     ('Hopper-v2', 'track', "no MuJoCo task 'Hopper-v2' (did you mean Hopper-v"),
-    ('Hopper-v4', 'trak', "no camera 'trak' (did you mean track?)"),
+    (
+      'Hopper-v4',
+      'trak',
+      "Hopper-v4 has no camera 'trak' (did you mean track?)",
+    ),
   ],
 )
 def test_unknown_names(task, camera, message):
