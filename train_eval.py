@@ -10,29 +10,23 @@ import sys
 
 # The package comes first: it keeps TensorFlow's chatter off the screen.
 # isort: off
-from slac import (
-  autosave,
-  checkpoints,
+from slac import console, errors
+from slac.agents import policies
+from slac.config import bindings
+from slac.environments import checked
+from slac.reporting import report, summary
+from slac.storage import checkpoints, disk, run_folder, versions
+from slac.training import (
   collecting,
-  config,
+  compiled,
   devices,
-  disk,
-  eager_tensors,
-  errors,
   evaluation,
   experiment,
-  failures,
-  finite,
+  faults,
   memory,
-  policies,
-  progress,
   replay,
-  reporting,
-  runs,
   schedule,
   stopping,
-  summary,
-  updates,
 )
 from slac.environments import rendering
 # isort: on
@@ -57,12 +51,12 @@ class Run:
       agent.action_spec,
       generator=policies.spawn_generators([parts.seed, 1], 1)[0],
     )
-    self._random_policy = policies.EagerPolicy(random_policy)
-    self._collect_policy = policies.EagerPolicy(agent.collect_policy)
-    self._train = updates.Update(agent.train)
+    self._random_policy = compiled.EagerPolicy(random_policy)
+    self._collect_policy = compiled.EagerPolicy(agent.collect_policy)
+    self._train = compiled.Update(agent.train)
     if agent.model:
-      self._train_model = updates.Update(agent.train_model)
-    self._watch = finite.Watch(folder)
+      self._train_model = compiled.Update(agent.train_model)
+    self._watch = faults.Watch(folder)
     self._checkpoints = checkpoints.Checkpoints(
       folder / 'checkpoints',
       tf.train.Checkpoint(agent=agent, random_policy=random_policy),
@@ -74,7 +68,7 @@ class Run:
     if state:
       self._counters = schedule.Counters(**state['counters'])
       print(f'Continuing at {self._counters.env_steps:,} environment steps.')
-    self._report = reporting.Report(
+    self._report = report.Report(
       folder,
       parts,
       self._counters,
@@ -92,7 +86,7 @@ class Run:
 
   def loop(self):
     """Algorithm 1, until the budget is spent or a signal has come."""
-    save = autosave.Autosave(self._save, self._schedule.checkpoint_seconds)
+    save = stopping.Autosave(self._save, self._schedule.checkpoint_seconds)
     with contextlib.closing(self._report):
       while not self._stop.requested:
         if self._counters.env_steps >= self._counters.next_evaluation:
@@ -129,7 +123,7 @@ class Run:
       try:
         finished = self._collector.step(policy)
         break
-      except failures.Failure as failure:
+      except checked.Failure as failure:
         self._count_failure(failure)
     self._counters.agent_steps += 1
     if finished:
@@ -142,11 +136,11 @@ class Run:
     counters = self._counters
     counters.failed_episodes += 1
     counters.failures_in_a_row += 1
-    progress.warn(
+    console.warn(
       f'After {counters.env_steps:,} environment steps an episode ends, as '
       f'{failure}.'
     )
-    if counters.failures_in_a_row >= failures.LIMIT:
+    if counters.failures_in_a_row >= faults.LIMIT:
       self._save()
       raise errors.UserError(
         f'{counters.failures_in_a_row} episodes in a row have failed, the last '
@@ -158,7 +152,7 @@ class Run:
   def _update(self, train, batch_size):
     self._watch.check()
     with self._report.stopwatch('sampling'):
-      experience = eager_tensors.from_arrays(self._replay.sample(batch_size))
+      experience = compiled.from_arrays(self._replay.sample(batch_size))
     with self._report.stopwatch('training'):
       names, values = train(experience)
     self._report.add_metrics(names, values)
@@ -201,7 +195,7 @@ class Run:
       f'The {name} after {counters.env_steps:,} environment steps and '
       f'{counters.model_updates:,} model updates'
     )
-    return failures.attempt(name, call)
+    return faults.attempt(name, call)
 
   def _episodes(self, evaluator, n):
     episodes = evaluator.episodes(
@@ -264,34 +258,34 @@ def train_eval(arguments):
   stop = stopping.StopRequest()
   memory.keep_small()
   seed = arguments.seed
-  config.load(
+  bindings.load(
     arguments.gin_file,
     [*arguments.gin_param, f'Experiment.seed = {seed}  # Of --seed.'],
     arguments.allow_gin_imports,
   )
-  name = runs.run_name(
+  name = run_folder.run_name(
     arguments.gin_file, arguments.gin_param, seed, arguments.name
   )
   rendering.choose_backend()
   devices.prepare()
   tf.keras.utils.set_random_seed(seed)
-  with config.translate_gin_errors():
+  with bindings.translate_gin_errors():
     parts = experiment.Experiment()
     ring = replay.Replay(
       parts.agent.training_data_spec, parts.agent.train_sequence_length, seed
     )
-  config.check_all_used()
-  folder = runs.open_run(
+  bindings.check_all_used()
+  folder = run_folder.open_run(
     arguments.root_dir,
     name,
     arguments.fresh,
-    config.resolved(),
-    runs.version(devices.names(), parts.agent.compute_dtype),
+    bindings.resolved(),
+    versions.version(devices.names(), parts.agent.compute_dtype),
   )
   print(folder)
   print(summary.describe(parts, ring), flush=True)
   num_parameters = sum(parts.agent.num_parameters.values())
-  disk.check(folder, disk.needed(ring, parts.schedule, num_parameters))
+  disk.check(folder, experiment.needed(ring, parts.schedule, num_parameters))
   run = Run(parts, ring, folder, stop)
   stop.defer()
   run.loop()

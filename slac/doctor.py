@@ -19,7 +19,8 @@ import tempfile
 from collections.abc import Iterator
 from importlib import metadata
 
-from slac import errors, processes
+from slac import errors
+from slac.environments import processes
 
 REQUIREMENTS = (
   pathlib.Path(__file__).resolve().parent.parent / 'requirements.txt'
@@ -43,7 +44,7 @@ _INSTALL_GL = {
 
 _TENSORFLOW = """
 import json, slac, tensorflow as tf, tensorflow_probability, tf_agents
-from slac import devices
+from slac.training import devices
 print(json.dumps([name for name in devices.names() if name != 'CPU']))
 """
 _FRAME = """
@@ -223,7 +224,7 @@ def cpu(info: str) -> Iterator[Finding]:
 def memory() -> Finding:
   """Compares the free memory with what a run with the paper's replay takes."""
   try:
-    from slac import memory
+    from slac.training import memory
   except ImportError as error:
     text = f'cannot be measured without {error.name}'
     return Finding('FAIL', 'memory', text, _INSTALL)

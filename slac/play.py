@@ -18,18 +18,12 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from slac import (
-  checkpoints,
-  config,
-  devices,
-  errors,
-  evaluation,
-  experiment,
-  logs,
-  pictures,
-  policies,
-  runs,
-)
+from slac import errors
+from slac.agents import policies
+from slac.config import bindings
+from slac.reporting import pictures
+from slac.storage import checkpoints, run_folder
+from slac.training import devices, evaluation, experiment
 
 
 def main():
@@ -80,9 +74,9 @@ def play(arguments):
     )
   if arguments.seed < 0:
     raise errors.UserError(f'--seed={arguments.seed} must be at least 0.', 64)
-  runs.refuse_links(folder)
-  config.load_resolved(
-    runs.read_config(folder / 'config.json'), arguments.allow_gin_imports
+  run_folder.refuse_links(folder)
+  bindings.load_resolved(
+    run_folder.read_config(folder / 'config.json'), arguments.allow_gin_imports
   )
   video = arguments.video or folder / 'videos' / 'play.gif'
   # Before it takes minutes to make them.
@@ -90,7 +84,7 @@ def play(arguments):
   if arguments.export:
     check_target(arguments.export, '--export')
   devices.prepare()
-  with config.translate_gin_errors():
+  with bindings.translate_gin_errors():
     parts = experiment.Experiment()
   agent = parts.agent
   _, state = checkpoints.restore_variables(
@@ -151,14 +145,16 @@ def draw(
   first = rows[:, :1]
   return {
     video: encode_film(film),
-    figure.with_suffix('.png'): logs.encode_png(pictures.strip(first[:, 0])),
-    figure: logs.encode_gif(pictures.film(first), pictures.FPS),
+    figure.with_suffix('.png'): pictures.encode_png(
+      pictures.strip(first[:, 0])
+    ),
+    figure: pictures.encode_gif(pictures.film(first), pictures.FPS),
   }
 
 
 def encode_film(frames: np.ndarray) -> bytes:
   """Returns frames, uint8 `[n, H, W, 3]`, some left out, as a GIF."""
-  return logs.encode_gif(pictures.thin(frames), pictures.FPS)
+  return pictures.encode_gif(pictures.thin(frames), pictures.FPS)
 
 
 def stretches(n: int, length: int) -> np.ndarray:

@@ -20,7 +20,7 @@ import psutil
 import tqdm
 
 import train_eval
-from slac import policies
+from slac.agents import policies
 from tests import run_folders
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent

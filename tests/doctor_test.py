@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from tf_agents.specs import array_spec
 
-from slac import config, doctor, memory, processes, replay
-from slac.environments import rendering
+from slac import doctor
+from slac.config import bindings
+from slac.environments import processes, rendering
+from slac.training import memory, replay
 
-REPOSITORY = config.REPOSITORY
+REPOSITORY = bindings.REPOSITORY
 
 
 def verdicts(findings):
@@ -198,7 +200,8 @@ def test_it_works_where_nothing_is_installed():
     # -S hides all packages, but not from a process begun in turn.
     [
       *(sys.executable, '-S', '-c'),
-      'from slac import doctor, processes\n'
+      'from slac import doctor\n'
+      'from slac.environments import processes\n'
       'processes.run_script = lambda *_: ("", "ModuleNotFoundError: a")\n'
       'raise SystemExit(doctor.report("runs"))',
     ],

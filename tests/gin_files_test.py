@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from slac import config, experiment, replay
-from slac.environments import suites
+from slac.config import bindings
+from slac.environments import dm_control_tasks
+from slac.training import experiment, replay
 from tests import tiny
 
 FOLDER = pathlib.Path(__file__).resolve().parent.parent / 'gin'
@@ -76,7 +77,7 @@ TINY_BASELINES = {
 }
 
 
-load_once = functools.cache(suites._load)
+load_once = functools.cache(dm_control_tasks._load)
 
 
 @pytest.fixture(autouse=True)
@@ -84,7 +85,7 @@ def _eager_and_unbound(monkeypatch):
   # Tracing a graph takes much longer than one eager step; tasks are not stepped
   # here, and slow to load.
   tf.config.run_functions_eagerly(True)
-  monkeypatch.setattr(suites, '_load', load_once)
+  monkeypatch.setattr(dm_control_tasks, '_load', load_once)
   yield
   tf.config.run_functions_eagerly(False)
   gin.clear_config()
@@ -93,18 +94,18 @@ def _eager_and_unbound(monkeypatch):
 def load(files, params=()):
   """Loads gin files by name, as train_eval.py would; returns what is bound."""
   paths = [str(FOLDER / f'{name}.gin') for name in files]
-  config.load(paths, [*params, 'Experiment.seed = 0'])
-  return config.resolved()
+  bindings.load(paths, [*params, 'Experiment.seed = 0'])
+  return bindings.resolved()
 
 
 def build(files, params=()):
   """Builds what train_eval.py would, from gin files by name."""
   load(files, params)
-  with config.translate_gin_errors():
+  with bindings.translate_gin_errors():
     parts = experiment.Experiment()
     spec = parts.agent.training_data_spec
     replay.Replay(spec, parts.agent.train_sequence_length, 0)
-  config.check_all_used()
+  bindings.check_all_used()
   return parts
 
 
@@ -197,7 +198,7 @@ def test_a_baseline_trains_one_step_on_every_task(task, overlay):
 def test_on_every_task_an_overlay_changes_what_it_binds_and_no_more(overlay):
   gin.clear_config()
   gin.parse_config_file(str(FOLDER / f'{overlay}.gin'))
-  own, macros = config.resolved(), MACROS.get(overlay, {})
+  own, macros = bindings.resolved(), MACROS.get(overlay, {})
   for task in TASKS:
     plain = load([task])
     bound = {
@@ -254,7 +255,7 @@ def test_paper_v1_is_its_protocol_and_nothing_else(task):
 
 def test_the_defaults_are_the_paper_s():
   """Of method.md, sections 2, 4, 6 and 7."""
-  config.load([str(FOLDER / 'walker.gin')], ['Experiment.seed = 0'])
+  bindings.load([str(FOLDER / 'walker.gin')], ['Experiment.seed = 0'])
   expected = {
     'SlacAgent.sequence_length': 8,
     'LatentModel.latent1_size': 32,
@@ -292,7 +293,7 @@ def test_the_schedule_of_gym():
     'SoftActorCritic.stddev_scale': 1.0,
   }
   for task in GYM:
-    config.load([str(FOLDER / f'{task}.gin')], ['Experiment.seed = 0'])
+    bindings.load([str(FOLDER / f'{task}.gin')], ['Experiment.seed = 0'])
     assert {name: gin.query_parameter(name) for name in expected} == expected
     policy = gin.query_parameter('Experiment.random_policy')
     assert policy.configurable.name == 'UniformPolicy'

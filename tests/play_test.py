@@ -10,7 +10,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageSequence
 
-from slac import errors, evaluation, pictures, play
+from slac import errors, play
+from slac.reporting import pictures
+from slac.training import evaluation
 from tests.models import variants_test
 
 VIDEO = pathlib.Path('folder', 'film.gif')

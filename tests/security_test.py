@@ -13,19 +13,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from slac import (
-  checkpoints,
-  config,
-  errors,
-  experiment,  # noqa: F401
-  manifests,
-  play,
-  runs,
-)
+from slac import errors, play
+from slac.config import bindings
 from slac.replication import ours
+from slac.storage import checkpoints, files, manifests, run_folder
+from slac.training import experiment  # noqa: F401
 from tests.replication import made_up
 
-REPOSITORY = config.REPOSITORY
+REPOSITORY = bindings.REPOSITORY
 SOURCES = [REPOSITORY / 'train_eval.py', *REPOSITORY.glob('slac/**/*.py')]
 EXECUTING_MODULES = (
   *('cloudpickle', 'dill', 'joblib', 'marshal', 'pickle', 'shelve', 'yaml'),
@@ -106,11 +101,11 @@ def test_a_pickled_object_among_arrays_is_not_loaded(tmp_path):
     archive['x']
   assert trap.exists()  # So the trap is one.
   trap.unlink()
-  message, code = refused(manifests.read_arrays, tmp_path / 'arrays.npz')
+  message, code = refused(files.read_arrays, tmp_path / 'arrays.npz')
   assert 'arrays.npz does not hold plain arrays' in message
   assert code == 65
   (tmp_path / 'arrays.npz').write_bytes(pickle.dumps(Trap(trap)))
-  assert refused(manifests.read_arrays, tmp_path / 'arrays.npz')[1] == 65
+  assert refused(files.read_arrays, tmp_path / 'arrays.npz')[1] == 65
   assert not trap.exists()
 
 
@@ -157,7 +152,7 @@ def test_a_resolved_configuration_runs_nothing(tmp_path, name, text):
   (tmp_path / 'trap.py').write_text('open("sprung", "w")')
   (tmp_path / 'trap.gin').write_text('Replay.capacity = 666\n')
   modules = set(sys.modules)
-  message, code = refused(config.load_resolved, {name: text})
+  message, code = refused(bindings.load_resolved, {name: text})
   assert code == 78 and message.endswith('.')
   assert not (tmp_path / 'sprung').exists()
   assert not gin.config._CONFIG
@@ -174,10 +169,10 @@ def test_references_to_the_package_itself_are_loaded():
     'Experiment.agent': '@SlacAgent',
     'Experiment.seed': '3',
   }
-  config.load_resolved(resolved)
-  assert config.resolved() == dict(sorted(resolved.items()))
+  bindings.load_resolved(resolved)
+  assert bindings.resolved() == dict(sorted(resolved.items()))
   foreign = {'Replay.capacity': '@security_test.foreign()'}
-  config.load_resolved(foreign, allow_imports=True)
+  bindings.load_resolved(foreign, allow_imports=True)
   assert called == []
 
 
@@ -249,13 +244,13 @@ def test_no_link_leads_out_of_a_run_s_folder(tmp_path, monkeypatch, place):
   outside.mkdir()
   (outside / 'precious').write_text('kept')
   version, settings = {'commit': 'a'}, {'Replay.capacity': '1'}
-  folder = runs.open_run(str(tmp_path), 'run', False, settings, version)
+  folder = run_folder.open_run(str(tmp_path), 'run', False, settings, version)
   link = folder / place
   link.parent.mkdir(parents=True, exist_ok=True)
   link.symlink_to(outside)
   before = (folder / 'version.json').read_text()
   message, code = refused(
-    runs.open_run, str(tmp_path), 'run', False, settings, version
+    run_folder.open_run, str(tmp_path), 'run', False, settings, version
   )
   assert (message, code) == (
     f'{link} is a link, which a run never makes: replace it by what it leads '
@@ -268,4 +263,6 @@ def test_no_link_leads_out_of_a_run_s_folder(tmp_path, monkeypatch, place):
   # Where the runs are kept may well be a link.
   link.unlink()
   pathlib.Path('runs').symlink_to(tmp_path)
-  assert runs.open_run('runs', 'run', False, settings, version).name == 'run'
+  assert (
+    run_folder.open_run('runs', 'run', False, settings, version).name == 'run'
+  )

@@ -7,8 +7,11 @@ from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
 
-from slac import augmentations  # noqa: F401
-from slac.agents import baselines, slac  # noqa: F401
+from slac.agents import (  # noqa: F401
+  augmentations,
+  baselines,
+  slac_agent,
+)
 from slac.models import slac_model
 
 FIRST, MID, LAST = 0, 1, 2
@@ -68,7 +71,7 @@ def model(
 def agent(
   seed=0,
   action_size=2,
-  agent_class=slac.SlacAgent,
+  agent_class=slac_agent.SlacAgent,
   time_step_spec=TIME_STEP_SPEC,
   **settings,
 ):

@@ -4,8 +4,9 @@ import gin
 import tensorflow as tf
 from tf_agents.agents import tf_agent
 
-from slac import finite, inputs, networks, policies, settings
-from slac.agents import sac
+from slac.agents import inputs, optimizers, policies, sac
+from slac.config import settings
+from slac.models import networks as model_networks
 
 
 class Baseline(sac.SoftActorCritic):
@@ -35,7 +36,7 @@ class Baseline(sac.SoftActorCritic):
       self.apply(gradients)
       self.train_step_counter.assign_add(1)
 
-    finite.apply_if_finite(metrics, apply)
+    optimizers.apply_if_finite(metrics, apply)
     return tf_agent.LossInfo(loss, metrics)
 
 
@@ -114,7 +115,7 @@ class SacPixelsAgent(Baseline):
     time_step_spec = sac.observing(time_step_spec, 'pixels')
     self._num_frames = num_frames
     self._encoder, self._target_encoder = (
-      networks.Encoder(base_depth, feature_size, channels=3 * num_frames)
+      model_networks.Encoder(base_depth, feature_size, channels=3 * num_frames)
       for _ in range(2)
     )
     super().__init__(
@@ -138,7 +139,7 @@ class SacPixelsAgent(Baseline):
 
   @property
   def num_parameters(self) -> dict[str, int]:
-    encoder = networks.num_parameters(self._encoder)
+    encoder = model_networks.num_parameters(self._encoder)
     return {'encoder': encoder, **super().num_parameters}
 
   @property
@@ -178,7 +179,7 @@ class SacPixelsAgent(Baseline):
 class FrameStack(tf.Module):
   """What `policies.HistoryPolicy` perceives through where it is no model."""
 
-  def __init__(self, encoder: networks.Encoder, num_frames: int):
+  def __init__(self, encoder: model_networks.Encoder, num_frames: int):
     super().__init__()
     self._encoder = encoder
     self._num_frames = num_frames

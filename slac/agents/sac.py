@@ -11,7 +11,10 @@ from tf_agents.trajectories import policy_step, trajectory
 from tf_agents.trajectories import time_step as ts
 from tf_agents.utils import common
 
-from slac import errors, networks, optimizers, policies, settings
+from slac import errors
+from slac.agents import networks, optimizers, policies
+from slac.config import settings
+from slac.models import networks as model_networks
 
 
 @gin.configurable
@@ -83,9 +86,13 @@ class SoftActorCritic(tf_agent.TFAgent):
     self._target_update_rate = target_update_rate
     self._reward_scale = reward_scale
 
-    self._actor_optimizer = adam(learning_rate, self._actor.variables)
-    self._critic_optimizer = adam(learning_rate, self._critic_variables)
-    self._alpha_optimizer = adam(learning_rate, [self._log_alpha])
+    self._actor_optimizer = optimizers.adam(
+      learning_rate, self._actor.variables
+    )
+    self._critic_optimizer = optimizers.adam(
+      learning_rate, self._critic_variables
+    )
+    self._alpha_optimizer = optimizers.adam(learning_rate, [self._log_alpha])
 
     self._generator, *generators = policies.spawn_generators(seed, 4)
     policy, collect_policy, self.greedy_policy = make_policies(
@@ -116,8 +123,8 @@ class SoftActorCritic(tf_agent.TFAgent):
   def num_parameters(self) -> dict[str, int]:
     """The number of trainable parameters of each network."""
     return {
-      'actor': networks.num_parameters(self._actor),
-      'critics': sum(networks.num_parameters(c) for c in self._critics),
+      'actor': model_networks.num_parameters(self._actor),
+      'critics': sum(model_networks.num_parameters(c) for c in self._critics),
     }
 
   def trace(self, batch_size: int) -> list[str]:
@@ -247,11 +254,13 @@ class SoftActorCritic(tf_agent.TFAgent):
   def apply(self, gradients):
     """Updates critics, actor, temperature and, after them, the targets."""
     critics = self._critic_variables
-    apply_gradients(self._critic_optimizer, gradients['critic'], critics)
-    apply_gradients(
+    optimizers.apply_gradients(
+      self._critic_optimizer, gradients['critic'], critics
+    )
+    optimizers.apply_gradients(
       self._actor_optimizer, gradients['actor'], self._actor.variables
     )
-    apply_gradients(
+    optimizers.apply_gradients(
       self._alpha_optimizer, gradients['alpha'], [self._log_alpha]
     )
     common.soft_variables_update(
@@ -276,17 +285,6 @@ def observing(time_step_spec: ts.TimeStep, name: str) -> ts.TimeStep:
       f"observation '{name}', or choose an agent that needs none."
     )
   return ts.time_step_spec({name: observation[name]}, time_step_spec.reward)
-
-
-def adam(learning_rate, variables):
-  """Returns an Adam whose slots exist, so that a checkpoint can fill them."""
-  optimizer = optimizers.FusedAdam(learning_rate, epsilon=1e-8)
-  optimizer.build(variables)
-  return optimizer
-
-
-def apply_gradients(optimizer, gradients, variables):
-  optimizer.apply_gradients(zip(gradients, variables, strict=True))
 
 
 def _minimum(critics, inputs, action):

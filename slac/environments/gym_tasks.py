@@ -16,7 +16,8 @@ from gymnasium.utils import seeding
 from tf_agents.specs import array_spec
 from tf_agents.trajectories import time_step as ts
 
-from slac import errors, settings, suggestions
+from slac import errors
+from slac.config import settings
 from slac.environments import mujoco_environment, rendering
 
 
@@ -152,7 +153,7 @@ def _load(task: str) -> gymnasium.Env:
   if task not in names:
     raise errors.UserError(
       f'Gymnasium has no MuJoCo task {task!r}'
-      f'{suggestions.did_you_mean_or_all(task, names)}.'
+      f'{errors.did_you_mean_or_all(task, names)}.'
     )
   with _no_advice():
     return gymnasium.make(task, disable_env_checker=True)
@@ -181,7 +182,6 @@ def _camera_index(model, task: str, name: str) -> int:
   names = [model.camera(i).name for i in range(model.ncam)]
   if name not in names:
     raise errors.UserError(
-      f'{task} has no camera {name!r}'
-      f'{suggestions.did_you_mean_or_all(name, names)}.'
+      f'{task} has no camera {name!r}{errors.did_you_mean_or_all(name, names)}.'
     )
   return names.index(name)

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slac import errors, processes
+from slac import errors
+from slac.environments import processes
 
 if TYPE_CHECKING:
   import mujoco

@@ -4,8 +4,7 @@ import gin
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from slac import networks
-from slac.models import latent_model, latents, slac_model
+from slac.models import latent_model, latents, networks, slac_model
 
 tfd = tfp.distributions
 Gaussian = latents.Gaussian

@@ -7,8 +7,8 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from tf_agents.trajectories import time_step as ts
 
-from slac import inputs, networks, settings
-from slac.models import latents
+from slac.config import settings
+from slac.models import evidence, latents, networks
 
 tfd = tfp.distributions
 
@@ -191,7 +191,7 @@ class LatentModel(tf.Module, abc.ABC):
     )
     reward = experience.reward[:, :-1]
     # No transition leads from an episode's last step to the next one's first.
-    valid = ~inputs.joins_episodes(experience.step_type)
+    valid = ~evidence.joins_episodes(experience.step_type)
     log_p_reward = p_reward.log_prob(reward[..., tf.newaxis])
     log_p_reward = tf.reduce_sum(tf.where(valid, log_p_reward, 0.0), axis=1)
 
@@ -227,7 +227,9 @@ class LatentModel(tf.Module, abc.ABC):
       tfd.Normal(self.decoder(z), self.decoder_variance**0.5), 3
     )
 
-  def perceive(self, observation, actions, step_type, seed) -> inputs.Evidence:
+  def perceive(
+    self, observation, actions, step_type, seed
+  ) -> evidence.Evidence:
     """Returns what actor and critics may see of n steps, `[B, n, ...]`.
 
     It is not to be differentiated.
@@ -237,7 +239,7 @@ class LatentModel(tf.Module, abc.ABC):
       observation['pixels'],
     )
     states = self.infer(features, actions, step_type, seed)
-    return inputs.Evidence(features, actions, step_type, self.latent(states))
+    return evidence.Evidence(features, actions, step_type, self.latent(states))
 
   @tf.function(autograph=False)
   def dream(self, pixels, actions, seed) -> tf.Tensor:

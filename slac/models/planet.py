@@ -9,7 +9,7 @@ import gin
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from slac import settings
+from slac.config import settings
 from slac.models import latent_model, latents
 
 tfd = tfp.distributions

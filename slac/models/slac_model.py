@@ -5,8 +5,7 @@ from typing import NamedTuple
 import gin
 import tensorflow as tf
 
-from slac import networks
-from slac.models import latent_model, latents
+from slac.models import latent_model, latents, networks
 
 Gaussian = latents.Gaussian
 

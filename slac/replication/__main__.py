@@ -9,7 +9,8 @@ import pathlib
 import shlex
 import sys
 
-from slac import config, errors
+from slac import errors
+from slac.config import bindings
 from slac.replication import (
   comparison,
   experiments,
@@ -135,8 +136,8 @@ def make_plan(arguments):
   if arguments.run:
     launcher = launch.Launcher(
       arguments.jobs,
-      config.REPOSITORY / arguments.root_dir,
-      config.REPOSITORY,
+      bindings.REPOSITORY / arguments.root_dir,
+      bindings.REPOSITORY,
     )
     return launcher.run(
       {c.name: [sys.executable, *c.arguments] for c in commands}

@@ -9,8 +9,9 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from slac import errors, runs
+from slac import errors
 from slac.replication import trials
+from slac.storage import run_folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,10 +52,10 @@ def _is_run(folder: pathlib.Path) -> bool:
 
 def _read_run(folder: pathlib.Path) -> Run:
   path = folder / 'config.json'
-  config = runs.read_config(path)
+  config = run_folder.read_config(path)
   starts = []
   if (folder / 'version.json').exists():
-    starts = runs.read_starts(folder / 'version.json')
+    starts = run_folder.read_starts(folder / 'version.json')
   environment, names = _environment(config)
   names = [_value(path, config, f'{environment}.{name}', str) for name in names]
   action_repeat = _value(path, config, 'Schedule.action_repeat', int)

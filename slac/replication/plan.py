@@ -3,8 +3,10 @@
 import dataclasses
 import shlex
 
-from slac import config, errors, runs
+from slac import errors
+from slac.config import bindings
 from slac.replication import experiments
+from slac.storage import run_folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Command:
   @property
   def name(self) -> str:
     """The name of the run's folder in `root_dir`."""
-    return runs.run_name(self.gin_files, self.gin_params, self.seed)
+    return run_folder.run_name(self.gin_files, self.gin_params, self.seed)
 
   def __str__(self) -> str:
     """Returns the line that a shell runs."""
@@ -60,9 +62,9 @@ def commands(
     for gin_files, gin_params in figure.variants.values()
   ]
   for path in dict.fromkeys(path for c in found for path in c.gin_files):
-    if not (config.REPOSITORY / path).is_file():
+    if not (bindings.REPOSITORY / path).is_file():
       raise errors.UserError(
-        f'The figure needs {path}, which {config.REPOSITORY} does not have; '
+        f'The figure needs {path}, which {bindings.REPOSITORY} does not have; '
         'choose another --figure, or a version of the project that has it.',
         66,
       )
@@ -83,7 +85,7 @@ def slurm_script(name: str, lines: list[Command]) -> str:
 #SBATCH --array=0-{len(lines) - 1}
 #SBATCH --signal=B:TERM@300
 set -euo pipefail
-cd {shlex.quote(str(config.REPOSITORY))}
+cd {shlex.quote(str(bindings.REPOSITORY))}
 mapfile -t commands <<'COMMANDS'
 {text}
 COMMANDS

@@ -5,10 +5,12 @@ import pytest
 import tensorflow as tf
 from tf_agents.trajectories import time_step as ts
 
-from slac import collecting, errors, logs, policies, replay
-from slac.agents import baselines
-from tests import collecting_test, policies_test, tiny
-from tests.agents import sac_test
+from slac import errors
+from slac.agents import baselines, policies
+from slac.training import collecting, compiled, metrics, replay
+from tests import tiny
+from tests.agents import policies_test, sac_test
+from tests.training import collecting_test
 
 MID = tiny.MID
 T, BATCH = tiny.T, 4
@@ -234,9 +236,9 @@ def test_no_critic_learns_on_a_pair_that_joins_episodes(agent_class):
     collecting_test.Counting(),
     ring,
     agent.training_data_spec,
-    logs.Stopwatch(),
+    metrics.Stopwatch(),
   )
-  random_policy = policies.EagerPolicy(
+  random_policy = compiled.EagerPolicy(
     policies.UniformPolicy(
       agent.time_step_spec,
       agent.action_spec,

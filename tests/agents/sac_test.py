@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from slac import policies
-from slac.agents import sac
+from slac.agents import policies, sac
 from tests import tiny
 
 SEED = tf.constant([3, 4])

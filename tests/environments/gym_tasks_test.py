@@ -9,7 +9,7 @@ from tf_agents.environments import utils
 
 from slac import errors
 from slac.environments import gym_tasks, rendering
-from tests.environments import suites_test
+from tests.environments import dm_control_tasks_test
 
 TASKS = [
   ('HalfCheetah-v4', 1),
@@ -18,7 +18,7 @@ TASKS = [
   ('Ant-v4', 4),
 ]
 all_tasks = pytest.mark.parametrize(('task', 'action_repeat'), TASKS)
-blank = suites_test.blank
+blank = dm_control_tasks_test.blank
 
 
 def environment_of(task, action_repeat, seed=0):
@@ -53,7 +53,9 @@ def test_steps_equal_gymnasiums_own(blank, task, action_repeat):
   step = environment.reset()
   assert step.is_first()
   ended = {}
-  for action in suites_test._actions(environment, 1000 // action_repeat):
+  for action in dm_control_tasks_test._actions(
+    environment, 1000 // action_repeat
+  ):
     step = environment.step(action)
     total = 0.0
     for _ in range(action_repeat):
@@ -125,13 +127,13 @@ def test_conforms_to_tf_agents(blank, task, action_repeat):
 @all_tasks
 def test_resumes_exactly_across_an_episodes_end(task, action_repeat):
   environment = environment_of(task, action_repeat)
-  actions = suites_test._actions(environment, 14) / 4
+  actions = dm_control_tasks_test._actions(environment, 14) / 4
   environment.reset()
   for action in actions[:4]:
     environment.step(action)
   # To 5 agent steps before the time limit.
   environment._step_count = 1000 - 5 * action_repeat
-  state = suites_test._through_files(environment.get_state())
+  state = dm_control_tasks_test._through_files(environment.get_state())
   expected = [environment.step(action) for action in actions[4:]]
   environment.close()
 
@@ -141,7 +143,7 @@ def test_resumes_exactly_across_an_episodes_end(task, action_repeat):
   resumed.set_state(state)
   steps = [resumed.step(action) for action in actions[4:]]
   for step, other in zip(steps, expected, strict=True):
-    suites_test._assert_same(step, other)
+    dm_control_tasks_test._assert_same(step, other)
   assert [bool(s.is_last()) for s in steps].index(True) <= 4
   # The robot is in view, and moves.
   first, second = (s.observation['pixels'].astype(int) for s in steps[:2])
@@ -153,16 +155,16 @@ def test_resumes_at_an_episodes_first_and_last_step(blank, num_steps):
   environment = environment_of('Ant-v4', 4, seed=3)
   environment.reset()
   environment._step_count = 996
-  actions = suites_test._actions(environment, 6)
+  actions = dm_control_tasks_test._actions(environment, 6)
   ends = [environment.step(a).is_last() for a in actions[:num_steps]]
   assert ends == [True, False][:num_steps]  # The second step is a reset.
-  state = suites_test._through_files(environment.get_state())
+  state = dm_control_tasks_test._through_files(environment.get_state())
   expected = [environment.step(action) for action in actions]
   resumed = environment_of('Ant-v4', 4, seed=4)
   resumed.reset()
   resumed.set_state(state)
   for action, other in zip(actions, expected, strict=True):
-    suites_test._assert_same(resumed.step(action), other)
+    dm_control_tasks_test._assert_same(resumed.step(action), other)
 
 
 def test_environments_do_not_draw_into_each_other():
@@ -170,7 +172,7 @@ def test_environments_do_not_draw_into_each_other():
   expected = alone.reset().observation['pixels']
   alone.close()
   hopper, ant = environment_of('Hopper-v4', 2, 3), environment_of('Ant-v4', 4)
-  walker = suites_test._environment('walker', 'walk', 2)
+  walker = dm_control_tasks_test._environment('walker', 'walk', 2)
   pixels = hopper.reset().observation['pixels']
   others = [e.reset().observation['pixels'] for e in (ant, walker)]
   hopper.seed(3)

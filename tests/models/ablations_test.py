@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from slac import networks
-from slac.models import ablations, latents, slac_model
+from slac.models import ablations, latents, networks, slac_model
 from tests import tiny
 
 SEED = tf.constant([1, 2])

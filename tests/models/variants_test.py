@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from slac.agents import sac
-from slac.environments import suites
+from slac.agents import optimizers
+from slac.environments import dm_control_tasks
 from slac.models import ablations, planet, slac_model
 from tests import tiny
 
@@ -183,7 +183,9 @@ def loss_and_gradients(model, experience, seed):
 @pytest.fixture(scope='module')
 def episode():
   """Four sequences of three steps, the beginning of an episode of cartpole."""
-  environment = suites.DmControlEnvironment('cartpole', 'swingup', 4, 0, 512, 0)
+  environment = dm_control_tasks.DmControlEnvironment(
+    'cartpole', 'swingup', 4, 0, 512, 0
+  )
   environment.seed(0)
   rng = np.random.default_rng(0)
   steps, actions = [environment.reset()], []
@@ -211,12 +213,12 @@ def test_updates_lower_the_loss_on_a_recorded_episode(variant, episode):
   tf.keras.utils.set_random_seed(0)
   sizes = {'base_depth': 4, 'feature_size': 16, 'hidden_size': 16}
   model = make(variant, action_size=1, shaken=False, **sizes)
-  optimizer = sac.adam(3e-3, model.trainable_variables)
+  optimizer = optimizers.adam(3e-3, model.trainable_variables)
 
   @tf.function
   def update(seed):
     loss, gradients = loss_and_gradients(model, episode, seed)
-    sac.apply_gradients(optimizer, gradients, model.trainable_variables)
+    optimizers.apply_gradients(optimizer, gradients, model.trainable_variables)
     return loss
 
   losses = [update(tf.constant([0, i])).numpy() for i in range(100)]

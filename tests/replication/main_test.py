@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from slac import config
+from slac.config import bindings
 from slac.replication import __main__, experiments
 from tests.replication import made_up
 
@@ -113,7 +113,7 @@ def test_plan_refuses_no_jobs(call):
 def test_plan_runs_the_commands_in_the_repository(call, tmp_path, monkeypatch):
   figure = experiments.Figure('a title', ('walker',), experiments.FULL, 2)
   monkeypatch.setitem(experiments.FIGURES, 3, figure)
-  monkeypatch.setattr(config, 'REPOSITORY', tmp_path)
+  monkeypatch.setattr(bindings, 'REPOSITORY', tmp_path)
   (tmp_path / 'gin').mkdir()
   (tmp_path / 'gin' / 'walker.gin').write_text('')
   (tmp_path / 'train_eval.py').write_text('import sys\nprint(sys.argv)\n')

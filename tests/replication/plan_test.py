@@ -6,12 +6,10 @@ import subprocess
 import gin
 import pytest
 
-from slac import (
-  config,
-  errors,
-  experiment,  # noqa: F401, what the gin files name.
-)
+from slac import errors
+from slac.config import bindings
 from slac.replication import experiments, plan
+from slac.training import experiment  # noqa: F401
 
 
 @pytest.fixture(autouse=True)
@@ -94,8 +92,8 @@ def test_every_command_of_a_figure_is_an_experiment_of_its_own(number):
   settings = set()
   for command in commands[: len(commands) // figure.seeds]:
     assert command.seed == 0
-    config.load(command.gin_files, command.gin_params)
-    settings.add(tuple(config.resolved().items()))
+    bindings.load(command.gin_files, command.gin_params)
+    settings.add(tuple(bindings.resolved().items()))
   assert len(settings) == len(figure.tasks) * len(figure.variants)
 
 
@@ -120,5 +118,5 @@ def test_each_job_of_the_array_is_one_command(two_variants, tmp_path):
       check=True,
     )
     folder, *arguments = result.stdout.splitlines()
-    assert folder == str(config.REPOSITORY)
+    assert folder == str(bindings.REPOSITORY)
     assert arguments == commands[number].arguments

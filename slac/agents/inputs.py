@@ -1,0 +1,105 @@
+"""What the actor and the critics see, computed alike in acting and training."""
+
+import gin
+import tensorflow as tf
+from tf_agents.trajectories import time_step as ts
+
+from slac.models import evidence
+
+
+@gin.configurable
+class HistoryInput:
+  """Features of the last T images and the T - 1 actions between them.
+
+  What lies before the episode's first step is padded: its first image is
+  repeated, and actions are zero (App. C).
+  """
+
+  def __init__(
+    self,
+    sequence_length: int,
+    feature_size: int,
+    latent_size: int,
+    action_size: int,
+  ):
+    del latent_size
+    self._length = sequence_length
+    self.size = (
+      sequence_length * feature_size + (sequence_length - 1) * action_size
+    )
+
+  def __call__(self, steps: evidence.Evidence) -> tf.Tensor:
+    """Maps n steps to `[B, n - T + 1, size]`, one row for each full window."""
+    length = self._length
+    windows = []
+    for start in range(steps.step_type.shape[1] - length + 1):
+      window = slice(start, start + length)
+      first = _episode_start(steps.step_type[:, window])
+      features = _repeat_first(steps.features[:, window], first)
+      past = tf.range(length - 1)[tf.newaxis] >= first[:, tf.newaxis]
+      actions = steps.actions[:, start : start + length - 1]
+      actions = tf.where(past[..., tf.newaxis], actions, 0.0)
+      windows.append(tf.concat([_flat(features), _flat(actions)], -1))
+    return tf.stack(windows, axis=1)
+
+
+@gin.configurable
+class LatentInput:
+  """A sample z_t of the filtering posterior."""
+
+  def __init__(
+    self,
+    sequence_length: int,
+    feature_size: int,
+    latent_size: int,
+    action_size: int,
+  ):
+    del feature_size, action_size
+    self._length = sequence_length
+    self.size = latent_size
+
+  def __call__(self, steps: evidence.Evidence) -> tf.Tensor:
+    """Maps n steps to `[B, n - T + 1, size]`, one row for each full window."""
+    return steps.latents[:, self._length - 1 :]
+
+
+def frame_stacks(
+  pixels: tf.Tensor, step_type: tf.Tensor, length: int
+) -> tf.Tensor:
+  """Stacks each image on those before it, the oldest in front.
+
+  An episode's first image stands for those before it, as in `HistoryInput`.
+
+  Args:
+    pixels: `[B, n, H, W, C]`.
+    step_type: `[B, n]`.
+    length: T, how many images a stack holds.
+
+  Returns:
+    `[B, n - T + 1, H, W, T C]`, one stack for each full window.
+  """
+  stacks = []
+  for start in range(step_type.shape[1] - length + 1):
+    window = slice(start, start + length)
+    images = _repeat_first(
+      pixels[:, window], _episode_start(step_type[:, window])
+    )
+    stacks.append(tf.concat(tf.unstack(images, length, axis=1), axis=-1))
+  return tf.stack(stacks, axis=1)
+
+
+def _episode_start(step_type):
+  """The index of the last FIRST in `[B, T]`, or 0 where there is none."""
+  length = step_type.shape[1]
+  first = tf.cast(step_type == ts.StepType.FIRST, tf.int32)
+  return tf.reduce_max(first * tf.range(length)[tf.newaxis], axis=1)
+
+
+def _repeat_first(x, first):
+  """Puts step `first`, `[B]`, of x, `[B, T, ...]`, in place of those before."""
+  index = tf.range(x.shape[1])[tf.newaxis]
+  return tf.gather(x, tf.maximum(index, first[:, tf.newaxis]), batch_dims=1)
+
+
+def _flat(x):
+  return tf.reshape(x, [-1, x.shape[1] * x.shape[2]])

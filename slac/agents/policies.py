@@ -1,0 +1,233 @@
+"""Policies: of the state or the recent history, and random ones to begin."""
+
+from collections.abc import Callable
+
+import gin
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+from tf_agents.policies import policy_saver, tf_policy
+from tf_agents.trajectories import policy_step
+from tf_agents.trajectories import time_step as ts
+
+from slac import errors
+
+tfd = tfp.distributions
+tfb = tfp.bijectors
+
+
+class SeededPolicy(tf_policy.TFPolicy):
+  """A policy whose draws take their seeds from a generator of its own."""
+
+  def __init__(self, *args, generator: tf.random.Generator, **kwargs):
+    super().__init__(*args, automatic_state_reset=False, clip=False, **kwargs)
+    self._generator = generator
+
+  def reseed(self, seed: int):
+    """Starts the draws afresh."""
+    self._generator.reset_from_seed(seed)
+
+  def _action(self, time_step, policy_state, seed):
+    del seed  # The generator's, which a checkpoint holds.
+    step = self._distribution(time_step, policy_state)
+    return step._replace(action=self._choose(step.action))
+
+  def _choose(self, distribution):
+    return distribution.sample(seed=self._next_seed())
+
+  def _next_seed(self):
+    return self._generator.uniform_full_int([2], tf.int32)
+
+
+@gin.configurable
+class TanhGaussianPolicy(SeededPolicy):
+  """The random policy a = tanh(u), u ~ N(0, 2^2), of DeepMind Control."""
+
+  STDDEV = 2.0
+
+  def _distribution(self, time_step, policy_state):
+    batch_size = tf.shape(time_step.step_type)[0]
+    zeros = tf.zeros([batch_size, *self.action_spec.shape])
+    distribution = tfd.TransformedDistribution(
+      tfd.MultivariateNormalDiag(zeros, self.STDDEV * tf.ones_like(zeros)),
+      tfb.Tanh(),
+    )
+    return policy_step.PolicyStep(distribution, policy_state)
+
+
+@gin.configurable
+class UniformPolicy(SeededPolicy):
+  """The random policy of OpenAI Gym: actions uniform in [-1, 1]."""
+
+  def _distribution(self, time_step, policy_state):
+    batch_size = tf.shape(time_step.step_type)[0]
+    ones = tf.ones([batch_size, *self.action_spec.shape])
+    distribution = tfd.Independent(tfd.Uniform(-ones, ones), 1)
+    return policy_step.PolicyStep(distribution, policy_state)
+
+
+class StatePolicy(SeededPolicy):
+  """Acts on the true state, observation 'state'; remembers nothing."""
+
+  def __init__(
+    self,
+    time_step_spec: ts.TimeStep,
+    action_spec: tf.TensorSpec,
+    actor: Callable,
+    generator: tf.random.Generator,
+  ):
+    super().__init__(time_step_spec, action_spec, generator=generator)
+    self._actor = actor
+
+  def _variables(self):
+    return [*self._actor.variables, self._generator.state]
+
+  def _distribution(self, time_step, policy_state):
+    distribution = self._actor(time_step.observation['state'])
+    return policy_step.PolicyStep(distribution, policy_state)
+
+
+class HistoryPolicy(SeededPolicy):
+  """Acts on the last T steps, which its policy_state carries.
+
+  The policy state is the last T - 1 steps: observations, the actions chosen
+  then, and step types. With the present step they are a window of T steps from
+  which `perceive` and `actor_input` make the actor's input, as in training.
+  """
+
+  def __init__(
+    self,
+    time_step_spec: ts.TimeStep,
+    action_spec: tf.TensorSpec,
+    sequence_length: int,
+    model: tf.Module,
+    actor_input: Callable,
+    actor: Callable,
+    generator: tf.random.Generator,
+  ):
+    def history(spec):
+      shape = [sequence_length - 1, *spec.shape]
+      return tf.TensorSpec(shape, spec.dtype, spec.name)
+
+    super().__init__(
+      time_step_spec,
+      action_spec,
+      policy_state_spec={
+        'observation': tf.nest.map_structure(
+          history, time_step_spec.observation
+        ),
+        'action': history(action_spec),
+        'step_type': history(time_step_spec.step_type),
+      },
+      generator=generator,
+    )
+    self._model = model
+    self._actor_input = actor_input
+    self._actor = actor
+
+  def _variables(self):
+    return [
+      *self._model.variables,
+      *self._actor.variables,
+      self._generator.state,
+    ]
+
+  def _get_initial_state(self, batch_size):
+    # Of a step that is no episode's first: what lies before a FIRST step is
+    # never seen.
+    state = super()._get_initial_state(batch_size)
+    mid = tf.fill(tf.shape(state['step_type']), ts.StepType.MID)
+    return {**state, 'step_type': mid}
+
+  def _distribution(self, time_step, policy_state):
+    distribution, _ = self._act(time_step, policy_state)
+    return policy_step.PolicyStep(distribution, policy_state)
+
+  def _action(self, time_step, policy_state, seed):
+    del seed
+    distribution, window = self._act(time_step, policy_state)
+    action = self._choose(distribution)
+    window['action'] = tf.concat(
+      [policy_state['action'], action[:, tf.newaxis]], axis=1
+    )
+    state = tf.nest.map_structure(lambda x: x[:, 1:], window)
+    return policy_step.PolicyStep(action, state)
+
+  def _act(self, time_step, policy_state):
+    """Returns pi(a | history) and the window of T steps, `[B, T, ...]`."""
+    present = {
+      'observation': time_step.observation,
+      'action': tf.zeros_like(policy_state['action'][:, 0]),
+      'step_type': time_step.step_type,
+    }
+    window = tf.nest.map_structure(
+      lambda past, now: tf.concat([past, now[:, tf.newaxis]], axis=1),
+      policy_state,
+      present,
+    )
+    evidence = self._model.perceive(
+      window['observation'],
+      window['action'],
+      window['step_type'],
+      self._next_seed(),
+    )
+    return self._actor(self._actor_input(evidence)[:, 0]), window
+
+
+class Greedy:
+  """Has a policy act at its mode before the tanh: for evaluation, apart."""
+
+  def _choose(self, distribution):
+    return distribution.bijector(distribution.distribution.mode())
+
+
+class GreedyStatePolicy(Greedy, StatePolicy):
+  """The same policy at its mode."""
+
+
+class GreedyHistoryPolicy(Greedy, HistoryPolicy):
+  """The same policy at its mode."""
+
+
+def agent_policies(policy_class, greedy_class, *arguments) -> Callable:
+  """Returns what makes an agent's policies: see `SoftActorCritic`.
+
+  Args:
+    policy_class: of the policy and the collect policy.
+    greedy_class: of the greedy policy.
+    *arguments: of both classes, before the actor and the generator.
+  """
+
+  def make(actor, generators):
+    classes = (policy_class, policy_class, greedy_class)
+    return [
+      each(*arguments, actor, generator)
+      for each, generator in zip(classes, generators, strict=True)
+    ]
+
+  return make
+
+
+def export(policy: tf_policy.TFPolicy, folder: str):
+  """Writes a SavedModel that acts without this package (PolicySaver).
+
+  Raises:
+    errors.UserError: (74) if the disk does not take it.
+  """
+  try:
+    policy_saver.PolicySaver(policy).save(folder)
+  except (OSError, tf.errors.OpError) as error:
+    fault = str(error).splitlines()[0]
+    raise errors.UserError(
+      f'Cannot write the policy to {folder}: {fault}; make room and start the '
+      'same command again.',
+      74,
+    ) from error
+
+
+def spawn_generators(
+  seed: int | list[int], n: int
+) -> list[tf.random.Generator]:
+  """Returns n independent generators, functions of one seed."""
+  seeds = np.random.SeedSequence(seed).generate_state(n, np.uint64) >> 1
+  return [tf.random.Generator.from_seed(int(s)) for s in seeds]

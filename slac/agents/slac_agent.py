@@ -1,0 +1,212 @@
+"""The stochastic latent actor-critic (Algorithm 1)."""
+
+from collections.abc import Callable
+
+import gin
+import tensorflow as tf
+from tf_agents.agents import tf_agent
+
+from slac.agents import optimizers, policies, sac
+from slac.config import settings
+from slac.models import evidence
+from slac.models import networks as model_networks
+
+
+@gin.configurable
+class SlacAgent(sac.SoftActorCritic):
+  """SAC on a latent variable model's states, and the model's own loss.
+
+  A sequence of experience is T + 1 steps; critics and actor are trained on its
+  last pair, (z_T, a_T, r_T, z_{T+1}).
+  """
+
+  def __init__(
+    self,
+    time_step_spec,
+    action_spec,
+    seed: int,
+    model: Callable = gin.REQUIRED,
+    actor_input: Callable = gin.REQUIRED,
+    critic_input: Callable = gin.REQUIRED,
+    augmentation: Callable = gin.REQUIRED,
+    sequence_length: settings.Count = gin.REQUIRED,
+    model_batch_size: settings.Count = gin.REQUIRED,
+    pretraining_learning_rate: settings.Positive = gin.REQUIRED,
+    model_learning_rate: settings.Positive = gin.REQUIRED,
+    jit_compile: bool = gin.REQUIRED,
+  ):
+    """Builds the model and, on top of it, SAC.
+
+    Args:
+      time_step_spec: of an environment with observation 'pixels', uint8
+        `[64, 64, 3]`; other observations are not used.
+      action_spec: a float vector in [-1, 1].
+      seed: of every random draw in training and acting.
+      model: a class of latent variable models, built with the action size.
+      actor_input: what the actor sees, a class of `inputs.py`.
+      critic_input: what the critics see, a class of `inputs.py`.
+      augmentation: of the images that the encoder is trained on, a function of
+        `augmentations.py`; what the model reconstructs, and what is seen in
+        acting, stays as it is.
+      sequence_length: T, the paper's tau.
+      model_batch_size: how many sequences of a batch the model's loss uses.
+      pretraining_learning_rate: Adam's, of the model in updates of it alone.
+      model_learning_rate: Adam's, of the model in gradient steps: the faster it
+        moves, the faster change the latents that the critics have learned.
+      jit_compile: whether XLA compiles the updates.
+    """
+    self._train_model = tf.function(
+      self._train_model, autograph=False, jit_compile=jit_compile
+    )
+    time_step_spec = sac.observing(time_step_spec, 'pixels')
+    action_size = action_spec.shape.num_elements()
+    self._model = model(action_size)
+    self._augmentation = augmentation
+    self._model_batch_size = model_batch_size
+    self._pretraining_learning_rate = pretraining_learning_rate
+    self._model_learning_rate = model_learning_rate
+    self._model_optimizer = optimizers.adam(
+      model_learning_rate, self._model.trainable_variables
+    )
+    sizes = (
+      sequence_length,
+      self._model.encoder.feature_size,
+      self._model.latent_size,
+      action_size,
+    )
+    self._actor_input = actor_input(*sizes)
+    self._critic_input = critic_input(*sizes)
+    super().__init__(
+      time_step_spec,
+      action_spec,
+      seed,
+      policies.agent_policies(
+        policies.HistoryPolicy,
+        policies.GreedyHistoryPolicy,
+        time_step_spec,
+        action_spec,
+        sequence_length,
+        self._model,
+        self._actor_input,
+      ),
+      self._actor_input.size,
+      self._critic_input.size,
+      sequence_length + 1,
+      jit_compile,
+    )
+
+  @property
+  def model(self):
+    """The latent variable model."""
+    return self._model
+
+  @property
+  def compute_dtype(self) -> str:
+    return self._model.compute_dtype
+
+  @property
+  def num_parameters(self) -> dict[str, int]:
+    model = model_networks.num_parameters(self._model)
+    return {'model': model, **super().num_parameters}
+
+  @property
+  def model_batch_size(self) -> int:
+    """How many sequences the model's loss uses."""
+    return self._model_batch_size
+
+  def train_model(self, experience) -> tf_agent.LossInfo:
+    """One update of the model alone, on all sequences of the experience."""
+    return self._train_model(experience=experience)
+
+  def _updates(self, batch_size):
+    model_update = (self._train_model, self._model_batch_size)
+    return [model_update, *super()._updates(batch_size)]
+
+  def _train_model(self, experience):
+    *seeds, augmentation_seed = self._draw_seeds(3)
+    pixels = self._augment(experience, augmentation_seed)
+    loss, gradients, metrics, _ = self._model_gradients(
+      experience, pixels, *seeds
+    )
+    optimizers.apply_if_finite(
+      metrics,
+      lambda: self._apply_model(gradients, self._pretraining_learning_rate),
+    )
+    return tf_agent.LossInfo(loss, metrics)
+
+  def _train(self, experience, weights=None):
+    """One gradient step; every gradient is of the parameters before it."""
+    del weights
+    *seeds, augmentation_seed = self._draw_seeds(6)
+    pixels = self._augment(experience, augmentation_seed)
+    head, (tail, tail_pixels) = split(
+      (experience, pixels), self._model_batch_size
+    )
+    model_loss, model_gradients, model_metrics, seen = self._model_gradients(
+      *head, *seeds[:2]
+    )
+    # TensorFlow's convolutions fail on an empty batch.
+    if tail.reward.shape[0] != 0:
+      # These sequences have no model loss: the encoder is not differentiated.
+      tail_seen = self._model.perceive(
+        {'pixels': tail_pixels}, tail.action, tail.step_type, seeds[2]
+      )
+      seen = tf.nest.map_structure(
+        lambda *x: tf.concat(x, axis=0), seen, tail_seen
+      )
+    loss, gradients, metrics = self._sac_gradients(seen, experience, seeds[3:])
+    metrics = {**model_metrics, **metrics}
+
+    def apply():
+      self._apply_model(model_gradients, self._model_learning_rate)
+      self.apply(gradients)
+      self.train_step_counter.assign_add(1)
+
+    optimizers.apply_if_finite(metrics, apply)
+    return tf_agent.LossInfo(loss + model_loss, metrics)
+
+  def _augment(self, experience, seed):
+    return self._augmentation(experience.observation['pixels'], seed)
+
+  def _model_gradients(self, experience, pixels, posterior_seed, prior_seed):
+    """The model's, where the encoder sees `pixels`."""
+    model = self._model
+    with tf.GradientTape() as tape:
+      features = model.encoder(pixels)
+      states = model.infer(
+        features, experience.action, experience.step_type, posterior_seed
+      )
+      loss, metrics = model.loss(states, experience, prior_seed)
+    gradients = tape.gradient(loss, model.trainable_variables)
+    metrics['model/gradient_norm'] = tf.linalg.global_norm(gradients)
+    seen = evidence.Evidence(
+      features, experience.action, experience.step_type, model.latent(states)
+    )
+    return loss, gradients, metrics, seen
+
+  def _sac_gradients(self, seen, experience, seeds):
+    """SAC's on the last pair of every sequence, two seeds, see `gradients`."""
+    seen = tf.nest.map_structure(tf.stop_gradient, seen)
+    actor_inputs = tf.unstack(self._actor_input(seen), axis=1)
+    critic_inputs = tf.unstack(self._critic_input(seen), axis=1)
+    now, after = zip(actor_inputs, critic_inputs, strict=True)
+    return self.gradients(
+      now,
+      after,
+      experience.action[:, -2],
+      experience.reward[:, -2],
+      experience.discount[:, -2],
+      seeds,
+    )
+
+  def _apply_model(self, gradients, learning_rate):
+    self._model_optimizer.learning_rate.assign(learning_rate)
+    optimizers.apply_gradients(
+      self._model_optimizer, gradients, self._model.trainable_variables
+    )
+
+
+def split(batch, size: int):
+  """Splits a structure of `[B, ...]` into its first `size` and the rest."""
+  head = tf.nest.map_structure(lambda x: x[:size], batch)
+  return head, tf.nest.map_structure(lambda x: x[size:], batch)

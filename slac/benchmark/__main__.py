@@ -1,0 +1,324 @@
+"""Measures what a run's time goes into: `python -m slac.benchmark`.
+
+All in one process: both updates, in each data type and as the authors' code
+organises them; acting, sampling, a whole turn of the loop, memory with a full
+replay; every task's environment. Prints tables and writes them as JSON.
+"""
+
+import itertools
+import os
+import pathlib
+import resource
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gin
+import numpy as np
+import tensorflow as tf
+from tf_agents.specs import tensor_spec
+
+from slac import errors
+from slac.benchmark import measuring, reference_update
+from slac.config import bindings
+from slac.environments import rendering, requirements
+from slac.storage import files, versions
+from slac.training import (
+  collecting,
+  compiled,
+  devices,
+  experiment,
+  memory,
+  metrics,
+  replay,
+  schedule,
+)
+
+TASKS = (
+  *('ball_in_cup', 'cartpole', 'cheetah', 'finger', 'reacher', 'walker'),
+  *('ant', 'half_cheetah', 'hopper', 'walker2d'),
+)
+DTYPES = ('float32', 'bfloat16')
+FRAMES = 300  # Agent steps that are recorded, and repeated to fill the replay.
+FULL, MODEL_ONLY = 'full update', 'model-only update'
+REFERENCE = ', as the reference'
+EPISODE_LENGTH = 1000  # Environment steps of every task, unless it falls.
+
+
+def main():
+  """Runs the command line."""
+  arguments = parse_arguments()
+  with errors.reported_by('slac.benchmark'):
+    report = benchmark(arguments.gin_param, arguments.repeats)
+    files.write_json(arguments.out, report)
+  print(f'\nWrote {arguments.out}.')
+
+
+def parse_arguments():
+  """Returns the flags."""
+  parser = errors.ArgumentParser(
+    prog='python -m slac.benchmark', description=__doc__
+  )
+  parser.add_argument(
+    '--repeats',
+    type=errors.count,
+    default=15,
+    help='how often each is measured',
+  )
+  parser.add_argument(
+    '--gin_param', action='append', default=[], help='one binding'
+  )
+  parser.add_argument(
+    '--out', type=pathlib.Path, default=pathlib.Path('benchmark.json')
+  )
+  return parser.parse_args()
+
+
+def benchmark(gin_params: Sequence[str], repeats: int) -> dict[str, Any]:
+  """Measures everything, prints it, and returns it for a JSON file."""
+  memory.keep_small()
+  rendering.choose_backend()
+  devices.prepare()
+  version = versions.version(devices.names())
+  load = os.getloadavg()[0]
+  print(
+    f'{version["cpus"]} cores, {", ".join(version["devices"])}; {load=:.1f}'
+  )
+  timer = measuring.Timer(repeats)
+  # First of all, as it measures the memory that is ever taken.
+  loop, sizes, ring, default = measure_loop(timer, gin_params)
+  peaks = {
+    dtype: measuring.matrix_product_rate(timer, dtype) for dtype in DTYPES
+  }
+  print_table(
+    ['matrix products', 'GFLOP/s'],
+    [[dtype, f'{rate / 1e9:.0f}'] for dtype, rate in peaks.items()],
+  )
+  updates = measure_updates(timer, gin_params, ring)
+  print_computations(loop + updates, peaks)
+  updates_s = {(r['name'], r['dtype']): r['median_s'] for r in updates}
+  ratio = updates_s[FULL + REFERENCE, 'float32'] / updates_s[FULL, default]
+  print(f'\nThe reference takes {ratio:.2f} times as long as {default}.')
+  print('\n'.join(f'{name}: {value:.2f}' for name, value in sizes.items()))
+  seconds = {row['name']: row['median_s'] for row in loop} | {
+    name: updates_s[name, default] for name in (FULL, MODEL_ONLY)
+  }
+  # A step takes milliseconds, an update hundreds.
+  step_timer = measuring.Timer(4 * repeats)
+  tasks = [measure_task(step_timer, t, gin_params, seconds) for t in TASKS]
+  print_table(
+    ['task', 'environment step, ms', 'of it rendering, ms', 'hours'],
+    [
+      [
+        row['task'],
+        milliseconds(row['environment']),
+        milliseconds(row['rendering']),
+        f'{row["hours"]:.1f}',
+      ]
+      for row in tasks
+    ],
+  )
+  return {
+    'version': version,
+    'load': load,
+    'repeats': repeats,
+    'matrix_product_flops_per_s': peaks,
+    'loop': loop,
+    'updates': updates,
+    'default_dtype': default,
+    'reference_ratio': ratio,
+    'memory': sizes,
+    'tasks': tasks,
+  }
+
+
+def build(
+  gin_params: Sequence[str],
+  agent: Callable | None = None,
+  dtype: str | None = None,
+):
+  """Returns an Experiment on walker, of another agent or type if given."""
+  bindings.load(['gin/walker.gin'], ['Experiment.seed = 0', *gin_params])
+  if dtype:  # In place of what gin_params may say.
+    gin.bind_parameter('LatentModel.compute_dtype', dtype)
+  overrides = {'agent': agent} if agent else {}
+  with bindings.translate_gin_errors():
+    return experiment.Experiment(**overrides)
+
+
+def measure_agent(timer, parts, ring, suffix=''):
+  """Measures the two updates of an experiment's agent."""
+  agent, batch_size = parts.agent, parts.schedule.batch_size
+  dtype = agent.model.compute_dtype
+  agent.trace(batch_size)
+  rows = []
+  for name, update, function, size in (
+    (FULL, agent.train, agent._train, batch_size),
+    (MODEL_ONLY, agent.train_model, agent._train_model, agent.model_batch_size),
+  ):
+    experience = compiled.from_arrays(ring.sample(size))
+    spec = tf.nest.map_structure(tf.TensorSpec.from_tensor, experience)
+    rows.append(
+      measuring.computation(
+        timer,
+        name + suffix,
+        dtype,
+        lambda update=update, experience=experience: update(experience),
+        function.get_concrete_function(experience=spec),
+      )
+    )
+  return rows
+
+
+def measure_loop(timer, gin_params):
+  """Measures a run at work: each part of its loop, all of it, its memory.
+
+  Returns:
+    The measurements, the memory in gigabytes, the full replay, and the data
+    type that the device or the settings choose.
+  """
+  parts = build(gin_params)
+  agent, batch_size = parts.agent, parts.schedule.batch_size
+  spec = agent.training_data_spec
+  ring = replay.Replay(spec, agent.train_sequence_length, seed=0)
+  collector = collecting.Collector(
+    parts.environment, ring, spec, metrics.Stopwatch()
+  )
+  policy = compiled.EagerPolicy(agent.collect_policy)
+  fill(ring, collector, policy)
+  agent.trace(batch_size)
+  time_step = parts.environment.current_time_step()
+  state = policy.get_initial_state()
+  specs = tensor_spec.add_outer_dim(
+    (agent.time_step_spec, agent.collect_policy.policy_state_spec), 1
+  )
+  acting = measuring.computation(
+    timer,
+    'acting',
+    agent.model.compute_dtype,
+    lambda: policy.action(time_step, state),
+    tf.function(
+      agent.collect_policy.action, autograph=False
+    ).get_concrete_function(*specs),
+  )
+
+  update = compiled.Update(agent.train)
+
+  def sample():
+    return compiled.from_arrays(ring.sample(batch_size))
+
+  def turn():
+    collector.step(policy)
+    update(sample())
+
+  rows = [
+    acting,
+    {'name': 'sampling', **timer(sample)},
+    {'name': 'turn of the loop', **timer(turn)},
+  ]
+  peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+  sizes = {
+    'replay of it, GB': ring.nbytes / 1e9,
+    'resident at most, GB, with a full replay': peak / 1e9,
+  }
+  return rows, sizes, ring, agent.model.compute_dtype
+
+
+def fill(ring, collector, policy):
+  """Fills a replay with a few recorded steps, over and over."""
+  for _ in range(FRAMES):
+    collector.step(policy)
+  recorded = ring.rows(0, FRAMES)
+  while ring.num_added < ring.capacity:
+    n = min(FRAMES, ring.capacity - ring.num_added)
+    ring.restore_rows(
+      ring.num_added, {name: array[:n] for name, array in recorded.items()}
+    )
+
+
+def measure_updates(timer, gin_params, ring):
+  """Measures both updates in each data type, and as the reference does."""
+  rows = []
+  for dtype in DTYPES:
+    parts = build(gin_params, dtype=dtype)
+    rows += measure_agent(timer, parts, ring)
+  parts = build(gin_params, reference_update.ReferenceAgent, 'float32')
+  return rows + measure_agent(timer, parts, ring, REFERENCE)
+
+
+def measure_task(timer, task, gin_params, seconds):
+  """Measures a task's environment; adds how long a run of its budget takes."""
+  bindings.load([f'gin/{task}.gin'], ['Experiment.seed = 0', *gin_params])
+  bound = gin.get_bindings(experiment.Experiment)
+  environment = requirements.prepare(bound['environment']())
+  environment.reset()
+  spec = environment.action_spec()
+  generator = np.random.default_rng(0)
+  rendering_seconds = []
+
+  def step():
+    before = environment.render_seconds
+    environment.step(generator.uniform(-1, 1, spec.shape).astype(spec.dtype))
+    rendering_seconds.append(environment.render_seconds - before)
+
+  row = {
+    'task': task,
+    'environment': timer(step),
+    'rendering': measuring.spread(rendering_seconds[measuring.WARM_UP :]),
+  }
+  environment.close()
+  seconds = {**seconds, 'environment': row['environment']['median_s']}
+  return {**row, 'hours': hours(schedule.Schedule(), seconds)}
+
+
+def hours(plan: schedule.Schedule, seconds: dict[str, float]) -> float:
+  """Returns how long a run takes, made up of the parts of its loop."""
+  per_episode = EPISODE_LENGTH // plan.action_repeat
+  random_steps = max(
+    plan.random_episodes * per_episode, plan.random_agent_steps
+  )
+  agent_steps = plan.env_steps // plan.action_repeat
+  evaluations = plan.env_steps // plan.eval_interval + 1
+  evaluation_steps = evaluations * plan.eval_episodes * per_episode
+  act = seconds['acting'] + seconds['environment']
+  update = seconds[FULL] + seconds['sampling']
+  return (
+    random_steps * seconds['environment']
+    + plan.model_updates * (seconds[MODEL_ONLY] + seconds['sampling'])
+    + (agent_steps - random_steps) * (act + plan.gradient_steps * update)
+    + evaluation_steps * act
+  ) / 3600
+
+
+def print_computations(rows, peaks):
+  """Prints measurements as a table, and their shares of the device's rates."""
+  table = []
+  for row in rows:
+    cells = [row['name'], row.get('dtype', ''), milliseconds(row), '', '', '']
+    if 'operations' in row:
+      rate = row['operations'] / row['median_s']
+      cells[3:] = [
+        f'{row["operations"] / 1e9:.1f}',
+        f'{rate / 1e9:.0f}',
+        f'{rate / peaks[row["dtype"]]:.0%}',
+      ]
+    table.append(cells)
+  print_table(['', 'type', 'ms', 'GFLOP', 'GFLOP/s', 'of the peak'], table)
+
+
+def milliseconds(row):
+  """Returns a median and its quartiles as a text."""
+  median, low, high = (
+    1e3 * row[f'{name}_s'] for name in ('median', 'quartile1', 'quartile3')
+  )
+  return f'{median:.1f} ({low:.1f} to {high:.1f})'
+
+
+def print_table(header, rows):
+  """Prints a table in Markdown."""
+  print()
+  for row in itertools.chain([header, ['---'] * len(header)], rows):
+    print('| ' + ' | '.join(row) + ' |', flush=True)
+
+
+if __name__ == '__main__':
+  main()

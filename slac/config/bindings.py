@@ -1,0 +1,247 @@
+"""Gin configuration: loading, checking and the resolved form of a run.
+
+Gin accepts a batch size of 'abc' and a binding that nobody reads, and meets a
+misspelt name with a stack trace. Here each of these is one sentence: `load` is
+about names and values, `check_all_used`, when everything has been built, about
+bindings without an effect, `translate_gin_errors` about values that nobody
+gave.
+
+Included files hold defaults, which a run need not read: a model of the user's
+own has no use for another one's sizes. What the files and parameters of the
+command line bind themselves must have an effect.
+"""
+
+import os
+import pathlib
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import gin
+from gin import config as gin_config
+
+from slac import errors
+from slac.config import gin_errors, settings, statements
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+
+did_you_mean = errors.did_you_mean
+translate_gin_errors = gin_errors.translate_gin_errors
+
+gin.add_config_file_search_path(str(REPOSITORY))
+
+# What `check_all_used` is about; like gin's own bindings, one for the process.
+_named: set[statements.Key] = set()
+
+
+def load(
+  gin_files: Sequence[str],
+  gin_params: Sequence[str] = (),
+  allow_imports: bool = False,
+) -> None:
+  """Replaces gin's bindings by those of files, in order, then of parameters.
+
+  A path is looked up from the working directory, then from the repository's
+  root; so is `include 'gin/slac.gin'` inside a file. What is bound twice within
+  one file, or twice by parameters, is a fault.
+
+  Args:
+    gin_files: paths.
+    gin_params: texts of gin statements.
+    allow_imports: whether they may `import` modules, those of the working
+      directory too, and so run their code.
+
+  Raises:
+    UserError: 66 for a missing file; 64 for an empty parameter; 78 for all
+      faults in names and values.
+  """
+  if not all(param.strip() for param in gin_params):
+    raise errors.UserError(
+      '--gin_param is empty: write a binding in it, such as '
+      "'Replay.capacity = 1000'.",
+      64,
+    )
+  reader = _start(allow_imports)
+  for path in gin_files:
+    reader.read_file(path)
+  reader.read_texts(gin_params, '--gin_param="{}"'.format)
+  _named.update(reader.named)
+  _refuse([*reader.faults, *_value_faults(), *_macro_faults()])
+
+
+def load_resolved(
+  resolved: Mapping[str, str], allow_imports: bool = False
+) -> None:
+  """Replaces gin's bindings by those that `resolved` returned for some run.
+
+  That run may be a stranger's. Without `allow_imports` nothing of it is
+  executed: names are names, and values literals or references to what this
+  package itself offers.
+
+  Raises:
+    UserError: (78) if it is no such configuration, or needs imports.
+  """
+  imports = resolved.get('import', '')
+  if imports and not allow_imports:
+    raise errors.UserError(
+      f'The run was made with modules of its own ({imports}), and to load it '
+      'is to run their code; if you trust them, add --allow_gin_imports.'
+    )
+  reader = _start(allow_imports)
+  reader.read_texts(filter(None, imports.split('; ')), str)
+  for key, text in resolved.items():
+    if key != 'import':
+      statements.check_plain(key, text, None if allow_imports else 'slac.')
+  bindings = [f'{key} = {v}' for key, v in resolved.items() if key != 'import']
+  reader.read_texts(bindings, 'config.json, {}'.format)
+  _refuse([*reader.faults, *_value_faults()])
+
+
+def _start(allow_imports: bool) -> statements.Statements:
+  """Forgets all bindings; returns what takes new ones."""
+  if allow_imports and os.getcwd() not in sys.path:
+    sys.path.append(os.getcwd())
+  gin.clear_config()
+  _named.clear()
+  return statements.Statements(
+    (pathlib.Path(os.curdir), REPOSITORY), allow_imports
+  )
+
+
+def _refuse(faults: Sequence[str]) -> None:
+  """Raises a UserError if there are faults."""
+  if faults:
+    raise errors.UserError(f'{"; ".join(faults)}.')
+
+
+def resolved() -> dict[str, str]:
+  """Returns each binding's name and literal text, sorted, macros resolved.
+
+  The import statements of gin files, if any, stand under 'import'.
+  """
+  texts = {
+    _name(*key): repr(_resolve(value))
+    for key, value in _bindings()
+    if not _is_macro(key)
+  }
+  imports = sorted(statement.format() for statement in gin_config._IMPORTS)
+  if imports:
+    texts['import'] = '; '.join(imports)
+  return dict(sorted(texts.items()))
+
+
+def _value_faults() -> list[str]:
+  """Returns a clause for every binding with an unsuitable value.
+
+  Checked are parameters annotated with int, float, bool, str, Callable, a type
+  of `settings`, or an Optional or a sequence of one of these.
+  """
+  return [
+    f'{_name(*key)} = {_text(value)}: {fault}'
+    for key, value in _bindings()
+    if not _is_macro(key) and (fault := _fault(key[1], key[2], value))
+  ]
+
+
+def _macro_faults() -> list[str]:
+  """Returns a clause for every macro that nothing refers to."""
+  macros = {
+    '/'.join(reference.scopes)
+    for reference in gin_config.iterate_references(gin_config._CONFIG)
+    if reference.configurable.selector == 'gin.macro'
+  }
+  return [
+    f'nothing refers to the macro {key[0]}{did_you_mean(key[0], macros)}'
+    for key, _ in _bindings()
+    if key in _named and _is_macro(key) and key[0] not in macros
+  ]
+
+
+def check_all_used() -> None:
+  """Raises a UserError if a binding has had no effect.
+
+  Only those count that the files and parameters given to `load` bind
+  themselves, not those of included files. To be called when everything
+  configurable has been constructed.
+  """
+  bindings, used, names = dict(_bindings()), set(), set()
+  for (scope, selector), parameters in gin_config._OPERATIVE_CONFIG.items():
+    names.update(_name('', selector, parameter) for parameter in parameters)
+    # Of the scopes around a call, the innermost that binds a value counts.
+    parts = scope.split('/') if scope else []
+    scopes = ['/'.join(parts[:n]) for n in range(len(parts), -1, -1)]
+    for parameter in parameters:
+      keys = [(scope, selector, parameter) for scope in scopes]
+      used.update([key for key in keys if key in bindings][:1])
+  faults = []
+  for key in bindings:
+    if key in _named and not _is_macro(key) and key not in used:
+      name = _name(*key)
+      near = did_you_mean(name, names - {name}, cutoff=0.85)
+      faults.append(f'nothing in this run reads {name}{near}')
+  if faults:
+    raise errors.UserError(f'Without effect: {"; ".join(faults)}.')
+
+
+def _bindings() -> Iterator[tuple[statements.Key, Any]]:
+  """Yields the key and the value of each binding; macros are bindings too."""
+  for (scope, selector), parameters in gin_config._CONFIG.items():
+    for parameter, value in parameters.items():
+      yield (scope, selector, parameter), value
+
+
+def _is_macro(key: statements.Key) -> bool:
+  return key[1] == 'gin.macro'
+
+
+def _name(scope: str, selector: str, parameter: str) -> str:
+  """Returns a binding's name as a user writes it."""
+  minimal = gin_config._REGISTRY.minimal_selector(selector)
+  return f'{scope}/{minimal}.{parameter}' if scope else f'{minimal}.{parameter}'
+
+
+def _resolve(value: Any, above: tuple[str, ...] = ()) -> Any:
+  """Returns a value with the macros and constants inside it replaced."""
+  if isinstance(value, (list, tuple)):
+    return type(value)(_resolve(item, above) for item in value)
+  if isinstance(value, dict):
+    return {key: _resolve(item, above) for key, item in value.items()}
+  if not isinstance(value, gin_config.ConfigurableReference):
+    return value
+  selector, name = value.configurable.selector, '/'.join(value.scopes)
+  if selector == 'gin.constant':
+    return value.scoped_configurable_fn()
+  if selector != 'gin.macro':
+    return value
+  if name in above:
+    raise errors.UserError(f'the macro {name} refers to itself')
+  macros = {key[0]: bound for key, bound in _bindings() if _is_macro(key)}
+  if name not in macros:
+    near = did_you_mean(name, macros)
+    raise errors.UserError(f'there is no macro {name}{near}')
+  return _resolve(macros[name], (*above, name))
+
+
+def _text(value: Any) -> str:
+  """Returns a value as the user wrote it, and what its macros stand for."""
+  try:
+    final = _resolve(value)
+  except errors.UserError:
+    final = value
+  text, resolved_text = repr(value), repr(final)
+  return text if text == resolved_text else f'{text} ({resolved_text})'
+
+
+def _fault(selector: str, parameter: str, value: Any) -> str | None:
+  """Returns what is wrong with a binding, or None."""
+  parameters, is_open = gin_errors.annotations(selector)
+  if parameter not in parameters and not is_open:
+    return f'no such parameter{did_you_mean(parameter, parameters)}'
+  try:
+    value = _resolve(value)
+  except errors.UserError as error:
+    return str(error)
+  if value is gin.REQUIRED:
+    return 'must be given a value'
+  requirement = settings.requirement(value, parameters.get(parameter))
+  return requirement and f'must be {requirement}'

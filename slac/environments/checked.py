@@ -1,0 +1,79 @@
+"""Environments and evaluations that fail, so that the run outlives them."""
+
+import pathlib
+import traceback
+
+import numpy as np
+import tree
+from tf_agents.environments import py_environment
+from tf_agents.trajectories import time_step as ts
+
+from slac import errors
+
+
+class Failure(errors.UserError):
+  """An environment raised an exception or returned what its spec rules out."""
+
+  def __init__(self, message: str):
+    super().__init__(message, exit_code=69)
+
+
+class CheckedEnvironment:
+  """An environment's `reset` and `step`; all that goes wrong is a Failure.
+
+  That is any exception, values of another shape or type than the environment's
+  spec says, and values that are not finite. After a Failure the environment is
+  to be reset.
+  """
+
+  def __init__(self, environment: py_environment.PyEnvironment):
+    self._environment = environment
+    self._spec = environment.time_step_spec()
+
+  def reset(self) -> ts.TimeStep:
+    """Begins an episode."""
+    return self._checked(self._environment.reset)
+
+  def step(self, action: np.ndarray) -> ts.TimeStep:
+    """Takes an agent step."""
+    return self._checked(self._environment.step, action)
+
+  def _checked(self, method, *arguments):
+    try:
+      time_step = method(*arguments)
+      values = tree.flatten_up_to(self._spec, time_step, check_types=False)
+    except errors.UserError:
+      raise  # Such as that there is no GL library; its remedy is in it.
+    except Exception as error:
+      raise Failure(f'the environment raised {describe(error)}') from error
+    specs = tree.flatten_with_path(self._spec)
+    for (path, spec), value in zip(specs, values, strict=True):
+      if fault := _fault(np.asarray(value), spec):
+        raise Failure(f"the environment's {'/'.join(path)} {fault}")
+    return time_step
+
+
+def describe(error: Exception) -> str:
+  """Returns an exception's type, first line, and where it was raised.
+
+  Of a UserError, whose message says it all, that alone.
+  """
+  text = (str(error).splitlines() or [''])[0]
+  if isinstance(error, errors.UserError):
+    return text
+  frame = traceback.extract_tb(error.__traceback__)[-1]
+  place = f'{pathlib.Path(frame.filename).name}:{frame.lineno}'
+  return f'{type(error).__name__}: {text} ({place})'
+
+
+def _fault(value: np.ndarray, spec) -> str | None:
+  """Returns what is wrong with a part of a time step, or None."""
+  if value.shape != spec.shape or not np.can_cast(
+    value.dtype, spec.dtype, 'same_kind'
+  ):
+    return (
+      f'is {value.dtype} {list(value.shape)}, not '
+      f'{np.dtype(spec.dtype)} {list(spec.shape)}'
+    )
+  broken = value[~np.isfinite(value)]
+  return f'is {broken[0]}' if broken.size else None

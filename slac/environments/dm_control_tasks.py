@@ -1,0 +1,142 @@
+"""Tasks of the DeepMind Control Suite as TF-Agents environments."""
+
+from typing import Any
+
+import gin
+import numpy as np
+from tf_agents.specs import array_spec
+from tf_agents.trajectories import time_step as ts
+
+from slac import errors
+from slac.config import settings
+from slac.environments import mujoco_environment, rendering
+
+
+@gin.configurable
+class DmControlEnvironment(mujoco_environment.MujocoEnvironment):
+  """A task of the DeepMind Control Suite, seen through a camera."""
+
+  def __init__(
+    self,
+    domain: str = gin.REQUIRED,
+    task: str = gin.REQUIRED,
+    action_repeat: settings.Count = gin.REQUIRED,
+    camera: settings.WholeNumber = gin.REQUIRED,
+    shadow_map_size: settings.Count = gin.REQUIRED,
+    multisamples: settings.WholeNumber = gin.REQUIRED,
+  ):
+    """Loads the task.
+
+    Args:
+      domain: The suite's domain, such as 'walker'.
+      task: A task of that domain, such as 'walk'.
+      action_repeat: Steps of the benchmark per step of the agent.
+      camera: The index of the model's camera that renders the pixels.
+      shadow_map_size: The side of the shadow map in texels.
+      multisamples: Samples per pixel; 0 turns antialiasing off.
+
+    Raises:
+      UserError: There is no such domain, task or camera, or no GL library.
+    """
+    self._environment = _load(domain, task)
+    name = f'{domain} {task}'
+    physics = self._environment.physics
+    if camera >= physics.model.ncam:
+      raise errors.UserError(
+        f'{name} has no camera {camera}: it has {physics.model.ncam}, counted '
+        'from 0.'
+      )
+    super().__init__(
+      name,
+      action_repeat,
+      physics.model.ptr,
+      physics.data.ptr,
+      _action_spec(self._environment.action_spec()),
+      _state_size(self._environment.observation_spec()),
+      (camera, shadow_map_size, multisamples),
+    )
+
+  def seed(self, seed: int):
+    """Makes all episodes after the current one a function of the seed."""
+    self._environment.task.random.seed(seed)
+
+  def _begin_episode(self) -> np.ndarray:
+    if self._model.nhfield:
+      self.close()  # A new terrain shows only in a new GL context.
+    return _state(self._environment.reset())
+
+  def _step(self, action: np.ndarray) -> ts.TimeStep:
+    reward = 0.0
+    for _ in range(self._action_repeat):
+      step = self._environment.step(action)
+      reward += step.reward
+      if step.last():
+        break
+    return ts.TimeStep(
+      np.asarray(step.step_type, np.int32),
+      np.asarray(reward, np.float32),
+      # Before an episode's last step, dm_control's discount is always 1.
+      np.asarray(step.discount, np.float32),
+      self._observe(_state(step)),
+    )
+
+  def _random_state(self) -> dict[str, Any]:
+    return self._environment.task.random.get_state(legacy=False)
+
+  def _set_random_state(self, state: dict[str, Any]):
+    self._environment.task.random.set_state(state)
+
+  def _physics_state(self) -> np.ndarray:
+    return self._integration_state()
+
+  def _set_physics_state(self, state: np.ndarray):
+    import mujoco  # Not before MUJOCO_GL is set: see rendering.py.
+
+    self._set_integration_state(state)
+    # As dm_control does after each of its steps.
+    mujoco.mj_step1(self._model, self._data)
+
+  @property
+  def _step_count(self) -> int:
+    return self._environment._step_count
+
+  @_step_count.setter
+  def _step_count(self, count: int):
+    self._environment._step_count = count
+
+
+def _load(domain: str, task: str):
+  """Loads dm_control's environment, and a GL library before it."""
+  rendering.choose_backend()
+  from dm_control import suite  # Reads MUJOCO_GL, which the line above sets.
+
+  tasks = suite.TASKS_BY_DOMAIN
+  if domain not in tasks:
+    raise errors.UserError(_unknown('domain', domain, tasks))
+  if task not in tasks[domain]:
+    raise errors.UserError(_unknown(f'{domain} task', task, tasks[domain]))
+  # Some models are drawn at random when loaded, before `seed` is called.
+  return suite.load(domain, task, task_kwargs={'random': 0})
+
+
+def _unknown(kind: str, name: str, names) -> str:
+  """The message for a name that is not among the names."""
+  return (
+    f'The DeepMind Control Suite has no {kind} {name!r}'
+    f'{errors.did_you_mean_or_all(name, names)}.'
+  )
+
+
+def _action_spec(spec) -> array_spec.BoundedArraySpec:
+  return array_spec.BoundedArraySpec(
+    spec.shape, np.float32, spec.minimum, spec.maximum, 'action'
+  )
+
+
+def _state_size(specs) -> int:
+  return sum(int(np.prod(spec.shape)) for spec in specs.values())
+
+
+def _state(step) -> np.ndarray:
+  """The observation of one of dm_control's time steps, flattened."""
+  return np.concatenate([np.ravel(v) for v in step.observation.values()])

@@ -1,0 +1,208 @@
+"""Networks of the model, the actor and the critics (App. B and C)."""
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from slac.models import convolutions
+
+tfd = tfp.distributions
+tfb = tfp.bijectors
+
+STDDEV_GRADIENT_LIMIT = 10.0
+# Keeps a density finite whose data leave no spread, such as a reward that has
+# been zero so far.
+MIN_STDDEV = 1e-5
+
+
+@tf.custom_gradient
+def clip_gradient(x):
+  """Returns x; clips its gradient element-wise to [-10, 10]."""
+  limit = STDDEV_GRADIENT_LIMIT
+  return tf.identity(x), lambda dy: tf.clip_by_value(dy, -limit, limit)
+
+
+def mlp(input_size, hidden_size, output_size, activation):
+  """Returns a built stack of two dense layers and a linear output layer."""
+  network = tf.keras.Sequential(
+    [
+      tf.keras.layers.Dense(hidden_size, activation),
+      tf.keras.layers.Dense(hidden_size, activation),
+      tf.keras.layers.Dense(output_size),
+    ]
+  )
+  network.build([None, input_size])
+  return network
+
+
+class GaussianMLP(tf.Module):
+  """A diagonal Gaussian whose mean and standard deviation are an MLP's.
+
+  The gradient at the standard deviation before its softplus is clipped
+  (App. B).
+  """
+
+  def __init__(self, input_size: int, hidden_size: int, output_size: int):
+    super().__init__()
+    self._mlp = mlp(input_size, hidden_size, 2 * output_size, tf.nn.leaky_relu)
+
+  def __call__(self, *inputs: tf.Tensor) -> tfd.Distribution:
+    """Maps inputs `[..., D_i]` to a distribution over `[..., output_size]`."""
+    mean, raw = tf.split(self._mlp(tf.concat(inputs, -1)), 2, axis=-1)
+    stddev = tf.nn.softplus(clip_gradient(raw)) + MIN_STDDEV
+    return tfd.Independent(tfd.Normal(mean, stddev), 1)
+
+
+class PointMLP(tf.Module):
+  """An MLP's output, as a Gaussian that has no deviation: it is its sample."""
+
+  def __init__(self, input_size: int, hidden_size: int, output_size: int):
+    super().__init__()
+    self._mlp = mlp(input_size, hidden_size, output_size, tf.nn.leaky_relu)
+
+  def __call__(self, *inputs: tf.Tensor) -> tfd.Distribution:
+    """Maps inputs `[..., D_i]` to a distribution over `[..., output_size]`."""
+    mean = self._mlp(tf.concat(inputs, -1))
+    return tfd.Independent(tfd.Normal(mean, tf.zeros_like(mean)), 1)
+
+
+class BernoulliMLP(tf.Module):
+  """The probability of a 1, an MLP's."""
+
+  def __init__(self, input_size: int, hidden_size: int):
+    super().__init__()
+    self._mlp = mlp(input_size, hidden_size, 1, tf.nn.leaky_relu)
+
+  def __call__(self, inputs: tf.Tensor) -> tfd.Distribution:
+    """Maps inputs `[..., D]` to a distribution over 0 and 1, `[...]`."""
+    return tfd.Bernoulli(logits=tf.squeeze(self._mlp(inputs), -1))
+
+
+class Weights(tf.Module):
+  """The kernel and the bias of a layer, of the shapes of a convolution's."""
+
+  def __init__(self, kernel_shape, bias_size: int, dense_shape=None):
+    """Starts from Glorot's uniform distribution.
+
+    Args:
+      kernel_shape: `[K, K, C, D]`, from which follows the distribution.
+      bias_size: D, or C where the convolution is transposed.
+      dense_shape: `[rows, columns]` of a matrix that takes the kernel's place,
+        where the map has only the size of the kernel.
+    """
+    super().__init__()
+    limit = np.sqrt(6 / (np.prod(kernel_shape[:2]) * sum(kernel_shape[2:])))
+    uniform = tf.keras.initializers.RandomUniform(-limit, limit)
+    self.kernel = tf.Variable(
+      uniform(dense_shape or kernel_shape), name='kernel'
+    )
+    self.bias = tf.Variable(tf.zeros([bias_size]), name='bias')
+
+  def dense(self, x, dtype) -> tf.Tensor:
+    """Multiplies in a data type; returns float32, without the bias."""
+    y = tf.matmul(tf.cast(x, dtype), tf.cast(self.kernel, dtype))
+    return tf.cast(y, tf.float32)
+
+
+class Encoder(tf.Module):
+  """Maps an image to its feature vector (App. B)."""
+
+  def __init__(
+    self,
+    base_depth: int,
+    feature_size: int,
+    gradient_dtype=tf.float32,
+    channels: int = 3,
+  ):
+    """Builds the layers.
+
+    Args:
+      base_depth: filters of the first.
+      feature_size: F.
+      gradient_dtype: what gradients at hidden layers are computed in.
+      channels: C of the images: 3, or more where they are stacks of several.
+    """
+    super().__init__()
+    self.feature_size = feature_size
+    self._gradient_dtype = gradient_dtype
+    d = base_depth
+    self._layers = [
+      Weights([5, 5, channels, d], d),
+      Weights([3, 3, d, 2 * d], 2 * d),
+      Weights([3, 3, 2 * d, 4 * d], 4 * d),
+      Weights([3, 3, 4 * d, 8 * d], 8 * d),
+      # The 4x4 VALID convolution on a 4x4 map.
+      Weights(
+        [4, 4, 8 * d, feature_size], feature_size, [16 * 8 * d, feature_size]
+      ),
+    ]
+
+  def __call__(self, pixels: tf.Tensor, dtype=tf.float32) -> tf.Tensor:
+    """Maps uint8 pixels to features.
+
+    Args:
+      pixels: `[..., 64, 64, C]`.
+      dtype: what the layers compute in.
+
+    Returns:
+      float32 `[..., F]`.
+    """
+    batch_shape = tf.shape(pixels)[:-3]
+    x = tf.reshape(to_float(pixels, dtype), [-1, 64, 64, pixels.shape[-1]])
+    *strided, last = self._layers
+    for layer in strided:
+      x = convolutions.downsample(
+        x, layer.kernel, layer.bias, self._gradient_dtype
+      )
+    x = last.dense(tf.reshape(x, [-1, last.kernel.shape[0]]), dtype)
+    features = tf.nn.leaky_relu(x + last.bias)
+    return _restore_batch(features, batch_shape, pixels.shape[:-3])
+
+
+class Decoder(tf.Module):
+  """Maps a latent state to the mean of its image (App. B)."""
+
+  def __init__(self, latent_size: int, base_depth: int, dtype=tf.float32):
+    """Builds the layers; all but the last compute in `dtype`."""
+    super().__init__()
+    self._dtype = dtype
+    d = base_depth
+    self._layers = [
+      # The 4x4 VALID transposed convolution on a 1x1 map.
+      Weights([4, 4, 8 * d, latent_size], 8 * d, [latent_size, 16 * 8 * d]),
+      Weights([3, 3, 4 * d, 8 * d], 4 * d),
+      Weights([3, 3, 2 * d, 4 * d], 2 * d),
+      Weights([3, 3, d, 2 * d], d),
+      Weights([5, 5, 3, d], 3),
+    ]
+
+  def __call__(self, latent: tf.Tensor) -> tf.Tensor:
+    """Maps latents `[..., latent_size]` to image means `[..., 64, 64, 3]`."""
+    batch_shape = tf.shape(latent)[:-1]
+    first, *strided, last = self._layers
+    x = first.dense(tf.reshape(latent, [-1, latent.shape[-1]]), self._dtype)
+    x = tf.nn.leaky_relu(
+      tf.reshape(x, [-1, 4, 4, *first.bias.shape]) + first.bias
+    )
+    x = tf.cast(x, self._dtype)
+    for layer in strided:
+      x = convolutions.upsample(x, layer.kernel, layer.bias)
+    images = convolutions.upsample_to_image(x, last.kernel, last.bias)
+    return _restore_batch(images, batch_shape, latent.shape[:-1])
+
+
+def to_float(pixels: tf.Tensor, dtype=tf.float32) -> tf.Tensor:
+  """Maps uint8 pixels to floats in [0, 1]."""
+  return tf.cast(pixels, dtype) / 255.0
+
+
+def num_parameters(module: tf.Module) -> int:
+  """Returns the number of trainable parameters of a module."""
+  return sum(int(np.prod(v.shape)) for v in module.trainable_variables)
+
+
+def _restore_batch(x, batch_shape, static_batch_shape):
+  shape = tf.concat([batch_shape, tf.shape(x)[1:]], 0)
+  x_shape = x.shape[1:]
+  x = tf.reshape(x, shape)
+  return tf.ensure_shape(x, static_batch_shape + x_shape)

@@ -1,0 +1,151 @@
+"""What a run reports: TensorBoard, pictures, CSV files, averages and times.
+
+Logs are only ever appended to, so a checkpoint remembers them as file sizes,
+and a resumed run goes back to these sizes before it logs a step once more.
+"""
+
+import csv
+import io
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from slac import errors
+from slac.reporting import events, pictures
+from slac.storage import appending
+
+# What in these folders is a log; other pictures are somebody else's.
+_PATTERNS = {'tensorboard': '*', 'videos': f'*-{9 * "[0-9]"}*.*'}
+
+
+class Logs:
+  """Writes TensorBoard events, pictures and CSV files into a run's folder."""
+
+  def __init__(
+    self, folder: pathlib.Path, columns: Mapping[str, Sequence[str]]
+  ):
+    """Creates what is missing, and appends to what is there.
+
+    Args:
+      folder: The run's folder.
+      columns: The columns of each CSV file, by its name without '.csv'.
+
+    Raises:
+      UserError: (78) if a CSV file is there and has other columns.
+    """
+    self._folder = pathlib.Path(folder)
+    self._columns = {name: tuple(names) for name, names in columns.items()}
+    for name in _PATTERNS:
+      (self._folder / name).mkdir(parents=True, exist_ok=True)
+    self._appender = appending.Appender()
+    self._events = self._folder / 'tensorboard' / events.file_name()
+    self._appender.append(self._events, events.header())
+    for name in self._columns:
+      self._begin_csv(name)
+
+  def scalars(self, step: int, values: Mapping[str, float]) -> None:
+    """Writes scalars to TensorBoard at `step`, in environment steps."""
+    self._appender.append(self._events, events.scalars(step, values))
+
+  def text(self, name: str, text: str) -> None:
+    """Writes a text, in Markdown, to TensorBoard."""
+    self._appender.append(self._events, events.text(name, text))
+
+  def image(self, step: int, name: str, pixels: np.ndarray) -> None:
+    """Writes a picture, uint8 [H, W, 3], to TensorBoard and to videos/."""
+    self._picture(step, name, pictures.encode_png(pixels), pixels.shape, 'png')
+
+  def gif(self, step: int, name: str, frames: np.ndarray, fps: float) -> None:
+    """Writes a video, uint8 [N, H, W, 3], to TensorBoard and to videos/."""
+    data = pictures.encode_gif(frames, fps)
+    self._picture(step, name, data, frames.shape[1:], 'gif')
+
+  def row(self, name: str, values: Mapping[str, Any]) -> None:
+    """Appends a row to `name`.csv; columns without a value stay empty.
+
+    Raises:
+      KeyError: if a value belongs to no column.
+    """
+    unknown = sorted(set(values) - set(self._columns[name]))
+    if unknown:
+      raise KeyError(f'{name}.csv has no column {", ".join(unknown)}')
+    cells = [values.get(column, '') for column in self._columns[name]]
+    line = io.StringIO()
+    csv.writer(line, lineterminator='\n').writerow(cells)
+    self._appender.append(self._csv(name), line.getvalue().encode())
+
+  def get_state(self) -> dict[str, int]:
+    """Returns the size in bytes of each file, by its path in the folder.
+
+    All that was written before is on the disk then.
+
+    Raises:
+      UserError: (74) if the disk does not take it.
+    """
+    self._appender.sync()
+    return {
+      path.relative_to(self._folder).as_posix(): path.stat().st_size
+      for path in _owned(self._folder, self._columns)
+    }
+
+  @staticmethod
+  def rewind(
+    folder: pathlib.Path,
+    state: Mapping[str, int] | None,
+    columns: Mapping[str, Sequence[str]],
+  ) -> None:
+    """Makes the logs as they were at `get_state`; to be called before Logs().
+
+    Args:
+      folder: As for the constructor.
+      state: Of `get_state`; None forgets all that was logged.
+      columns: As for the constructor; CSV files of other names are left alone.
+    """
+    for path in _owned(pathlib.Path(folder), columns):
+      size = (state or {}).get(path.relative_to(folder).as_posix())
+      if size is None:
+        path.unlink()
+      elif size < path.stat().st_size:
+        os.truncate(path, size)
+
+  def close(self) -> None:
+    """Writes what has been kept back; UserError (74) if that fails."""
+    self._appender.sync()
+
+  def _csv(self, name: str) -> pathlib.Path:
+    return self._folder / f'{name}.csv'
+
+  def _begin_csv(self, name: str) -> None:
+    """Writes a CSV file's header, or checks the one that is there."""
+    path, header = self._csv(name), ','.join(self._columns[name]) + '\n'
+    found = path.read_text(encoding='utf-8') if path.exists() else ''
+    if not found:
+      self._appender.append(path, header.encode())
+    elif not found.startswith(header):
+      raise errors.UserError(
+        f'{path} has other columns than this version of the code writes; '
+        'continue the run with the version that began it, or start a new one '
+        'with --fresh.'
+      )
+
+  def _picture(self, step, name, data, shape, suffix) -> None:
+    """Writes an encoded picture of frames of a shape [H, W, 3]."""
+    path = self._folder / 'videos'
+    path /= f'{name.replace("/", "-")}-{step:09d}.{suffix}'
+    self._appender.append(path, data)
+    height, width = (pictures.ENLARGEMENT * size for size in shape[:2])
+    event = events.image(step, name, data, width, height)
+    self._appender.append(self._events, event)
+
+
+def _owned(
+  folder: pathlib.Path, columns: Mapping[str, Sequence[str]]
+) -> list[pathlib.Path]:
+  """Returns the files in a folder that are logs."""
+  paths = [folder / f'{name}.csv' for name in columns]
+  for name, pattern in _PATTERNS.items():
+    paths.extend((folder / name).glob(pattern))
+  return sorted(path for path in paths if path.is_file())

@@ -1,0 +1,100 @@
+"""Pictures of what the model has learned (Fig. 14)."""
+
+import io
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+ROWS = ('truth', 'posterior', 'conditional prior', 'prior')
+# Wide enough for the longest name in Pillow's own font.
+LABEL_WIDTH = 104
+# Of a film; more would fill the disk over a run.
+MAX_FRAMES = 125
+FPS = 15.0
+
+
+def strip(rows: np.ndarray) -> np.ndarray:
+  """Lays the four rows of Fig. 14 out over time.
+
+  Args:
+    rows: uint8 `[4, n, H, W, 3]`, see `LatentModel.dream`.
+
+  Returns:
+    uint8 `[4 H, LABEL_WIDTH + n W, 3]`.
+  """
+  return _with_labels(np.concatenate([_row(row) for row in rows]))
+
+
+def film(rows: np.ndarray) -> np.ndarray:
+  """Plays several sequences side by side, in the four rows of Fig. 14.
+
+  Args:
+    rows: uint8 `[4, B, n, H, W, 3]`.
+
+  Returns:
+    Frames, uint8 `[n, 4 H, LABEL_WIDTH + B W, 3]`.
+  """
+  return np.stack([strip(rows[:, :, t]) for t in range(rows.shape[2])])
+
+
+def thin(frames: np.ndarray) -> np.ndarray:
+  """Returns every k-th frame, such that at most MAX_FRAMES are left."""
+  return frames[:: -(-len(frames) // MAX_FRAMES)]
+
+
+def _row(images):
+  return np.concatenate(list(images), axis=1)
+
+
+def _with_labels(image):
+  height = len(image) // len(ROWS)
+  labels = Image.new('RGB', (LABEL_WIDTH, len(image)), 'white')
+  draw = ImageDraw.Draw(labels)
+  for i, name in enumerate(ROWS):
+    draw.text((4, i * height + height // 2 - 6), name, fill='black')
+  return np.concatenate([np.asarray(labels), image], axis=1)
+
+
+ENLARGEMENT = 3  # A frame of 64 x 64 is too small to be looked at.
+
+
+def encode_png(pixels: np.ndarray) -> bytes:
+  """Returns a picture, uint8 [H, W, 3], as an enlarged PNG."""
+  file = io.BytesIO()
+  _enlarge(Image.fromarray(pixels)).save(file, 'PNG')
+  return file.getvalue()
+
+
+def encode_gif(frames: np.ndarray, fps: float) -> bytes:
+  """Returns frames, uint8 [N, H, W, 3], as an enlarged endless GIF.
+
+  All frames share one palette and none is dithered, lest a still background
+  should flicker; it is one that does not give up rare colours, as small objects
+  have.
+  """
+  # Without the lowest bits, or noise (all colours differ) would take a minute.
+  coarse = Image.fromarray(np.concatenate(frames) & 0xFC | 0x02)
+  palette = coarse.quantize(256, Image.Quantize.MAXCOVERAGE)
+  images = [
+    _enlarge(
+      Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE)
+    )
+    for frame in frames
+  ]
+  file = io.BytesIO()
+  images[0].save(
+    file,
+    'GIF',
+    save_all=True,
+    append_images=images[1:],
+    # In milliseconds, of which GIF stores tens; browsers slow down below 20.
+    duration=max(20, 10 * round(100 / fps)),
+    loop=0,
+    optimize=False,
+  )
+  return file.getvalue()
+
+
+def _enlarge(image: Image.Image) -> Image.Image:
+  size = [ENLARGEMENT * pixels for pixels in image.size]
+  return image.resize(size, Image.Resampling.NEAREST)

@@ -1,0 +1,218 @@
+"""What a run tells while it runs: progress bar, curves, tables, pictures."""
+
+import pathlib
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import psutil
+import tensorflow as tf
+
+from slac import console
+from slac.reporting import logs, pictures, summary
+from slac.training import evaluation, experiment, metrics, schedule
+
+COUNTERS = (
+  'env_steps',
+  'agent_steps',
+  'model_updates',
+  'gradient_steps',
+  'episodes',
+)
+EVALUATION = (
+  'average_return',
+  'stddev_of_return',
+  'average_length',
+  'greedy_average_return',
+)
+EPISODE = ('training/episode_return', 'training/episode_length')
+FAILED = 'training/failed_episodes'  # All there have been.
+SPEED = (
+  'speed/updates_per_second',
+  'speed/resident_gigabytes',
+  'speed/open_files',
+)
+SECONDS = (
+  'environment',
+  'rendering',
+  'acting',
+  'sampling',
+  'training',
+  'evaluation',
+)
+DREAMS = 6  # Stretches of an episode in a film of Fig. 14.
+
+
+class Report:
+  """Gathers what a run does, and writes it at the steps it belongs to.
+
+  The x axis is in environment steps, but for pretraining, during which these
+  stand still: there it is in updates of the model.
+  """
+
+  def __init__(
+    self,
+    folder: pathlib.Path,
+    parts: experiment.Experiment,
+    counters: schedule.Counters,
+    metric_names: Sequence[str],
+    state: Mapping[str, Any] | None,
+  ):
+    """Opens the logs.
+
+    Args:
+      folder: the run's.
+      parts: what the run is made of.
+      counters: how far it has come; the run goes on counting in them.
+      metric_names: of what `add_metrics` will be given.
+      state: of `get_state`, what was logged after it is forgotten; None to
+        begin with empty logs.
+    """
+    self._parts = parts
+    self._counters = counters
+    self.stopwatch = metrics.Stopwatch()
+    self._averages = metrics.Averages()
+    seconds = [f'seconds/{name}' for name in SECONDS]
+    common = (*COUNTERS, 'wall_seconds')
+    columns = {
+      'train': (*common, *EPISODE, FAILED, *metric_names, *SPEED, *seconds),
+      'eval': (*common, *EVALUATION),
+    }
+    logs.Logs.rewind(folder, state and dict(state['logs']), columns)
+    self._logs = logs.Logs(folder, columns)
+    self._began = time.monotonic()
+    if state:
+      self._began -= state['wall_seconds']
+      self._averages.set_state(state['averages'])
+    else:
+      self._logs.text('settings', summary.settings_table())
+    self._progress = console.Progress(
+      parts.schedule.iterations, counters.iterations
+    )
+    self._phase = None
+    self._mark()
+
+  def enter(self, phase: str):
+    """Says which phase the next iteration is of."""
+    if phase != self._phase:
+      self._phase = phase
+      self._progress.phase(phase)
+
+  def add_metrics(self, names: tuple[str, ...], values: tf.Tensor):
+    """Takes the metrics of one update, a vector, into the next averages."""
+    self._averages.add_vector(names, values)
+
+  def add_episode(self, episode_return: float, length: int):
+    """Takes a finished training episode into the next averages."""
+    values = (episode_return, length)
+    self._averages.add(dict(zip(EPISODE, values, strict=True)))
+    self._progress.show(episode_return=episode_return)
+
+  def advance(self):
+    """Counts an iteration; writes what was gathered when it is due."""
+    self._progress.advance()
+    interval = self._parts.schedule.log_interval
+    if self._counters.iterations % interval:
+      return
+    values = {
+      FAILED: self._counters.failed_episodes,
+      **self._averages.result(),
+      **self._speed(interval),
+    }
+    self._logs.row('train', self._counts() | values)
+    if self._phase == 'pretraining':
+      self._logs.scalars(
+        self._counters.model_updates,
+        {f'pretraining/{name}': v for name, v in values.items()},
+      )
+    else:
+      self._logs.scalars(self._counters.env_steps, values)
+    self._progress.show(
+      env_steps=self._counters.env_steps,
+      updates_per_second=values['speed/updates_per_second'],
+    )
+    self._mark()
+
+  def evaluated(
+    self,
+    episodes: Sequence[evaluation.Episode],
+    greedy_episodes: Sequence[evaluation.Episode],
+  ):
+    """Writes the returns of an evaluation."""
+    returns = [episode.episode_return for episode in episodes]
+    values = {
+      'average_return': np.mean(returns),
+      'stddev_of_return': np.std(returns),
+      'average_length': np.mean([episode.length for episode in episodes]),
+    }
+    if greedy_episodes:
+      values['greedy_average_return'] = np.mean(
+        [episode.episode_return for episode in greedy_episodes]
+      )
+    env_steps = self._counters.env_steps
+    self._logs.row('eval', self._counts() | values)
+    self._logs.scalars(
+      env_steps, {f'evaluation/{name}': v for name, v in values.items()}
+    )
+    self._progress.message(
+      f'{env_steps:,} environment steps: average return '
+      f'{values["average_return"]:.1f} of {len(returns)} episodes'
+    )
+
+  def draw(self, name: str, step: int, episode: evaluation.Episode):
+    """Writes the film of an episode; of a model, Fig. 14 of stretches."""
+    agent, fps = self._parts.agent, pictures.FPS
+    self._logs.gif(step, f'{name}/episode', pictures.thin(episode.pixels), fps)
+    stretches = agent.model and evaluation.windows(
+      episode, agent.train_sequence_length, DREAMS
+    )
+    if stretches:
+      # The seed is a tensor, as for each other value the graph is traced.
+      rows = agent.model.dream(*stretches, tf.constant([0, step])).numpy()
+      self._logs.gif(step, f'{name}/dreams', pictures.film(rows), fps)
+      self._logs.image(step, f'{name}/dream', pictures.strip(rows[:, 0]))
+
+  def get_state(self) -> dict[str, Any]:
+    """Returns what the constructor continues from."""
+    return {
+      'averages': self._averages.get_state(),
+      'logs': list(self._logs.get_state().items()),
+      'wall_seconds': self._wall_seconds(),
+    }
+
+  def close(self):
+    """Closes the logs and ends the progress bar's line."""
+    self._logs.close()
+    self._progress.close()
+
+  def _speed(self, iterations):
+    """What SPEED names, and seconds spent in each iteration."""
+    seconds = dict.fromkeys(SECONDS, 0.0) | self.stopwatch.seconds()
+    # The environment tells how much of its time it spent rendering.
+    seconds['rendering'] = self._render_seconds() - self._rendered
+    seconds['environment'] -= seconds['rendering']
+    updates = self._counters.updates - self._updates
+    process = psutil.Process()
+    return {
+      'speed/updates_per_second': updates / (time.monotonic() - self._marked),
+      'speed/resident_gigabytes': process.memory_info().rss / 1e9,
+      'speed/open_files': process.num_fds(),
+      **{f'seconds/{name}': s / iterations for name, s in seconds.items()},
+    }
+
+  def _mark(self):
+    """Begins what the next `_speed` is about."""
+    self._marked = time.monotonic()
+    self._updates = self._counters.updates
+    self._rendered = self._render_seconds()
+
+  def _render_seconds(self):
+    return getattr(self._parts.environment, 'render_seconds', 0.0)
+
+  def _wall_seconds(self):
+    return time.monotonic() - self._began
+
+  def _counts(self):
+    counts = {name: getattr(self._counters, name) for name in COUNTERS}
+    return {**counts, 'wall_seconds': round(self._wall_seconds(), 3)}

@@ -1,0 +1,40 @@
+"""What a run tells at its start, for a person to check."""
+
+import os
+
+from slac.config import bindings
+from slac.training import devices, experiment, memory, replay
+
+
+def describe(parts: experiment.Experiment, replay: replay.Replay) -> str:
+  """Returns the summary that is printed, a line for each thing."""
+  agent, schedule = parts.agent, parts.schedule
+  model = {}
+  if agent.model:
+    model = {
+      'sigma^2': f'{agent.model.decoder_variance:g}',
+      'convolutions': agent.compute_dtype,
+    }
+  lines = {
+    'task': parts.task,
+    'action repeat': schedule.action_repeat,
+    **model,
+    'environment steps': f'{schedule.env_steps:,}',
+    'seed': parts.seed,
+    'devices': ', '.join(devices.names()),
+    'GL backend': os.environ['MUJOCO_GL'],
+    'replay': (
+      f'{replay.capacity:,} agent steps, {replay.nbytes / 1e9:.2f} GB of '
+      f'{memory.available() / 1e9:.1f} GB available'
+    ),
+    'parameters': ', '.join(
+      f'{name} {n:,}' for name, n in agent.num_parameters.items()
+    ),
+  }
+  return '\n'.join(f'  {name + ":":<19}{v}' for name, v in lines.items())
+
+
+def settings_table() -> str:
+  """Returns the resolved settings as a table in Markdown."""
+  rows = [f'| {name} | {text} |' for name, text in bindings.resolved().items()]
+  return '\n'.join(['| setting | value |', '|---|---|', *rows])

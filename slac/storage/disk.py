@@ -1,0 +1,47 @@
+"""How much disk a run will need, and whether it is there."""
+
+import errno
+import os
+import pathlib
+import shutil
+
+from slac import errors
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def check(folder: pathlib.Path, needed: int) -> None:
+  """Checks that the run in `folder` will find room for what it needs.
+
+  Args:
+    folder: of the run; what is in it already takes no more room.
+    needed: bytes.
+
+  Raises:
+    UserError: (74) if there is less.
+  """
+  there = sum(p.stat().st_size for p in folder.rglob('*') if p.is_file())
+  missing = needed - there
+  free = shutil.disk_usage(folder).free
+  if free < missing:
+    raise errors.UserError(
+      f'The run in {folder} needs {missing / 1e9:.2f} GB of disk, but on '
+      f'{_mount_point(folder)} {free / 1e9:.2f} GB are free: make room there, '
+      'choose another --root_dir, or lower Replay.capacity.',
+      os.EX_IOERR,
+    )
+
+
+def remedy(folder: pathlib.Path, error: Exception) -> str:
+  """Says what to do about a write in `folder` that failed with `error`."""
+  # TensorFlow's errors have no number, but the system's words.
+  full = {os.strerror(number) for number in _FULL}
+  mount = _mount_point(folder)
+  if any(text in str(error) for text in full):
+    return f'make room on the file system {mount}'
+  return f'see that the file system {mount} can be written'
+
+
+def _mount_point(folder) -> pathlib.Path:
+  folder = folder.resolve()
+  return next(p for p in (folder, *folder.parents) if os.path.ismount(p))

@@ -1,0 +1,178 @@
+"""A run's folder: its name, its configuration, and who wrote it with what."""
+
+import hashlib
+import json
+import os
+import pathlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from slac import errors
+from slac.storage import files, locks
+
+_MAX_NAME_LENGTH = 80
+
+
+def run_name(
+  gin_files: Sequence[str],
+  gin_params: Sequence[str],
+  seed: int,
+  name: str | None = None,
+) -> str:
+  """Returns `name`, or one made from task, overlays, overrides and seed.
+
+  For example 'ball_in_cup-quick-batch_size=32-seed1'. What is too long or
+  cannot stand in a file's name is replaced by a short hash.
+
+  Raises:
+    UserError: (64) if `name` is not the name of one folder.
+  """
+  if name is not None:
+    if name in ('', '.', '..') or os.path.basename(name) != name:
+      raise errors.UserError(
+        f'--name={name} must be the name of one folder; where that folder is '
+        'kept is said with --root_dir.',
+        64,
+      )
+    return name
+  parts = [pathlib.Path(path).stem for path in gin_files]
+  for param in gin_params:
+    key, _, value = param.partition('=')
+    parts.append(f'{key.strip().rsplit(".", 1)[-1]}={value.strip()}')
+  parts = [part.replace("'", '').replace('"', '') for part in parts]
+  text = '-'.join(parts)
+  safe = re.sub(r'[^\w.=+-]+', '_', text, flags=re.ASCII).strip('_.')
+  if safe != text or len(safe) > _MAX_NAME_LENGTH:
+    digest = hashlib.sha256('\n'.join(gin_params).encode()).hexdigest()[:6]
+    safe = f'{safe[:_MAX_NAME_LENGTH].rstrip("_.-=")}-{digest}'
+  return f'{safe}-seed{seed}' if safe else f'seed{seed}'
+
+
+def open_run(
+  root_dir: str,
+  name: str,
+  fresh: bool,
+  resolved: Mapping[str, str],
+  version: Mapping[str, Any],
+) -> pathlib.Path:
+  """Returns the run's folder `root_dir/name`, new or to be continued.
+
+  From here on until this process ends no other one can open it.
+
+  Args:
+    root_dir: Where runs are kept; created if need be.
+    name: The run's name, of `run_name`.
+    fresh: Whether to take the first free of `name`, `name-2`, `name-3`, ...
+      instead of continuing the run in `name`.
+    resolved: The configuration, of `config.resolved`; written to config.json.
+    version: Of `version`; added to the list in version.json at each start.
+
+  Raises:
+    UserError: 73 if the folder cannot be written; 75 if another process is at
+      work there; 78 if it belongs to a run with another configuration, or to
+      no run.
+  """
+  folder = pathlib.Path(root_dir, name)
+  try:
+    number = 1
+    while fresh and _is_taken(folder):
+      number += 1
+      folder = pathlib.Path(root_dir, f'{name}-{number}')
+    folder.mkdir(parents=True, exist_ok=True)
+    refuse_links(folder)
+    if _is_taken(folder) and not (folder / 'config.json').exists():
+      raise errors.UserError(
+        f'{folder} holds files but no config.json, so it is no run to '
+        'continue; choose another --name, or --fresh.'
+      )
+    locks.hold(folder)
+    if (folder / 'config.json').exists():
+      _check_same(folder, resolved)
+    else:
+      files.write_json(folder / 'config.json', dict(resolved))
+    starts = []
+    if (folder / 'version.json').exists():
+      starts = read_starts(folder / 'version.json')
+    files.write_json(folder / 'version.json', [*starts, dict(version)])
+  except OSError as error:
+    raise errors.UserError(
+      f'The folder {folder} cannot be written ({error.strerror}); choose '
+      'another --root_dir.',
+      73,
+    ) from error
+  return folder
+
+
+def read_json(path: pathlib.Path) -> Any:
+  """Returns what a JSON file of a run holds; UserError (74) if damaged."""
+  try:
+    return json.loads(path.read_text(encoding='utf-8'))
+  except (OSError, RecursionError, ValueError) as error:
+    raise _damaged(path, getattr(error, 'strerror', None) or error) from error
+
+
+def read_config(path: pathlib.Path) -> dict[str, str]:
+  """Returns a run's configuration; UserError (74) if it is none."""
+  found = read_json(path)
+  if not isinstance(found, dict) or not all(
+    isinstance(text, str) for text in found.values()
+  ):
+    raise _damaged(path, 'it does not hold texts by their names')
+  return found
+
+
+def read_starts(path: pathlib.Path) -> list[dict[str, Any]]:
+  """Returns what `version` gave at each start; UserError (74) if damaged."""
+  found = read_json(path)
+  if not isinstance(found, list) or not all(
+    isinstance(start, dict) for start in found
+  ):
+    raise _damaged(path, 'it is no list of starts')
+  return found
+
+
+def _damaged(path: pathlib.Path, reason: Any) -> errors.UserError:
+  return errors.UserError(
+    f'{path} is damaged ({reason}); restore it, or start anew with --fresh.', 74
+  )
+
+
+def refuse_links(folder: pathlib.Path) -> None:
+  """Raises a UserError (78) if there is a link in a run's folder.
+
+  A run writes, and clears away, what it finds there: through a link in a folder
+  from someone else, it would do so to other files.
+  """
+  for parent, folders, names in os.walk(folder):
+    for name in [*folders, *names]:
+      path = pathlib.Path(parent, name)
+      if path.is_symlink():
+        raise errors.UserError(
+          f'{path} is a link, which a run never makes: replace it by what it '
+          'leads to.'
+        )
+
+
+def _is_taken(folder: pathlib.Path) -> bool:
+  """Returns whether there is anything but what a killed start left behind."""
+  if not folder.is_dir():
+    return folder.exists()
+  leftovers = {locks.NAME, '.config.json.tmp'}
+  return any(path.name not in leftovers for path in folder.iterdir())
+
+
+def _check_same(folder: pathlib.Path, resolved: Mapping[str, str]) -> None:
+  """Raises a UserError with the differences from the run's configuration."""
+  own = read_config(folder / 'config.json')
+  differences = [
+    f'{key}: {own.get(key, "(not set)")} -> {resolved.get(key, "(not set)")}'
+    for key in sorted({*own, *resolved})
+    if own.get(key) != resolved.get(key)
+  ]
+  if differences:
+    raise errors.UserError(
+      f'The run in {folder} has another configuration; start a new one with '
+      '--fresh or --name, or take back the differences (run -> now): '
+      f'{"; ".join(differences)}.'
+    )

@@ -1,0 +1,98 @@
+"""Updates and policies compiled, as the loop calls them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tf_agents.policies import tf_policy
+from tf_agents.trajectories import policy_step
+from tf_agents.trajectories import time_step as ts
+from tf_agents.utils import nest_utils
+
+
+class Update:
+  """An agent's update, compiled, that returns its metrics as a vector.
+
+  Each tensor that Python is handed costs a conversion, and on a GPU a copy of
+  its own.
+  """
+
+  def __init__(self, update: Callable):
+    """Takes a function of experience that returns a LossInfo."""
+    self._update = update
+    self._names = ()
+    self._compiled = tf.function(self._to_vector, autograph=False)
+
+  def __call__(self, experience: Any) -> tuple[tuple[str, ...], tf.Tensor]:
+    """Updates; returns the metrics' names and their values, `[len(names)]`."""
+    values = self._compiled(experience)
+    return self._names, shed(values)
+
+  def _to_vector(self, experience):
+    metrics = self._update(experience).extra
+    self._names = tuple(metrics)
+    return tf.stack(list(metrics.values()))
+
+
+class EagerPolicy:
+  """A policy, compiled, that acts on an environment's time steps.
+
+  TF-Agents' PyTFEagerPolicy does so too, but loses memory with every tensor:
+  see `shed`.
+  """
+
+  def __init__(self, policy: tf_policy.TFPolicy):
+    self._policy = policy
+    self._compiled = tf.function(self._act, autograph=False)
+
+  def get_initial_state(self) -> Any:
+    """Returns the state before an episode's first step."""
+    return self._policy.get_initial_state(1)
+
+  def action(
+    self, time_step: ts.TimeStep, policy_state: Any
+  ) -> policy_step.PolicyStep:
+    """Returns the action, an array `[A]`, and the next state.
+
+    Args:
+      time_step: without a batch; it may hold observations that the policy does
+        not use.
+      policy_state: of the step before, or of `get_initial_state`.
+    """
+    observation = nest_utils.prune_extra_keys(
+      self._policy.time_step_spec.observation, time_step.observation
+    )
+    inputs = tf.nest.map_structure(
+      lambda x: np.expand_dims(x, 0), (observation, time_step.step_type)
+    )
+    step = self._compiled(*from_arrays(inputs), policy_state)
+    shed(step)
+    return step._replace(action=step.action.numpy()[0])
+
+  def _act(self, observation, step_type, policy_state):
+    # What lies behind it, reward and discount, no policy looks at.
+    time_step = ts.TimeStep(step_type, tf.zeros([1]), tf.ones([1]), observation)
+    return self._policy.action(time_step, policy_state)
+
+
+def from_arrays(arrays: Any) -> Any:
+  """Returns a nest of arrays as eager tensors that are shed."""
+  return shed(tf.nest.map_structure(tf.constant, arrays))
+
+
+def shed(tensors: Any) -> Any:
+  """Frees the room that Python keeps for the attributes of eager tensors.
+
+  From Python 3.11 on TensorFlow forgets to, and loses some 50 bytes with each
+  (its issue 62551). Over the days of a run that adds up.
+
+  Args:
+    tensors: a nest of eager tensors, which may still be used.
+
+  Returns:
+    The same nest.
+  """
+  for tensor in tf.nest.flatten(tensors):
+    del tensor.__dict__
+  return tensors

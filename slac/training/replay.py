@@ -1,0 +1,301 @@
+"""The replay: a ring of single steps from which sequences are drawn."""
+
+import dataclasses
+import math
+from concurrent import futures
+from typing import Any
+
+import gin
+import numpy as np
+import tree
+from tf_agents.trajectories import time_step as ts
+
+from slac import errors
+from slac.config import settings
+from slac.training import memory
+
+
+@dataclasses.dataclass
+class _Draw:
+  """Sequences that have been chosen and are being copied out of the ring."""
+
+  indices: np.ndarray  # Of steps since the first ever added, [B, T + 1].
+  generator_state: dict[str, Any]  # Before the choice.
+  batch: futures.Future  # Of a list of arrays, [B, T + 1, ...] each.
+
+
+@gin.configurable
+class Replay:
+  """The last `capacity` steps, each stored once, first in first out.
+
+  A batch is drawn while the update before it runs: `sample` hands over the
+  batch that is ready and starts on the next one, which for this reason does
+  not yet know the steps added in between. That is part of the state that
+  `get_state` returns, so it does not disturb an exact resume.
+
+  Steps have a number: how many were added before them. Step i lies in slot
+  i modulo `capacity`.
+  """
+
+  def __init__(
+    self,
+    spec: Any,
+    sequence_length: int,
+    seed: int,
+    capacity: settings.Count = gin.REQUIRED,
+  ):
+    """Allocates the ring, whose pages are committed only as it fills.
+
+    Args:
+      spec: a nest of array or tensor specs of one step, among them
+        `step_type`, for instance a TF-Agents `Trajectory`.
+      sequence_length: T + 1, at least 2.
+      seed: of the choice of sequences.
+      capacity: the number of steps kept.
+
+    Raises:
+      errors.UserError: there is not enough memory for `capacity` steps.
+    """
+    self._spec = spec
+    self._sequence_length = sequence_length
+    self._capacity = capacity
+    leaves = [
+      ('/'.join(map(str, path)), leaf.shape, _numpy_dtype(leaf))
+      for path, leaf in tree.flatten_with_path(spec)
+    ]
+    self._check_fits_memory(leaves)
+    self._rows = {
+      name: np.empty((capacity, *shape), dtype) for name, shape, dtype in leaves
+    }
+    # Whether the step in a slot follows the one before it within an episode:
+    # only then can the two be the last pair of a sequence.
+    self._continues = np.zeros(capacity, bool)
+    self._start = self._num_added = 0
+    self._generator = np.random.Generator(np.random.PCG64(seed))
+    self._worker = futures.ThreadPoolExecutor(1, thread_name_prefix='replay')
+    self._pending: _Draw | None = None
+
+  @property
+  def num_added(self) -> int:
+    """The number of steps ever added."""
+    return self._num_added
+
+  @property
+  def size(self) -> int:
+    """The number of steps that can be drawn."""
+    return min(self._num_added - self._start, self._capacity)
+
+  @property
+  def capacity(self) -> int:
+    """The largest number of steps kept."""
+    return self._capacity
+
+  @property
+  def nbytes(self) -> int:
+    """Bytes of memory that the full ring takes."""
+    rows = sum(array.nbytes for array in self._rows.values())
+    return rows + self._continues.nbytes
+
+  def add(self, step: Any):
+    """Adds one step, in place of the oldest one if the ring is full.
+
+    Args:
+      step: a nest like `spec` of values without a batch dimension.
+    """
+    self._wait()
+    slot = self._num_added % self._capacity
+    values = tree.flatten_up_to(self._spec, step, check_types=False)
+    for (name, array), value in zip(self._rows.items(), values, strict=True):
+      if np.shape(value) != array.shape[1:]:
+        raise ValueError(
+          f'{name} has shape {np.shape(value)}, not {array.shape[1:]}'
+        )
+      np.copyto(array[slot, ...], value, casting='same_kind')
+    self._num_added += 1
+    self._mark(self._num_added - 1, self._num_added)
+
+  def sample(self, batch_size: int) -> Any:
+    """Draws sequences, each valid one with the same probability.
+
+    A sequence is T + 1 successive steps. It may run over the end of an
+    episode, but its last pair may not: z_{T+1} would not follow from z_T.
+    (Method, section 1.)
+
+    Args:
+      batch_size: B.
+
+    Returns:
+      A nest like `spec` of new arrays [B, T + 1, ...].
+
+    Raises:
+      errors.UserError: no sequence can be drawn yet.
+    """
+    if self._pending and len(self._pending.indices) != batch_size:
+      self._wait()
+      self._generator.bit_generator.state = self._pending.generator_state
+      self._pending = None
+    draw = self._pending or self._draw(batch_size)
+    batch = draw.batch.result()
+    self._pending = self._draw(batch_size)
+    return tree.unflatten_as(self._spec, batch)
+
+  def rows(self, start: int, stop: int) -> dict[str, np.ndarray]:
+    """Returns copies of the steps numbered `start` to `stop` - 1 by field."""
+    if not self._num_added - self.size <= start <= stop <= self._num_added:
+      raise IndexError(f'steps {start} to {stop} are not in the replay')
+    slots = np.arange(start, stop) % self._capacity
+    return {name: array[slots] for name, array in self._rows.items()}
+
+  def restore_rows(self, start: int, arrays: dict[str, np.ndarray]):
+    """Puts back what `rows` returned; parts are put back oldest first.
+
+    Args:
+      start: the number of the first step.
+      arrays: [n, ...] by field.
+
+    Raises:
+      errors.UserError: the fields are not the ones of this replay.
+    """
+    self._check_same_fields(arrays)
+    self._wait()
+    if not self.size:
+      self._start = self._num_added = start
+    if start != self._num_added:
+      raise ValueError(f'step {start} does not follow {self._num_added - 1}')
+    stop = start + len(arrays['step_type'])
+    first = max(start, stop - self._capacity)
+    slots = np.arange(first, stop) % self._capacity
+    for name, array in self._rows.items():
+      array[slots] = arrays[name][first - start :]
+    self._num_added = stop
+    self._mark(first, stop)
+
+  def get_state(self) -> dict[str, Any]:
+    """Returns all that `rows` does not: the generator and the batch at work.
+
+    That batch is kept as the numbers of its steps. The ring may have lost
+    some of them since they were chosen, so these are kept whole.
+    """
+    state = {'capacity': self._capacity, 'pending': None}
+    if self._pending:
+      batch = self._pending.batch.result()
+      lost = self._pending.indices < self._num_added - self.size
+      state['pending'] = {
+        'indices': self._pending.indices,
+        'lost': {
+          name: array[lost]
+          for name, array in zip(self._rows, batch, strict=True)
+        },
+        'generator': self._pending.generator_state,
+      }
+    return {**state, 'generator': self._generator.bit_generator.state}
+
+  def set_state(self, state: dict[str, Any]):
+    """Takes over what `get_state` returned, after `restore_rows`.
+
+    Raises:
+      errors.UserError: the state is that of a replay of another capacity.
+    """
+    if state['capacity'] != self._capacity:
+      raise errors.UserError(
+        f'The checkpoint holds a replay of {state["capacity"]} steps: set '
+        f'Replay.capacity = {state["capacity"]} instead of {self._capacity}.'
+      )
+    self._wait()
+    self._generator.bit_generator.state = state['generator']
+    pending = state['pending']
+    self._pending = pending and self._copy_out(
+      pending['indices'], pending['generator'], pending['lost']
+    )
+
+  def _draw(self, batch_size) -> _Draw:
+    """Chooses sequences and starts to copy them.
+
+    The choice takes some 50 microseconds and is made here, so that the worker
+    only reads the ring.
+    """
+    oldest = self._num_added - self.size
+    can_end = self._continues.copy()
+    too_early = np.arange(oldest, oldest + self._sequence_length - 1)
+    can_end[too_early % self._capacity] = False
+    slots = np.flatnonzero(can_end)
+    if not slots.size:
+      raise errors.UserError(
+        f'The {self.size} steps in the replay hold no sequence of '
+        f'{self._sequence_length} steps: collect more data before training, '
+        f'or raise Replay.capacity = {self._capacity}.'
+      )
+    generator_state = self._generator.bit_generator.state
+    slots = slots[self._generator.integers(slots.size, size=batch_size)]
+    ends = oldest + (slots - oldest) % self._capacity
+    indices = ends[:, None] + np.arange(1 - self._sequence_length, 1)
+    return self._copy_out(indices, generator_state)
+
+  def _copy_out(self, indices, generator_state, lost=None) -> _Draw:
+    """Starts to copy steps `indices`, those no longer there from `lost`."""
+    slots = indices % self._capacity
+    is_lost = indices < self._num_added - self.size
+
+    def copy():
+      batch = []
+      for name, array in self._rows.items():
+        values = array[slots]  # Without the interpreter's lock.
+        if lost is not None:
+          values[is_lost] = lost[name]
+        batch.append(values)
+      return batch
+
+    return _Draw(indices, generator_state, self._worker.submit(copy))
+
+  def _wait(self):
+    """Waits until the worker no longer reads the ring."""
+    if self._pending:
+      futures.wait([self._pending.batch])
+
+  def _mark(self, start, stop):
+    """Notes which of the steps from `start` to `stop` continue an episode.
+
+    An episode also ends without a LAST step where a run was resumed whose
+    environment could not be.
+    """
+    numbers = np.arange(start, stop)
+    step_type = self._rows['step_type']
+    now = step_type[numbers % self._capacity]
+    before = step_type[(numbers - 1) % self._capacity]
+    continues = (now != ts.StepType.FIRST) & (before != ts.StepType.LAST)
+    self._continues[numbers % self._capacity] = continues
+
+  def _check_same_fields(self, arrays):
+    """Raises a UserError if `arrays` are not of this replay's fields."""
+    own = {n: (a.shape[1:], a.dtype) for n, a in self._rows.items()}
+    other = {n: (a.shape[1:], a.dtype) for n, a in arrays.items()}
+    for name in sorted({*own, *other}):
+      if own.get(name) != other.get(name):
+        raise errors.UserError(
+          f'The replay in the checkpoint does not fit: {name} is '
+          f'{_describe(other.get(name))} there and '
+          f'{_describe(own.get(name))} here.'
+        )
+
+  def _check_fits_memory(self, leaves):
+    """Raises a UserError if `capacity` steps do not fit into memory."""
+    step = 1 + sum(math.prod(s) * dtype.itemsize for _, s, dtype in leaves)
+    wanted = step * self._capacity
+    there_is = memory.available()
+    if wanted > there_is:
+      raise errors.UserError(
+        f'Replay.capacity = {self._capacity} takes {wanted / 1e9:.2f} GB of '
+        f'memory but {there_is / 1e9:.2f} GB are available: set it to '
+        f'{there_is // step} at most.'
+      )
+
+
+def _numpy_dtype(spec) -> np.dtype:
+  return np.dtype(getattr(spec.dtype, 'as_numpy_dtype', spec.dtype))
+
+
+def _describe(shape_and_dtype) -> str:
+  if shape_and_dtype is None:
+    return 'missing'
+  shape, dtype = shape_and_dtype
+  return f'{dtype} {list(shape)}'

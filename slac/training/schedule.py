@@ -1,0 +1,91 @@
+"""When what happens in a run (Algorithm 1; Sec. 7 of the appendix)."""
+
+import dataclasses
+
+import gin
+
+from slac.config import settings
+
+
+@gin.configurable
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+  """Budgets and intervals.
+
+  Environment steps are unmodified steps of the benchmark: agent steps times
+  action repeat.
+  """
+
+  # Environment steps in one agent step.
+  action_repeat: settings.Count = gin.REQUIRED
+  # The run's budget, random data included.
+  env_steps: settings.Count = gin.REQUIRED
+  # Of the random policy, before anything is learned: at least this many
+  # episodes, and at least this many agent steps.
+  random_episodes: settings.WholeNumber = gin.REQUIRED
+  random_agent_steps: settings.WholeNumber = gin.REQUIRED
+  # Pretraining, of the model alone, after the random data.
+  model_updates: settings.WholeNumber = gin.REQUIRED
+  # After each agent step from then on.
+  gradient_steps: settings.Count = gin.REQUIRED
+  # Sequences in a gradient step.
+  batch_size: settings.Count = gin.REQUIRED
+  # Environment steps between evaluations.
+  eval_interval: settings.Count = gin.REQUIRED
+  # Of the stochastic policy, in one evaluation.
+  eval_episodes: settings.Count = gin.REQUIRED
+  # Of the greedy policy beside them, logged apart.
+  greedy_eval_episodes: settings.WholeNumber = gin.REQUIRED
+  # Agent steps, or pretraining updates, between log entries.
+  log_interval: settings.Count = gin.REQUIRED
+  # Pretraining updates between Fig. 14 strips.
+  picture_interval: settings.Count = gin.REQUIRED
+  # Wall time between checkpoints.
+  checkpoint_seconds: settings.Positive = gin.REQUIRED
+
+  def phase(self, counters: 'Counters') -> str:
+    """Returns which of the three phases of a run comes next."""
+    if (
+      counters.episodes < self.random_episodes
+      or counters.agent_steps < self.random_agent_steps
+    ):
+      return 'random data'
+    if counters.model_updates < self.model_updates:
+      return 'pretraining'
+    return 'training'
+
+  @property
+  def iterations(self) -> int:
+    """How often the loop turns: agent steps and pretraining updates."""
+    return -(-self.env_steps // self.action_repeat) + self.model_updates
+
+
+@dataclasses.dataclass
+class Counters:
+  """How far a run has come."""
+
+  action_repeat: int
+  agent_steps: int = 0
+  episodes: int = 0
+  model_updates: int = 0  # Of pretraining.
+  gradient_steps: int = 0
+  next_evaluation: int = 0  # In environment steps.
+  drawn_at: int = -1  # In environment steps, an evaluation's pictures.
+  # Of training, whose environment failed; the second since one was finished.
+  failed_episodes: int = 0
+  failures_in_a_row: int = 0
+
+  @property
+  def env_steps(self) -> int:
+    """Environment steps, random data included."""
+    return self.agent_steps * self.action_repeat
+
+  @property
+  def updates(self) -> int:
+    """Updates of any kind."""
+    return self.model_updates + self.gradient_steps
+
+  @property
+  def iterations(self) -> int:
+    """How often the loop has turned."""
+    return self.agent_steps + self.model_updates

@@ -1,0 +1,93 @@
+"""Ctrl-C and SIGTERM, heeded where the run is in a state worth saving."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+
+from slac import console, errors
+
+
+class StopRequest:
+  """Remembers the first signal; the second ends the process at once.
+
+  Before `defer` nothing of the run has been done, and after `release` all of it
+  is saved: there the first signal ends the process as well.
+  """
+
+  def __init__(self):
+    self._signal = None
+    self._deferred = False
+    for number in (signal.SIGINT, signal.SIGTERM):
+      signal.signal(number, self._handle)
+
+  def defer(self):
+    """From here on, the first signal only sets `requested`."""
+    self._deferred = True
+
+  def release(self):
+    """From here on, a signal ends the process again."""
+    self._deferred = False
+
+  @property
+  def requested(self) -> bool:
+    """Whether a signal has come."""
+    return self._signal is not None
+
+  @property
+  def exit_code(self) -> int:
+    """The shell's code for a process ended by that signal."""
+    return 128 + self._signal
+
+  def _handle(self, number, frame):
+    del frame
+    if self.requested or not self._deferred:
+      os._exit(128 + number)
+    self._signal = number
+
+
+_FAILURES = 3
+
+
+class Autosave:
+  """Saves when it is due, and has patience with the disk.
+
+  A save that fails costs nothing yet, as the one before it is still there. So
+  training goes on, until the third failure in a row.
+  """
+
+  def __init__(self, save: Callable[[], None], seconds: float):
+    """Takes a function that saves or raises a UserError.
+
+    Args:
+      save: what is to be called.
+      seconds: between the end of a save, failed or not, and the next one.
+    """
+    self._save = save
+    self._seconds = seconds
+    self._failures = 0
+    self._saved = time.monotonic()
+
+  def if_due(self):
+    """Saves if it is time to.
+
+    Raises:
+      errors.UserError: of `save`, if it is the third in a row or has nothing
+        to do with the disk (74).
+    """
+    if time.monotonic() - self._saved <= self._seconds:
+      return
+    try:
+      self._save()
+      self._failures = 0
+    except errors.UserError as fault:
+      if fault.exit_code != os.EX_IOERR:
+        raise
+      self._failures += 1
+      if self._failures == _FAILURES:
+        raise
+      console.warn(
+        f'{fault} Training goes on, but stops at failure {_FAILURES}; this was '
+        f'{self._failures}.'
+      )
+    self._saved = time.monotonic()

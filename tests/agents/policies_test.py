@@ -1,0 +1,323 @@
+"""The policies act on what training sees, and draw from their own seeds."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+from tf_agents.trajectories import time_step as ts
+
+from slac import errors
+from slac.agents import inputs, policies
+from slac.models import ablations
+from tests import tiny
+
+tfd = tfp.distributions
+FIRST, MID, LAST = tiny.FIRST, tiny.MID, tiny.LAST
+T, ACTIONS = tiny.T, 2
+# Three episodes: one longer than T, one shorter, one that goes on.
+STREAM = [FIRST, MID, MID, MID, LAST, FIRST, LAST, FIRST, MID, MID, MID]
+
+# What a user of an exported policy has: TensorFlow and TF-Agents, not us.
+LOAD = """
+import importlib.util
+import sys
+import numpy as np
+import tensorflow as tf
+from tf_agents.trajectories import time_step as ts
+assert importlib.util.find_spec('slac') is None
+policy = tf.saved_model.load(sys.argv[1])
+pixels = np.load(sys.argv[2])
+state = policy.get_initial_state(batch_size=1)
+actions = []
+for t in range(len(pixels)):
+  step_type = [0 if t == 0 else 1]
+  time_step = ts.TimeStep(
+    tf.constant(step_type, tf.int32), tf.zeros([1]), tf.ones([1]),
+    {'pixels': tf.constant(pixels[t:t + 1])})
+  step = policy.action(time_step, state)
+  state = step.state
+  actions.append(step.action[0].numpy())
+np.save(sys.argv[3], actions)
+"""
+
+
+class RecordingActor(tf.Module):
+  """A fixed distribution that keeps what it was given."""
+
+  def __init__(self):
+    super().__init__()
+    self.seen = []
+
+  def __call__(self, x):
+    self.seen.append(x.numpy()[0])
+    mean = tf.tile([[0.2, -0.7]], [len(x), 1])
+    return tfd.TransformedDistribution(
+      tfd.MultivariateNormalDiag(mean, [0.5, 0.5]), tfp.bijectors.Tanh()
+    )
+
+
+def history_policy(
+  actor,
+  model,
+  policy_class=policies.HistoryPolicy,
+  input_class=inputs.HistoryInput,
+):
+  return policy_class(
+    tiny.TIME_STEP_SPEC,
+    tiny.action_spec(ACTIONS),
+    T,
+    model,
+    input_class(T, 4, tiny.LATENT_SIZE, ACTIONS),
+    actor,
+    tf.random.Generator.from_seed(0),
+  )
+
+
+def time_step(pixels, step_type):
+  return ts.TimeStep(
+    tf.constant([step_type]),
+    tf.zeros([1]),
+    tf.ones([1]),
+    {'pixels': tf.constant(pixels[np.newaxis])},
+  )
+
+
+def act(policy, pixels, step_types, reset):
+  """The actions along a stream, the state reset at FIRST or carried over."""
+  state, actions = policy.get_initial_state(1), []
+  for image, step_type in zip(pixels, step_types, strict=True):
+    if step_type == FIRST and reset:
+      state = policy.get_initial_state(1)
+    step = policy.action(time_step(image, step_type), state)
+    state = step.state
+    actions.append(step.action[0].numpy())
+  return np.stack(actions)
+
+
+def training_inputs(model, make, pixels, actions):
+  """Yields where each sequence of the stream begins, and its two inputs."""
+  for start in range(len(STREAM) - T):
+    window = slice(start, start + T + 1)
+    evidence = model.perceive(
+      {'pixels': tf.constant(pixels[np.newaxis, window])},
+      tf.constant(actions[np.newaxis, window]),
+      tf.constant([STREAM[window]]),
+      [1, 2],
+    )
+    now, after = make(evidence)[0].numpy()
+    yield start, now, after
+
+
+@pytest.mark.parametrize('reset', [True, False])
+def test_actor_sees_the_same_in_acting_and_in_training(reset):
+  model, actor = tiny.model(), RecordingActor()
+  pixels = tiny.pixels(len(STREAM))
+  actions = act(history_policy(actor, model), pixels, STREAM, reset)
+  acting = np.stack(actor.seen)
+
+  features = model.encoder(tf.constant(pixels)).numpy()
+  assert np.ptp(features, axis=0).max() > 0.01  # Images are told apart.
+  make = inputs.HistoryInput(T, 4, tiny.LATENT_SIZE, ACTIONS)
+  for start, now, after in training_inputs(model, make, pixels, actions):
+    np.testing.assert_allclose(acting[start + T - 1], now, atol=1e-6)
+    np.testing.assert_allclose(acting[start + T], after, atol=1e-6)
+  # By hand at the second step of the second episode.
+  f, a = features[5:7], actions[5]
+  expected = np.concatenate([f[0], f[0], f[1], np.zeros(ACTIONS), a])
+  np.testing.assert_allclose(acting[6], expected, atol=1e-6)
+  # And at the very first step, for which no training sequence exists.
+  expected = np.concatenate([features[0]] * 3 + [np.zeros(2 * ACTIONS)])
+  np.testing.assert_allclose(acting[0], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize('reset', [True, False])
+def test_actor_sees_the_same_latents_in_acting_and_in_training(reset):
+  # A model without noise, in which they could differ.
+  model = tiny.model(model_class=ablations.Deterministic)
+  actor, pixels = RecordingActor(), tiny.pixels(len(STREAM))
+  policy = history_policy(actor, model, input_class=inputs.LatentInput)
+  actions = act(policy, pixels, STREAM, reset)
+  acting = np.stack(actor.seen)
+  assert acting.shape == (len(STREAM), tiny.LATENT_SIZE)
+  assert np.ptp(acting, axis=0).max() > 0.01
+
+  make = inputs.LatentInput(T, 4, tiny.LATENT_SIZE, ACTIONS)
+  for start, now, after in training_inputs(model, make, pixels, actions):
+    np.testing.assert_allclose(acting[start + T - 1], now, atol=1e-6)
+    # The filter saw one step more, if they are all of one episode.
+    if FIRST in STREAM[start + 1 : start + T + 1]:
+      np.testing.assert_allclose(acting[start + T], after, atol=1e-6)
+  # By hand at the first and the second step of the second episode.
+  features = model.encoder(tf.constant(pixels))
+  first = model.first_posterior(features[5:6], [0, 0])
+  second = model.posterior_step(first, actions[5:6], features[6:7], [0, 0])
+  np.testing.assert_allclose(acting[5], model.latent(first)[0], atol=1e-6)
+  np.testing.assert_allclose(acting[6], model.latent(second)[0], atol=1e-6)
+
+
+def test_policy_state_is_the_last_steps():
+  policy = history_policy(RecordingActor(), tiny.model())
+  state = policy.get_initial_state(5)
+  assert state['observation']['pixels'].shape == [5, T - 1, 64, 64, 3]
+  assert state['observation']['pixels'].dtype == tf.uint8
+  assert state['action'].shape == [5, T - 1, ACTIONS]
+  assert state['step_type'].numpy().tolist() == [[MID] * (T - 1)] * 5
+
+  pixels, state = tiny.pixels(3), policy.get_initial_state(1)
+  actions = []
+  for t, step_type in enumerate([FIRST, MID, LAST]):
+    step = policy.action(time_step(pixels[t], step_type), state)
+    state = step.state
+    actions.append(step.action[0])
+  np.testing.assert_array_equal(state['observation']['pixels'][0], pixels[1:])
+  np.testing.assert_array_equal(state['action'][0], actions[1:])
+  assert state['step_type'].numpy().tolist() == [[MID, LAST]]
+
+
+def test_greedy_action_is_tanh_of_the_mean():
+  model, pixels = tiny.model(), tiny.pixels(2)
+  greedy = history_policy(RecordingActor(), model, policies.GreedyHistoryPolicy)
+  actions = act(greedy, pixels, [FIRST, MID], reset=True)
+  np.testing.assert_allclose(actions, [np.tanh([0.2, -0.7])] * 2, rtol=1e-6)
+  sampled = act(
+    history_policy(RecordingActor(), model), pixels, [FIRST, MID], reset=True
+  )
+  assert np.all(np.abs(sampled - actions) > 1e-3)
+
+
+def test_sampled_actions_have_the_actors_distribution():
+  policy = history_policy(RecordingActor(), tiny.model())
+  u = np.arctanh(
+    policy.action(first_steps(300), policy.get_initial_state(300)).action
+  )
+  np.testing.assert_allclose(u.mean(0), [0.2, -0.7], atol=0.1)  # 3.5 sigma.
+  np.testing.assert_allclose(u.std(0), [0.5, 0.5], atol=0.07)
+
+
+@pytest.mark.parametrize('greedy', [False, True])
+def test_a_policy_of_the_state_remembers_nothing(greedy):
+  actor = RecordingActor()
+  policy_class = policies.GreedyStatePolicy if greedy else policies.StatePolicy
+  spec = ts.time_step_spec({'state': tf.TensorSpec([3], tf.float32, 'state')})
+  policy = policy_class(
+    spec, tiny.action_spec(2), actor, tf.random.Generator.from_seed(0)
+  )
+  assert policy.get_initial_state(1) == ()
+  actions = []
+  for t, step_type in enumerate([FIRST, MID, LAST]):
+    state = tf.fill([1, 3], float(t))
+    step = policy.action(
+      ts.TimeStep(
+        tf.constant([step_type]), tf.zeros([1]), tf.ones([1]), {'state': state}
+      )
+    )
+    assert step.state == ()
+    actions.append(step.action[0].numpy())
+  assert [seen.tolist() for seen in actor.seen] == [[0] * 3, [1] * 3, [2] * 3]
+  distances = np.abs(actions - np.tanh([0.2, -0.7]))
+  assert np.all(distances < 1e-6 if greedy else distances > 1e-3)
+
+
+def random_policy(seed=0, policy_class=policies.TanhGaussianPolicy):
+  return policy_class(
+    tiny.TIME_STEP_SPEC,
+    tiny.action_spec(3),
+    generator=tf.random.Generator.from_seed(seed),
+  )
+
+
+def first_steps(batch_size):
+  pixels = tf.zeros([batch_size, 64, 64, 3], tf.uint8)
+  return ts.restart({'pixels': pixels}, batch_size)
+
+
+def test_random_policy_is_tanh_of_a_normal_of_deviation_two():
+  action = random_policy().action(first_steps(10_000)).action.numpy()
+  assert action.shape == (10_000, 3)
+  # |a| < tanh(x) if |u| < x = k sigma.
+  for x, fraction in [(1, 0.3829), (2, 0.6827), (4, 0.9545)]:
+    within = np.mean(np.abs(action) < np.tanh(x), axis=0)
+    np.testing.assert_allclose(within, fraction, atol=0.02)
+  np.testing.assert_allclose(np.mean(action > 0, axis=0), 0.5, atol=0.02)
+  correlation = np.corrcoef(action.T)
+  np.testing.assert_allclose(correlation, np.eye(3), atol=0.04)
+
+
+def test_the_random_policy_of_gym_is_uniform():
+  policy = random_policy(seed=1, policy_class=policies.UniformPolicy)
+  action = policy.action(first_steps(10_000)).action.numpy()
+  assert action.shape == (10_000, 3)
+  for x in (-0.5, 0.0, 0.8):
+    below = np.mean(action < x, axis=0)
+    np.testing.assert_allclose(below, (x + 1) / 2, atol=0.02)
+  assert np.abs(action).max() <= 1
+  np.testing.assert_allclose(np.corrcoef(action.T), np.eye(3), atol=0.04)
+
+
+@pytest.mark.parametrize(
+  'policy_class', [policies.TanhGaussianPolicy, policies.UniformPolicy]
+)
+def test_draws_depend_on_the_seed_alone(policy_class):
+  policy, steps = random_policy(policy_class=policy_class), first_steps(2)
+  one, two = (policy.action(steps).action.numpy() for _ in range(2))
+  assert np.all(one != two)
+  policy.reseed(5)
+  five = policy.action(steps, seed=[1, 1]).action.numpy()
+  policy.reseed(6)
+  six = policy.action(steps).action.numpy()
+  policy.reseed(5)
+  again = policy.action(steps, seed=[2, 2]).action.numpy()
+  np.testing.assert_array_equal(five, again)
+  assert np.all(five != six)
+
+
+def test_spawned_generators_differ_and_come_back():
+  def draws(seed):
+    generators = policies.spawn_generators(seed, 3)
+    return [g.uniform_full_int([2]).numpy().tolist() for g in generators]
+
+  assert draws(1) == draws(1)
+  everything = draws(1) + draws(2)
+  assert len({tuple(draw) for draw in everything}) == 6
+
+
+def test_an_exported_policy_acts_alike_without_this_package(tmp_path):
+  agent = tiny.agent()
+  tiny.shake(agent.greedy_policy._actor)
+  pixels = tiny.pixels(4)
+  policies.export(agent.greedy_policy, str(tmp_path / 'policy'))
+  np.save(tmp_path / 'pixels.npy', pixels)
+  names = ['policy', 'pixels.npy', 'actions.npy']
+  result = subprocess.run(
+    [sys.executable, '-I', '-c', LOAD, *(str(tmp_path / n) for n in names)],
+    cwd=tmp_path,
+    capture_output=True,
+    text=True,
+  )
+  assert result.returncode == 0, result.stderr
+  exported = np.load(tmp_path / 'actions.npy')
+  here = act(agent.greedy_policy, pixels, [FIRST, MID, MID, MID], reset=True)
+  np.testing.assert_allclose(exported, here, rtol=1e-4, atol=1e-6)
+  assert np.ptp(here, axis=0).min() > 1e-4  # They tell the images apart.
+
+
+def test_an_export_that_cannot_be_written_is_a_sentence(tmp_path, monkeypatch):
+  (tmp_path / 'file').write_text('')
+
+  class Saver:
+    def __init__(self, policy):
+      del policy
+
+    def save(self, folder):
+      tf.io.write_file(f'{folder}/x', 'x')
+
+  monkeypatch.setattr(policies.policy_saver, 'PolicySaver', Saver)
+  with pytest.raises(
+    errors.UserError, match='Cannot write the policy'
+  ) as error:
+    policies.export(None, f'{tmp_path}/file')
+  assert error.value.exit_code == 74
+  assert '\n' not in str(error.value) and f'{tmp_path}/file' in str(error.value)

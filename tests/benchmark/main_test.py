@@ -1,0 +1,118 @@
+"""The benchmark's arithmetic by hand, and all of it at tiny size."""
+
+import gin
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from slac.benchmark import __main__ as benchmark
+from slac.benchmark import measuring
+from slac.config import bindings
+from slac.models import networks
+from slac.training import schedule
+from tests import gin_files_test
+
+
+@pytest.fixture(autouse=True)
+def _unbound():
+  yield
+  gin.clear_config()
+
+
+def test_operations_are_counted_from_the_shapes():
+  encoder = networks.Encoder(32, 256)
+  function = tf.function(encoder).get_concrete_function(
+    tf.TensorSpec([7, 64, 64, 3], tf.uint8)
+  )
+  multiplications = (
+    32 * 32 * 5 * 5 * 3 * 32
+    + 16 * 16 * 3 * 3 * 32 * 64
+    + 8 * 8 * 3 * 3 * 64 * 128
+    + 4 * 4 * 3 * 3 * 128 * 256
+    + 4 * 4 * 256 * 256
+  )
+  counted = measuring.operations(function)
+  # And as many additions; a few hundred thousand of biases are counted too.
+  assert counted == pytest.approx(7 * 2 * multiplications, rel=0.005)
+
+
+def test_a_run_takes_as_long_as_its_parts():
+  bindings.load(
+    ['gin/cheetah.gin'],  # Action repeat 4.
+    [
+      'Schedule.env_steps = 40000',
+      'Schedule.random_episodes = 2',
+      'Schedule.model_updates = 300',
+      'Schedule.gradient_steps = 2',
+      'Schedule.eval_interval = 20000',
+      'Schedule.eval_episodes = 3',
+    ],
+  )
+  seconds = {
+    'environment': 0.001,
+    'acting': 0.01,
+    'sampling': 0.1,
+    benchmark.MODEL_ONLY: 1.0,
+    benchmark.FULL: 10.0,
+  }
+  random_data = 2 * 250 * 0.001
+  pretraining = 300 * 1.1
+  training = (10_000 - 500) * (0.011 + 2 * 10.1)
+  evaluation = 3 * 3 * 250 * 0.011  # At 0, 20,000 and 40,000 steps.
+  total = random_data + pretraining + training + evaluation
+  result = benchmark.hours(schedule.Schedule(), seconds)
+  assert result == pytest.approx(total / 3600)
+  # Of the tasks of Gym, which count random data in agent steps: 700, not 500.
+  gin.bind_parameter('Schedule.random_agent_steps', 700)
+  total += 200 * 0.001 - 200 * (0.011 + 2 * 10.1)
+  result = benchmark.hours(schedule.Schedule(), seconds)
+  assert result == pytest.approx(total / 3600)
+
+
+def test_shares_are_of_the_rate_at_the_same_type(capsys):
+  row = {'name': 'x', 'dtype': 'bfloat16', **measuring.spread([2, 1, 4, 3, 5])}
+  rows = [{**row, 'operations': 6e9}, {'name': 'y', **measuring.spread([1])}]
+  benchmark.print_computations(rows, {'float32': 4e9, 'bfloat16': 8e9})
+  lines = capsys.readouterr().out.splitlines()
+  # 6 GFLOP in 3 s are 2 GFLOP/s, a quarter of 8.
+  assert (
+    lines[3] == '| x | bfloat16 | 3000.0 (2000.0 to 4000.0) | 6.0 | 2 | 25% |'
+  )
+  assert lines[4] == '| y |  | 1000.0 (1000.0 to 1000.0) |  |  |  |'
+
+
+def test_everything_is_measured(monkeypatch, capsys):
+  monkeypatch.setattr(benchmark, 'TASKS', ('cartpole',))
+  monkeypatch.setattr(benchmark, 'DTYPES', ('float32',))
+  monkeypatch.setattr(measuring, 'MATRIX_SIZES', (8, 16))
+  monkeypatch.setattr(benchmark, 'FRAMES', 10)
+  monkeypatch.setattr(measuring, 'WARM_UP', 1)
+  params = [
+    *(text for text in gin_files_test.TINY if 'capacity' not in text),
+    'Replay.capacity = 25',
+    'Schedule.batch_size = 3',
+    "LatentModel.compute_dtype = 'float32'",
+  ]
+  report = benchmark.benchmark(params, repeats=2)
+  assert [row['name'] for row in report['loop']] == [
+    'acting',
+    'sampling',
+    'turn of the loop',
+  ]
+  assert [row['name'] for row in report['updates']] == [
+    'full update',
+    'model-only update',
+    'full update, as the reference',
+    'model-only update, as the reference',
+  ]
+  for row in report['loop'] + report['updates']:
+    assert 0 < row['quartile1_s'] <= row['median_s'] <= row['quartile3_s']
+  full, model, *_, reference, _ = report['updates']
+  assert 0 < model['operations'] < full['operations'] < reference['operations']
+  assert report['reference_ratio'] == pytest.approx(
+    reference['median_s'] / full['median_s']
+  )
+  (task,) = report['tasks']
+  assert 0 < task['rendering']['median_s'] < task['environment']['median_s']
+  assert np.isfinite(task['hours'])
+  assert '| cartpole | ' in capsys.readouterr().out

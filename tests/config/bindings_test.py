@@ -1,0 +1,524 @@
+"""Tests of slac/config/bindings.py: names, values, and what has no effect."""
+
+import sys
+from collections.abc import Callable, Sequence
+
+import gin
+import pytest
+from gin import config as gin_config
+
+from slac import errors
+from slac.config import bindings, settings
+
+
+@gin.configurable(module='slac_test')
+class Painter:
+  """Has a parameter of each checked kind."""
+
+  def __init__(
+    self,
+    batch_size: settings.Count = gin.REQUIRED,
+    rate: settings.Positive = 0.5,
+    share: settings.Fraction = 0.0,
+    greedy: bool = False,
+    task: str = 'walk',
+    layers: Sequence[settings.Count] = (1,),
+    limit: settings.Count | None = None,
+    depth: int | None = None,
+    brush=None,
+    paint: Callable = print,
+    compute_dtype: settings.ComputeDtype = 'float32',
+  ):
+    self.batch_size = batch_size
+    self.rate = rate
+    self.task = task
+    self.layers = layers
+    self.brush = brush
+
+
+@gin.configurable(module='slac_test')
+class HousePainter(Painter):
+  def __init__(self, floors: settings.Count = 1, **kwargs):
+    super().__init__(**kwargs)
+    self.floors = floors
+
+
+@gin.configurable(module='slac_test')
+def brush(width, hair: 'settings.WholeNumber' = 3):
+  if hair == 13:
+    raise errors.UserError('13 hairs bring bad luck.', 65)
+  return width
+
+
+gin.configurable('twin', module='slac_test.one')(lambda size=1: size)
+gin.configurable('twin', module='slac_test.two')(lambda size=1: size)
+
+
+@pytest.fixture(autouse=True)
+def in_tmp_path(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.setattr(sys, 'path', ['', *sys.path])
+  yield
+  gin.clear_config()
+
+
+def fault(function, *arguments):
+  """Returns the message and the exit code of a UserError."""
+  with pytest.raises(errors.UserError) as caught:
+    function(*arguments)
+  message = str(caught.value)
+  assert '\n' not in message and message.endswith('.')
+  return message, caught.value.exit_code
+
+
+def load_params(*params):
+  bindings.load([], params)
+
+
+def test_later_files_and_params_win(tmp_path):
+  (tmp_path / 'a.gin').write_text(
+    'Painter.batch_size = 1\nPainter.rate = 1.0\nPainter.task = "a"\n'
+  )
+  (tmp_path / 'b.gin').write_text('Painter.rate = 2.0\nPainter.task = "b"\n')
+  bindings.load(['a.gin', 'b.gin'], ["Painter.task = 'c'"])
+  painter = Painter()
+  assert (painter.batch_size, painter.rate, painter.task) == (1, 2.0, 'c')
+  bindings.load(['a.gin'])
+  assert Painter().task == 'a'
+
+
+def test_files_are_found_from_the_repository_root(tmp_path, monkeypatch):
+  root = tmp_path / 'repository'
+  (root / 'gin').mkdir(parents=True)
+  (root / 'gin/base.gin').write_text('Painter.batch_size = 3\n')
+  (root / 'gin/top.gin').write_text("include 'gin/base.gin'\n")
+  monkeypatch.setattr(bindings, 'REPOSITORY', root)
+  monkeypatch.setattr(gin_config, '_LOCATION_PREFIXES', ['', str(root)])
+  bindings.load(['gin/top.gin'])
+  assert Painter().batch_size == 3
+
+
+def test_the_repository_root_holds_the_package():
+  assert (bindings.REPOSITORY / 'slac' / 'config' / 'bindings.py').exists()
+  assert str(bindings.REPOSITORY) in gin_config._LOCATION_PREFIXES
+
+
+def test_missing_file_names_the_nearest(tmp_path):
+  (tmp_path / 'gin').mkdir()
+  (tmp_path / 'gin/walker.gin').write_text('')
+  message, code = fault(bindings.load, ['gin/waker.gin'])
+  assert code == 66
+  assert 'gin/waker.gin (did you mean walker.gin?)' in message
+  message, _ = fault(bindings.load, ['gin/zzz'])
+  assert '(gin has ' in message and 'walker.gin' in message
+
+
+def test_missing_and_circular_includes(tmp_path):
+  (tmp_path / 'a.gin').write_text("include 'b.gin'\n")
+  message, code = fault(bindings.load, ['a.gin'])
+  assert code == 66
+  assert 'b.gin (included by a.gin)' in message
+  (tmp_path / 'b.gin').write_text("include 'a.gin'\n")
+  message, _ = fault(bindings.load, ['a.gin'])
+  assert 'a.gin includes itself (included by b.gin)' in message
+
+
+@pytest.mark.parametrize(
+  'line, expected',
+  [
+    (
+      'Paintr.rate = 1.0',
+      'nothing configurable is named Paintr (did you mean Painter?)',
+    ),
+    (
+      'Painter.brush = @brushh()',
+      'nothing configurable is named brushh (did you mean brush?)',
+    ),
+    (
+      'Painter.batchsize = 1',
+      'Painter has no parameter batchsize (did you mean batch_size?)',
+    ),
+    (
+      'twin.size = 1',
+      'twin is ambiguous; write slac_test.one.twin or slac_test.two.twin',
+    ),
+    ('Painter.task = walker', 'walker is not a value; a string needs quotes'),
+    ('Painter.rate 1', "expected ':' or '='"),
+  ],
+)
+def test_faults_in_names_and_syntax(tmp_path, line, expected):
+  message, code = fault(bindings.load, [], [line])
+  assert message.startswith(f'--gin_param="{line}": ')
+  assert expected in message
+  assert code == 78
+  (tmp_path / 'a.gin').write_text(f'# Comment.\n{line}\n')
+  (tmp_path / 'b.gin').write_text("include 'a.gin'\n")
+  message, _ = fault(bindings.load, ['b.gin'])
+  assert expected in message
+  assert message.startswith('a.gin, line 2: ')
+
+
+def test_a_bracket_that_is_not_closed(tmp_path):
+  (tmp_path / 'a.gin').write_text('Painter.layers = (1,\n\n')
+  message, code = fault(bindings.load, ['a.gin'])
+  assert message == (
+    'a.gin, line 3: a bracket or a quote is not closed before the end.'
+  )
+  assert code == 78
+
+
+def test_where_nothing_is_near_the_names_are_listed():
+  message, _ = fault(bindings.load, [], ['brush.zzzz = 1'])
+  assert message.endswith('brush has no parameter zzzz (it has hair, width).')
+  message, _ = fault(bindings.load, [], ['Zzzz.zzzz = 1'])
+  assert 'named Zzzz (there are ' in message
+  assert 'Painter' in message and 'brush' in message
+
+
+def test_own_names_are_preferred_to_other_ones():
+  gin.configurable('Painte', module='elsewhere')(lambda size=1: size)
+  message, _ = fault(bindings.load, [], ['Paint.rate = 1'])
+  assert '(did you mean Painter' in message
+  assert 'Painte ' not in message and 'Painte?' not in message
+
+
+def test_imports_look_into_the_working_directory(tmp_path, monkeypatch):
+  monkeypatch.setattr(sys, 'path', [path for path in sys.path if path])
+  (tmp_path / 'my_painting.py').write_text(
+    'import gin\n'
+    "@gin.configurable(module='my_painting')\n"
+    'def my_brush(): return 7\n'
+  )
+  (tmp_path / 'a.gin').write_text(
+    'import my_painting\nPainter.batch_size = 1\nPainter.brush = @my_brush()\n'
+  )
+  message, code = fault(bindings.load, ['a.gin'])
+  assert message == (
+    "a.gin, line 1: 'import my_painting' runs the code of a module; if you "
+    'trust it, add --allow_gin_imports.'
+  )
+  assert code == 78
+  assert 'my_painting' not in sys.modules
+  bindings.load(['a.gin'], allow_imports=True)
+  assert Painter().brush == 7
+  resolved = bindings.resolved()
+  assert resolved['import'] == 'import my_painting'
+  message, _ = fault(bindings.load_resolved, resolved)
+  assert '(import my_painting)' in message
+  assert '--allow_gin_imports' in message
+  bindings.load_resolved(resolved, allow_imports=True)
+  assert Painter().brush == 7
+  assert bindings.resolved() == resolved
+
+
+def test_a_failing_import_says_where(tmp_path):
+  (tmp_path / 'a.gin').write_text('import no_such_module\n')
+  message, code = fault(bindings.load, ['a.gin'], [], True)
+  assert message.startswith('a.gin, line 1: the import failed: No module named')
+  assert code == 78
+  (tmp_path / 'my_broken.py').write_text('x = 1\ny = undefined_name\n')
+  message, _ = fault(bindings.load, [], ['import my_broken'], True)
+  assert 'NameError in my_broken.py, line 2' in message
+  (tmp_path / 'my_typo.py').write_text('x = = 1\n')
+  message, _ = fault(bindings.load, [], ['import my_typo'], True)
+  assert 'my_typo.py, line 1' in message
+
+
+@pytest.mark.parametrize(
+  'line, expected',
+  [
+    ("batch_size = 'abc'", 'a whole number of at least 1'),
+    ('batch_size = 0', 'a whole number of at least 1'),
+    ('batch_size = 2.0', 'a whole number of at least 1'),
+    ('batch_size = True', 'a whole number of at least 1'),
+    ('batch_size = @brush', 'a whole number of at least 1'),
+    ('batch_size = %gin.REQUIRED', 'given a value'),
+    ('rate = 0', 'a finite number above 0'),
+    ('rate = 1e999', 'a finite number above 0'),
+    ('share = 1.5', 'a finite number of at least 0 and at most 1'),
+    ('greedy = 1', 'True or False'),
+    ('task = 3', 'a string, in quotes'),
+    ('layers = 3', 'a list'),
+    ('layers = (3, 0)', 'a list, each item a whole number of at least 1'),
+    ('limit = 0', 'a whole number of at least 1, or None'),
+    ('depth = 1.5', 'a whole number, or None'),
+    ('paint = 3', 'a configurable, written @NAME without ()'),
+    ("paint = 'brush'", 'a configurable, written @NAME without ()'),
+    ('paint = @Painter()', 'a configurable, written @NAME without ()'),
+    ("compute_dtype = 'float16'", "'float32' or 'bfloat16'"),
+    ('compute_dtype = [1]', "'float32' or 'bfloat16'"),
+  ],
+)
+def test_unsuitable_values(line, expected):
+  message, code = fault(load_params, f'Painter.{line}')
+  assert f'Painter.{line.split(" =")[0]} = ' in message
+  assert message.endswith(f': must be {expected}.')
+  assert code == 78
+
+
+def test_suitable_values():
+  load_params(
+    'Painter.batch_size = 1',
+    'Painter.rate = 2',
+    'Painter.share = 1',
+    'Painter.greedy = True',
+    "Painter.task = 'walk'",
+    'Painter.layers = (3, 4)',
+    'Painter.limit = None',
+    'Painter.depth = None',
+    'Painter.brush = @brush()',
+    'Painter.paint = @brush',
+    'brush.hair = 0',
+  )
+  load_params(
+    'Painter.limit = 2',
+    'Painter.batch_size = @brush()',
+    'Painter.paint = @brush()',  # May return a function.
+  )
+
+
+def test_annotations_given_as_strings_count():
+  message, _ = fault(load_params, 'brush.hair = -1')
+  assert 'brush.hair = -1: must be a whole number of at least 0' in message
+
+
+def test_faults_of_all_kinds_are_in_one_message(tmp_path):
+  (tmp_path / 'a.gin').write_text(
+    'Painter.batchsize = 1\n'
+    'Paintr:\n'
+    '  rate = 1.0\n'
+    '  task = "a"\n'
+    'Painter.rate = 1.0\n'
+    'slac_test.Painter.rate = 2.0\n'
+    'Painter.batch_size = "abc"\n'
+    'Painter.brush = [@brushh(), @twin]\n'
+    'Painter.share = 2.0\n'
+    'Painter.greedy 1\n'
+  )
+  message, code = fault(bindings.load, ['a.gin'], ['SIZE = 1'])
+  assert message.rstrip('.').split('; ') == [
+    'a.gin, line 1: Painter has no parameter batchsize (did you mean '
+    'batch_size?)',
+    'a.gin, line 2: nothing configurable is named Paintr (did you mean '
+    'Painter?)',
+    'a.gin, line 6: slac_test.Painter.rate is bound a second time, after '
+    'a.gin, line 5: keep one of the two',
+    'a.gin, line 8: nothing configurable is named brushh (did you mean brush?)',
+    'a.gin, line 8: twin is ambiguous',
+    'write slac_test.one.twin or slac_test.two.twin',
+    "a.gin, line 10: Couldn't parse statement, expected ':' or '=' in "
+    "'Painter.greedy 1'",
+    "Painter.batch_size = 'abc': must be a whole number of at least 1",
+    'Painter.share = 2.0: must be a finite number of at least 0 and at most 1',
+    'nothing refers to the macro SIZE',
+  ]
+  assert code == 78
+
+
+def test_a_binding_may_be_repeated_only_in_another_file(tmp_path):
+  (tmp_path / 'a.gin').write_text('Painter.rate = 1.0\nSIZE = 1\n')
+  (tmp_path / 'b.gin').write_text(
+    "include 'a.gin'\nPainter.rate = 2.0\nSIZE = 2\n"
+    'scope/Painter.rate = 3.0\nPainter.batch_size = %SIZE\n'
+  )
+  bindings.load(['b.gin', 'a.gin'], ['Painter.rate = 4.0'])
+  assert Painter().rate == 4.0
+  message, _ = fault(
+    bindings.load, ['b.gin'], ['Painter.rate = 4.0', 'Painter.rate = 5.0']
+  )
+  assert message == (
+    '--gin_param="Painter.rate = 5.0": Painter.rate is bound a second time, '
+    'after --gin_param="Painter.rate = 4.0": keep one of the two.'
+  )
+  (tmp_path / 'c.gin').write_text("include 'b.gin'\nSIZE = 3\nSIZE = 4\n")
+  message, _ = fault(bindings.load, ['c.gin'])
+  assert message.startswith('c.gin, line 3: SIZE is bound a second time')
+
+
+def test_folders_binary_files_and_empty_parameters(tmp_path):
+  (tmp_path / 'folder').mkdir()
+  (tmp_path / 'folder/walker.gin').write_text('')
+  message, code = fault(bindings.load, ['folder'])
+  assert code == 66
+  assert message == (
+    "'folder' is a folder: name a gin file, such as folder/walker.gin."
+  )
+  (tmp_path / 'binary').write_bytes(bytes(range(256)))
+  message, code = fault(bindings.load, ['binary'])
+  assert code == 66 and 'binary cannot be read (it is no text' in message
+  (tmp_path / 'zeros.gin').write_bytes(bytes(64))
+  message, code = fault(bindings.load, ['zeros.gin'])
+  assert code == 78 and message.startswith('zeros.gin, line 1: ')
+  message, code = fault(bindings.load, [], [' '])
+  assert code == 64 and '--gin_param is empty' in message
+
+
+def test_macros_are_named_and_resolved():
+  message, _ = fault(
+    load_params, 'SIZE = %OTHER', 'OTHER = 0', 'Painter.batch_size = %SIZE'
+  )
+  assert 'Painter.batch_size = %SIZE (0): must be' in message
+  message, _ = fault(load_params, 'SIZE = 1', 'Painter.batch_size = %SIZES')
+  assert 'there is no macro SIZES (did you mean SIZE?)' in message
+  message, _ = fault(load_params, 'A = %B', 'B = %A', 'Painter.task = %A')
+  assert 'refers to itself' in message
+
+
+def test_parameters_of_a_base_class_are_known_and_checked():
+  load_params('HousePainter.batch_size = 1', 'HousePainter.floors = 1')
+  message, _ = fault(load_params, 'HousePainter.batch_size = 0')
+  assert 'at least 1' in message
+  message, _ = fault(load_params, 'HousePainter.batchsize = 1')
+  assert 'no such parameter (did you mean batch_size?)' in message
+
+
+def test_check_all_used_names_what_has_no_effect():
+  bindings.load(
+    [],
+    ['Painter.batch_size = 1', 'train/brush.hair = 1', 'brush.width = 2'],
+  )
+  Painter()
+  message, code = fault(bindings.check_all_used)
+  assert message == (
+    'Without effect: nothing in this run reads train/brush.hair; nothing in '
+    'this run reads brush.width.'
+  )
+  assert code == 78
+  with gin.config_scope('train/inner'):
+    brush()
+  bindings.check_all_used()
+
+
+def test_check_all_used_accepts_what_is_used():
+  bindings.load(
+    [],
+    [
+      'SIZE = 2',
+      'Painter.batch_size = %SIZE',
+      'Painter.brush = @a/brush()',
+      'a/brush.width = 1',
+    ],
+  )
+  Painter()
+  bindings.check_all_used()
+
+
+def test_a_binding_that_the_caller_or_a_scope_overrides_is_not_used():
+  bindings.load([], ['Painter.batch_size = 2', 'Painter.rate = 1.0'])
+  Painter(batch_size=1)
+  message, _ = fault(bindings.check_all_used)
+  assert 'Painter.batch_size' in message and 'Painter.rate' not in message
+  bindings.load([], ['Painter.batch_size = 2', 'a/Painter.batch_size = 3'])
+  with gin.config_scope('a'):
+    assert Painter().batch_size == 3
+  message, _ = fault(bindings.check_all_used)
+  assert 'reads Painter.batch_size' in message and 'a/Painter' not in message
+
+
+def test_included_files_hold_defaults_that_need_not_be_read(tmp_path):
+  (tmp_path / 'base.gin').write_text(
+    'train/brush.hair = 1\nSIZE = 1\nPainter.batch_size = 1\n'
+  )
+  (tmp_path / 'task.gin').write_text(
+    "include 'base.gin'\nPainter.task = 'run'\n"
+  )
+  bindings.load(['task.gin'], ['Painter.rate = 1.0'])
+  Painter()
+  bindings.check_all_used()
+  # What is named itself must be, a default that it replaces too.
+  (tmp_path / 'base.gin').write_text(
+    'train/brush.hair = 1\nPainter.batch_size = 1\n'
+  )
+  bindings.load(['task.gin', 'base.gin'])
+  Painter()
+  message, _ = fault(bindings.check_all_used)
+  assert (
+    message == 'Without effect: nothing in this run reads train/brush.hair.'
+  )
+  (tmp_path / 'overlay.gin').write_text('train/brush:\n  hair = 2\n')
+  bindings.load(['task.gin', 'overlay.gin'])
+  Painter()
+  message, _ = fault(bindings.check_all_used)
+  assert 'reads train/brush.hair' in message
+
+
+def test_macros_that_nothing_refers_to(tmp_path):
+  (tmp_path / 'base.gin').write_text('SIZE = 1\nPainter.batch_size = 1\n')
+  (tmp_path / 'task.gin').write_text("include 'base.gin'\n")
+  bindings.load(['task.gin'])
+  message, _ = fault(bindings.load, ['base.gin'])
+  assert message == 'nothing refers to the macro SIZE.'
+  message, _ = fault(bindings.load, ['task.gin'], ['scope/SIZE = 2'])
+  assert message == 'nothing refers to the macro scope/SIZE.'
+  message, code = fault(bindings.load, ['task.gin'], ['SIZE = 2'])
+  assert message == 'nothing refers to the macro SIZE.'
+  assert code == 78
+
+
+def test_a_resolved_configuration_may_hold_defaults_without_effect(tmp_path):
+  (tmp_path / 'base.gin').write_text('brush.hair = 1\n')
+  (tmp_path / 'task.gin').write_text(
+    "include 'base.gin'\nPainter.batch_size = 1\n"
+  )
+  bindings.load(['task.gin'])
+  bindings.load_resolved(bindings.resolved())
+  assert gin.query_parameter('brush.hair') == 1
+  Painter()
+  bindings.check_all_used()
+
+
+def test_resolved_is_sorted_and_loads_again():
+  bindings.load(
+    [],
+    [
+      'SIZE = 2',
+      'Painter.layers = [%SIZE, 3]',
+      'Painter.batch_size = %SIZE',
+      'Painter.brush = @a/brush()',
+      'a/brush.width = "wide"',
+    ],
+  )
+  resolved = bindings.resolved()
+  assert list(resolved.items()) == [
+    ('Painter.batch_size', '2'),
+    ('Painter.brush', '@a/brush()'),
+    ('Painter.layers', '[2, 3]'),
+    ('a/brush.width', "'wide'"),
+  ]
+  bindings.load_resolved(resolved, allow_imports=True)
+  painter = Painter()
+  assert (painter.batch_size, painter.layers, painter.brush) == (
+    2,
+    [2, 3],
+    'wide',
+  )
+
+
+def test_missing_values_are_user_errors():
+  def construct():
+    with bindings.translate_gin_errors():
+      Painter()
+
+  bindings.load([], ['Painter.rate = 1.0'])
+  message, code = fault(construct)
+  assert message.startswith('Painter.batch_size must be given a value')
+  assert code == 78
+  bindings.load([], ['Painter.batch_size = 1', 'Painter.brush = @brush()'])
+  message, _ = fault(construct)
+  assert message.startswith('brush.width must be given a value')
+
+
+def test_user_errors_lose_what_gin_appends():
+  bindings.load([], ['brush.width = 1', 'brush.hair = 13'])
+  with (
+    pytest.raises(errors.UserError) as caught,
+    bindings.translate_gin_errors(),
+  ):
+    brush()
+  assert str(caught.value) == '13 hairs bring bad luck.'
+  assert caught.value.exit_code == 65
+
+
+def test_other_errors_pass():
+  with pytest.raises(TypeError), bindings.translate_gin_errors():
+    (lambda x: x)()

@@ -1,0 +1,119 @@
+"""What counts as a failure of an environment, and trying twice."""
+
+import numpy as np
+import pytest
+from tf_agents.environments import py_environment
+from tf_agents.specs import array_spec
+from tf_agents.trajectories import time_step as ts
+
+from slac import errors
+from slac.environments import checked, dm_control_tasks
+
+ACTION = np.zeros(1, np.float32)
+GOOD = {
+  'pixels': np.zeros([64, 64, 3], np.uint8),
+  'state': np.zeros(2, np.float32),
+}
+
+
+class Scripted(py_environment.PyEnvironment):
+  """Returns what it is told to, or raises it."""
+
+  def __init__(self, result):
+    super().__init__(handle_auto_reset=True)
+    self._result = result
+
+  def action_spec(self):
+    return array_spec.BoundedArraySpec([1], np.float32, -1, 1)
+
+  def observation_spec(self):
+    return {
+      'pixels': array_spec.ArraySpec([64, 64, 3], np.uint8),
+      'state': array_spec.ArraySpec([2], np.float32),
+    }
+
+  def _reset(self):
+    return self._step(ACTION)
+
+  def _step(self, action):
+    if isinstance(self._result, BaseException):
+      raise self._result
+    return self._result
+
+
+def time_step(**changes):
+  changes = {'observation': {}, **changes}
+  observation = {**GOOD, **changes.pop('observation')}
+  return ts.transition(GOOD, 1.0)._replace(observation=observation, **changes)
+
+
+@pytest.mark.parametrize(
+  ('result', 'message'),
+  [
+    (ValueError('no\nluck'), 'raised ValueError: no (checked_test.py:'),
+    (KeyError('x'), "raised KeyError: 'x' (checked_test.py:"),
+    (time_step(reward=np.float32('nan')), 'reward is nan'),
+    (time_step(reward=-np.inf), 'reward is -inf'),
+    (time_step(discount=np.float32('nan')), 'discount is nan'),
+    (
+      time_step(observation={'state': np.float32([0, np.nan])}),
+      'observation/state is nan',
+    ),
+    (
+      time_step(observation={'pixels': np.zeros([64, 64, 3], np.float32)}),
+      'pixels is float32 [64, 64, 3], not uint8 [64, 64, 3]',
+    ),
+    (
+      time_step(observation={'pixels': np.zeros([64, 64, 1], np.uint8)}),
+      'pixels is uint8 [64, 64, 1], not uint8 [64, 64, 3]',
+    ),
+    (time_step(reward=np.zeros([1], np.float32)), 'reward is float32 [1], not'),
+    (time_step()._replace(observation=GOOD['pixels']), 'raised '),
+    (None, 'raised '),
+  ],
+)
+@pytest.mark.parametrize('method', ['step', 'reset'])
+def test_what_is_a_failure(method, result, message):
+  environment = checked.CheckedEnvironment(Scripted(result))
+  with pytest.raises(checked.Failure) as caught:
+    environment.step(ACTION) if method == 'step' else environment.reset()
+  assert message in str(caught.value)
+  assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+  'result',
+  [
+    time_step(),
+    # numpy's own numbers and Python's, which the replay takes too.
+    time_step(reward=1.0, discount=np.float64(0)),
+    time_step(reward=1, step_type=np.int64(2)),
+  ],
+)
+def test_what_is_none(result):
+  assert checked.CheckedEnvironment(Scripted(result)).step(ACTION) is result
+
+
+def test_what_the_user_can_mend_and_ctrl_c_pass_through():
+  for error in (errors.UserError('No GL library.'), KeyboardInterrupt()):
+    environment = checked.CheckedEnvironment(Scripted(error))
+    with pytest.raises(type(error)) as caught:
+      environment.reset()
+    assert caught.value is error
+
+
+def test_mujoco_s_bad_state_ends_an_episode_of_dm_control():
+  environment = dm_control_tasks.DmControlEnvironment(
+    *('cartpole', 'swingup'), 4, camera=0, shadow_map_size=512, multisamples=0
+  )
+  protected = checked.CheckedEnvironment(environment)
+  protected.reset()
+  environment._data.qvel[:] = 1e12
+  with pytest.raises(checked.Failure, match=r'PhysicsError: .*BADQVEL'):
+    protected.step(ACTION)
+  assert protected.reset().is_first()
+  for _ in range(3):
+    assert protected.step(ACTION).reward < 1
+  with pytest.raises(checked.Failure, match=r'PhysicsError: .*BADCTRL'):
+    protected.step(np.float32([np.nan]))
+  environment.close()

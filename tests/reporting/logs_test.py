@@ -1,0 +1,197 @@
+"""Tests of slac/reporting/logs.py: TensorBoard, CSV files and their rewind."""
+
+import csv
+import io
+import os
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image, ImageSequence
+from tensorboard.backend.event_processing import event_accumulator
+
+from slac import errors
+from slac.reporting import logs
+from tests import event_files
+
+COLUMNS = {'eval': ('env_steps', 'average_return'), 'train': ('env_steps',)}
+
+
+def read_scalars(folder):
+  """Returns {tag: [(step, value), ...]} of every event, as written."""
+  scalars = {}
+  for step, value in event_files.values(folder):
+    number = tf.make_ndarray(value.tensor)
+    if number.dtype == np.float32:
+      scalars.setdefault(value.tag, []).append((step, float(number)))
+  return scalars
+
+
+def read_csv(path):
+  with open(path, newline='') as file:
+    return list(csv.DictReader(file))
+
+
+def moving_square(n=4, size=64):
+  """Returns n frames with a white square that moves by 8 pixels."""
+  frames = np.zeros((n, size, size, 3), np.uint8)
+  frames[..., 2] = 100
+  for i in range(n):
+    frames[i, 8 * i : 8 * i + 8, 16:24] = 255
+  return frames
+
+
+def test_scalars_and_texts_are_seen_by_tensorboard(tmp_path):
+  log = logs.Logs(tmp_path, COLUMNS)
+  log.scalars(4, {'loss': 0.5, 'train/alpha': tf.constant(2.0)})
+  log.text('settings', '**bold**')
+  log.close()
+  events = event_accumulator.EventAccumulator(str(tmp_path / 'tensorboard'))
+  events.Reload()
+  assert set(events.Tags()['tensors']) == {'loss', 'train/alpha', 'settings'}
+  assert read_scalars(tmp_path) == {'loss': [(4, 0.5)], 'train/alpha': [(4, 2)]}
+
+
+def test_csv_rows(tmp_path):
+  log = logs.Logs(tmp_path, COLUMNS)
+  log.row('eval', {'average_return': 0.1, 'env_steps': 7})
+  log.row('eval', {'env_steps': np.int64(8)})
+  text = (tmp_path / 'eval.csv').read_text()  # Before any flush or close.
+  assert text == 'env_steps,average_return\n7,0.1\n8,\n'
+  assert (tmp_path / 'train.csv').read_text() == 'env_steps\n'
+  with pytest.raises(KeyError, match='reward'):
+    log.row('eval', {'reward': 1})
+  assert (tmp_path / 'eval.csv').read_text() == text
+
+
+def test_csv_files_with_other_columns_are_not_continued(tmp_path):
+  logs.Logs(tmp_path, {'eval': ('a', 'b')}).close()
+  with pytest.raises(errors.UserError, match='has other columns'):
+    logs.Logs(tmp_path, {'eval': ('a',)})
+
+
+def test_a_gif_is_animated_in_tensorboard_and_in_the_folder(tmp_path):
+  log = logs.Logs(tmp_path, COLUMNS)
+  frames = moving_square()
+  log.gif(12, 'eval/rollout', frames, fps=10)
+  log.close()
+  events = event_accumulator.EventAccumulator(str(tmp_path / 'tensorboard'))
+  events.Reload()
+  metadata = events.SummaryMetadata('eval/rollout')
+  assert metadata.plugin_data.plugin_name == 'images'
+  (event,) = events.Tensors('eval/rollout')
+  width, height, data = tf.make_ndarray(event.tensor_proto)
+  assert (event.step, width, height) == (12, b'192', b'192')
+  file = tmp_path / 'videos' / 'eval-rollout-000000012.gif'
+  assert file.read_bytes() == data
+
+  image = Image.open(io.BytesIO(data))
+  assert (image.format, image.size, image.n_frames) == ('GIF', (192, 192), 4)
+  assert image.info['duration'] == 100
+  assert image.info['loop'] == 0
+  for frame, expected in zip(
+    ImageSequence.Iterator(image), frames, strict=True
+  ):
+    pixels = np.asarray(frame.convert('RGB'))[1::3, 1::3]
+    np.testing.assert_allclose(pixels.astype(int), expected, atol=4)
+
+
+def test_an_image_is_a_png(tmp_path):
+  log = logs.Logs(tmp_path, COLUMNS)
+  pixels = np.arange(2 * 4 * 3, dtype=np.uint8).reshape(2, 4, 3)
+  log.image(3, 'strip', pixels)
+  log.close()
+  image = Image.open(tmp_path / 'videos' / 'strip-000000003.png')
+  assert image.size == (12, 6)
+  np.testing.assert_array_equal(np.asarray(image)[::3, ::3], pixels)
+
+
+def write(log, steps, offset):
+  for step in steps:
+    log.scalars(step, {'value': step + offset})
+    log.row('eval', {'env_steps': step, 'average_return': step + offset})
+    log.gif(step, 'video', moving_square(2, 8), fps=10)
+
+
+@pytest.mark.parametrize('closed', [True, False])
+def test_a_resumed_run_logs_each_step_once(tmp_path, closed):
+  log = logs.Logs(tmp_path, COLUMNS)
+  write(log, range(1, 6), offset=0.0)
+  log.scalars(5, {'other': 1.0})  # Still in the writer's buffer.
+  state = log.get_state()
+  write(log, range(6, 11), offset=100.0)
+  log.row('train', {'env_steps': 10})
+  if closed:
+    log.close()
+  (tmp_path / 'mine.csv').write_text('not a log')
+
+  logs.Logs.rewind(tmp_path, state, COLUMNS)
+  again = logs.Logs(tmp_path, COLUMNS)
+  write(again, range(6, 13), offset=0.5)
+  again.close()
+
+  expected = [
+    (step, step + (0.0 if step < 6 else 0.5)) for step in range(1, 13)
+  ]
+  assert read_scalars(tmp_path)['value'] == expected
+  assert read_scalars(tmp_path)['other'] == [(5, 1.0)]
+  rows = read_csv(tmp_path / 'eval.csv')
+  assert [
+    (int(row['env_steps']), float(row['average_return'])) for row in rows
+  ] == expected
+  assert read_csv(tmp_path / 'train.csv') == []
+  assert (tmp_path / 'mine.csv').exists()
+  events = event_accumulator.EventAccumulator(
+    str(tmp_path / 'tensorboard'), size_guidance={'tensors': 0}
+  )
+  events.Reload()
+  assert [event.step for event in events.Tensors('value')] == list(range(1, 13))
+
+
+def test_rewind_removes_pictures_made_since(tmp_path):
+  log = logs.Logs(tmp_path, COLUMNS)
+  write(log, [1], offset=0)
+  state = log.get_state()
+  write(log, [2], offset=0)
+  log.close()
+  logs.Logs.rewind(tmp_path, state, COLUMNS)
+  assert os.listdir(tmp_path / 'videos') == ['video-000000001.gif']
+
+
+def test_rewind_leaves_alone_what_play_has_written(tmp_path):
+  log = logs.Logs(tmp_path, COLUMNS)
+  write(log, [1], offset=0)
+  played = tmp_path / 'videos' / 'play.gif'
+  played.write_bytes(b'short')
+  state = log.get_state()
+  played.write_bytes(b'longer than before')
+  (tmp_path / 'videos' / 'play_fig14.png').write_bytes(b'new')
+  log.close()
+  logs.Logs.rewind(tmp_path, state, COLUMNS)
+  assert sorted(os.listdir(tmp_path / 'videos')) == [
+    'play.gif',
+    'play_fig14.png',
+    'video-000000001.gif',
+  ]
+  assert played.read_bytes() == b'longer than before'
+
+
+def test_rewind_without_a_checkpoint_forgets_everything(tmp_path):
+  log = logs.Logs(tmp_path, COLUMNS)
+  write(log, [1], offset=0)
+  log.close()
+  (tmp_path / 'config.json').write_text('{}')
+  logs.Logs.rewind(tmp_path, None, COLUMNS)
+  files = [path for path in tmp_path.rglob('*') if path.is_file()]
+  assert files == [tmp_path / 'config.json']
+
+
+def test_rewind_does_not_mind_what_the_user_deleted(tmp_path):
+  logs.Logs.rewind(tmp_path / 'new', None, COLUMNS)
+  log = logs.Logs(tmp_path, COLUMNS)
+  write(log, [1], offset=0)
+  state = log.get_state()
+  log.close()
+  (tmp_path / 'videos' / 'video-000000001.gif').unlink()
+  logs.Logs.rewind(tmp_path, state, COLUMNS)
+  assert os.listdir(tmp_path / 'videos') == []

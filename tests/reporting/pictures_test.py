@@ -1,0 +1,87 @@
+"""Where each image of Fig. 14 stands."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageSequence
+
+from slac.reporting import pictures
+
+LABELS = pictures.LABEL_WIDTH
+HEIGHT, WIDTH = 16, 5
+
+
+def numbered(*shape):
+  """Images of one colour each, 1, 2, ..., in the shape [*shape, H, W, 3]."""
+  numbers = 1 + np.arange(np.prod(shape)).reshape([*shape, 1, 1, 1])
+  return np.broadcast_to(numbers, [*shape, HEIGHT, WIDTH, 3]).astype(np.uint8)
+
+
+def tile(image, row, column):
+  left = LABELS + column * WIDTH
+  return image[row * HEIGHT : (row + 1) * HEIGHT, left : left + WIDTH]
+
+
+def test_a_strip_has_time_to_the_right_and_a_labelled_row_for_each_kind():
+  image = pictures.strip(numbered(4, 3))
+  assert image.shape == (4 * HEIGHT, LABELS + 3 * WIDTH, 3)
+  assert image.dtype == np.uint8
+  for row in range(4):
+    for t in range(3):
+      assert np.all(tile(image, row, t) == 1 + 3 * row + t)
+
+
+def test_every_row_has_a_label_of_its_own_that_is_not_cut_off():
+  image = pictures.strip(np.zeros([4, 1, 64, 64, 3], np.uint8))
+  labels = image[:, :LABELS].reshape([4, 64, LABELS, 3])
+  assert len({label.tobytes() for label in labels}) == 4
+  for label in labels:
+    assert np.sum(label < 128) > 50  # Dark letters
+    assert np.all(label[[0, -1]] == 255)  # on white, with a margin.
+    assert np.all(label[:, [0, -1]] == 255)
+
+
+def test_a_film_shows_one_step_of_all_sequences_in_a_frame():
+  frames = pictures.film(numbered(4, 2, 3))
+  assert frames.shape == (3, 4 * HEIGHT, LABELS + 2 * WIDTH, 3)
+  for t in range(3):
+    for row in range(4):
+      for b in range(2):
+        number = 1 + (row * 2 + b) * 3 + t
+        assert np.all(tile(frames[t], row, b) == number)
+
+
+@pytest.mark.parametrize(
+  ('n', 'step', 'left'),
+  [(1, 1, 1), (125, 1, 125), (126, 2, 63), (250, 2, 125), (1001, 9, 112)],
+)
+def test_thin_keeps_every_kth_frame(n, step, left):
+  frames = pictures.thin(np.arange(n))
+  assert len(frames) == left <= pictures.MAX_FRAMES
+  assert frames.tolist() == list(range(0, n, step))
+
+
+def test_a_still_background_does_not_flicker():
+  random = np.random.default_rng(0)
+  background = random.integers(0, 256, [64, 64, 3], np.uint8)
+  frames = np.stack([background] * 5)
+  for i in range(5):
+    frames[i, 8 * i : 8 * i + 8, :8] = random.integers(0, 256, [8, 8, 3])
+  image = Image.open(io.BytesIO(pictures.encode_gif(frames, fps=10)))
+  shown = [np.asarray(f.convert('RGB')) for f in ImageSequence.Iterator(image)]
+  assert len(shown) == 5
+  for frame in shown[1:]:
+    np.testing.assert_array_equal(frame[:, 24:], shown[0][:, 24:])
+
+
+def test_small_objects_keep_their_colours():
+  random = np.random.default_rng(0)
+  frame = np.zeros((64, 64, 3), np.uint8)
+  frame[:] = random.integers(0, 60, [64, 64, 3]) + np.array([20, 60, 90])
+  # Nine pixels, like a ball in the light: shades of a colour that is rare.
+  shades = np.linspace(0.4, 1, 9).reshape(3, 3, 1)
+  frame[30:33, 30:33] = (shades * [255, 80, 0]).astype(np.uint8)
+  image = Image.open(io.BytesIO(pictures.encode_gif(np.stack([frame] * 3), 10)))
+  shown = np.asarray(image.convert('RGB'))[1::3, 1::3].astype(int)
+  assert np.abs(shown - frame).max() < 20

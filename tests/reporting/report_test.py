@@ -1,0 +1,167 @@
+"""What is written when, and at which step."""
+
+import csv
+import types
+
+import numpy as np
+import psutil
+import pytest
+import tensorflow as tf
+
+from slac.reporting import report
+from slac.training import evaluation, schedule
+from tests import event_files
+
+
+class Model:
+  def dream(self, pixels, actions, seed):
+    assert tf.is_tensor(seed)  # Or each seed would be traced anew.
+    del actions
+    return tf.stack([tf.constant(pixels)] * 4)
+
+
+def make_parts():
+  """As much of an experiment as a log looks at."""
+  return types.SimpleNamespace(
+    agent=types.SimpleNamespace(model=Model(), train_sequence_length=3),
+    environment=types.SimpleNamespace(render_seconds=0.0),
+    schedule=types.SimpleNamespace(log_interval=2, iterations=10),
+  )
+
+
+def make_episode(episode_return, n=5):
+  pixels = np.zeros([n, 64, 64, 3], np.uint8)
+  return evaluation.Episode(episode_return, pixels, np.zeros([n, 1]))
+
+
+def rows(folder, name):
+  with open(folder / f'{name}.csv') as file:
+    return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def counters():
+  return schedule.Counters(action_repeat=4)
+
+
+def turn(log, counters, phase, loss=0.0):
+  log.enter(phase)
+  log.add_metrics(('model/elbo',), tf.constant([loss]))
+  if phase == 'pretraining':
+    counters.model_updates += 1
+  else:
+    counters.agent_steps += 1
+  log.advance()
+
+
+def test_means_of_the_interval_at_its_end(tmp_path, counters):
+  log = report.Report(tmp_path, make_parts(), counters, ['model/elbo'], None)
+  for loss in (1.0, 2.0, 10.0, 20.0, 100.0):
+    turn(log, counters, 'training', loss)
+  log.close()
+  found = [
+    (row['env_steps'], row['agent_steps'], row['model/elbo'])
+    for row in rows(tmp_path, 'train')
+  ]
+  assert found == [('8', '2', '1.5'), ('16', '4', '15.0')]
+  assert event_files.points(tmp_path)['model/elbo'] == [8, 16]
+
+
+def test_pretraining_has_its_own_curves_over_model_updates(tmp_path, counters):
+  log = report.Report(tmp_path, make_parts(), counters, ['model/elbo'], None)
+  for phase in ['random data'] * 2 + ['pretraining'] * 4 + ['training'] * 2:
+    turn(log, counters, phase)
+  log.close()
+  found = event_files.points(tmp_path)
+  assert found['pretraining/model/elbo'] == [2, 4]
+  assert found['model/elbo'] == [8, 16]
+
+
+def test_rendering_is_not_counted_as_environment_time(tmp_path, counters):
+  parts = make_parts()
+  log = report.Report(tmp_path, parts, counters, ['model/elbo'], None)
+  log.stopwatch.seconds = lambda: {'environment': 5.0, 'training': 3.0}
+  parts.environment.render_seconds = 4.0
+  turn(log, counters, 'training')
+  turn(log, counters, 'training')
+  (row,) = rows(tmp_path, 'train')
+  # In each of two iterations.
+  assert float(row['seconds/environment']) == 0.5
+  assert float(row['seconds/rendering']) == 2.0
+  assert float(row['seconds/training']) == 1.5
+  assert float(row['seconds/acting']) == 0.0
+  assert float(row['speed/resident_gigabytes']) > 0.05
+  assert int(row['speed/open_files']) == psutil.Process().num_fds()
+
+
+def test_updates_per_second_are_those_of_the_interval(tmp_path, counters):
+  counters.gradient_steps = 1000  # Of before.
+  log = report.Report(tmp_path, make_parts(), counters, ['model/elbo'], None)
+  counters.gradient_steps = 1030
+  log._marked -= 10.0
+  turn(log, counters, 'training')
+  turn(log, counters, 'training')
+  (row,) = rows(tmp_path, 'train')
+  assert float(row['speed/updates_per_second']) == pytest.approx(3, rel=0.1)
+
+
+def test_evaluation_is_mean_and_deviation_of_the_returns(tmp_path, counters):
+  log = report.Report(tmp_path, make_parts(), counters, [], None)
+  counters.agent_steps = 25
+  episodes = [make_episode(1.0), make_episode(3.0, n=7)]
+  log.evaluated(episodes, [])
+  counters.agent_steps = 50
+  log.evaluated(episodes, [make_episode(7.0)])
+  log.close()
+  first, second = rows(tmp_path, 'eval')
+  assert first['env_steps'] == '100'
+  assert float(first['average_return']) == 2.0
+  assert float(first['stddev_of_return']) == 1.0
+  assert float(first['average_length']) == 5.0
+  assert first['greedy_average_return'] == ''
+  assert float(second['greedy_average_return']) == 7.0
+  assert event_files.points(tmp_path)['evaluation/average_return'] == [100, 200]
+  assert event_files.points(tmp_path)['evaluation/greedy_average_return'] == [
+    200
+  ]
+
+
+def test_pictures_of_an_episode_and_of_stretches_of_it(tmp_path, counters):
+  log = report.Report(tmp_path, make_parts(), counters, [], None)
+  log.draw('evaluation', 40, make_episode(0.0))
+  log.draw('evaluation', 80, make_episode(0.0, n=2))  # Too short to dream.
+  log.close()
+  found = event_files.points(tmp_path)
+  assert found['evaluation/episode'] == [40, 80]
+  assert found['evaluation/dream'] == [40]
+  assert found['evaluation/dreams'] == [40]
+
+
+def test_without_a_model_the_film_of_an_episode_remains(tmp_path, counters):
+  parts = make_parts()
+  parts.agent.model = None
+  log = report.Report(tmp_path, parts, counters, [], None)
+  log.draw('evaluation', 40, make_episode(0.0))
+  log.close()
+  found = event_files.points(tmp_path)
+  assert found['evaluation/episode'] == [40]
+  assert not [name for name in found if 'dream' in name]
+
+
+def test_a_continued_report_forgets_what_came_after(tmp_path, counters):
+  log = report.Report(tmp_path, make_parts(), counters, ['model/elbo'], None)
+  for loss in (1.0, 2.0, 10.0):
+    turn(log, counters, 'training', loss)
+  state = log.get_state()
+  turn(log, counters, 'training', 1e6)
+  log.close()
+
+  counters.agent_steps = 3
+  log = report.Report(tmp_path, make_parts(), counters, ['model/elbo'], state)
+  turn(log, counters, 'training', 20.0)
+  log.close()
+  found = [float(row['model/elbo']) for row in rows(tmp_path, 'train')]
+  assert found == [1.5, 15.0]
+  assert event_files.points(tmp_path)['model/elbo'] == [8, 16]
+  walls = [float(row['wall_seconds']) for row in rows(tmp_path, 'train')]
+  assert walls[1] >= walls[0]

@@ -1,0 +1,77 @@
+"""Tests of slac/storage/appending.py: no gaps on a disk that fills up."""
+
+import resource
+
+import pytest
+
+from slac import errors
+from slac.storage import appending
+
+
+@pytest.fixture
+def limit():
+  """Sets the size beyond which the system refuses to write, as on a full disk.
+
+  Python ignores the signal that comes with it.
+  """
+  before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+  def set_limit(size=None):
+    soft = before[0] if size is None else size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, before[1]))
+
+  yield set_limit
+  set_limit()
+
+
+def test_what_a_full_disk_cuts_off_comes_later(tmp_path, limit, capsys):
+  path, other = tmp_path / 'a.csv', tmp_path / 'b.csv'
+  log = appending.Appender()
+  log.append(path, b'1,2,3\n')
+  limit(10)
+  log.append(path, b'4,5,6\n')
+  log.append(path, b'7,8,9\n')
+  log.append(other, b'x')
+  assert path.read_bytes() == b'1,2,3\n4,5,'
+  assert other.read_bytes() == b'x'
+  message = capsys.readouterr().err
+  assert message.count('\n') == 1  # And not for each line.
+  assert f'Cannot write {path}: File too large' in message
+  assert 'make room on the file system /' in message
+  with pytest.raises(errors.UserError, match='File too large') as fault:
+    log.sync()
+  assert fault.value.exit_code == 74
+  assert '\n' not in str(fault.value)
+  limit()
+  log.append(path, b'10\n')
+  assert path.read_bytes() == b'1,2,3\n4,5,6\n7,8,9\n10\n'
+  log.sync()
+  assert other.read_bytes() == b'x'
+
+
+def test_a_file_that_cannot_be_opened_is_written_later(tmp_path, capsys):
+  folder = tmp_path / 'videos'
+  log = appending.Appender()
+  for text in (b'a', b'b'):
+    log.append(folder / 'x.gif', text)
+  assert 'No such file' in capsys.readouterr().err
+  with pytest.raises(errors.UserError, match=r'x\.gif'):
+    log.sync()
+  folder.mkdir()
+  log.sync()
+  assert (folder / 'x.gif').read_bytes() == b'ab'
+  log.sync()
+  assert (folder / 'x.gif').read_bytes() == b'ab'
+
+
+def test_each_time_the_disk_fills_up_there_is_a_warning(
+  tmp_path, limit, capsys
+):
+  log = appending.Appender()
+  for _ in range(2):
+    limit(0)
+    log.append(tmp_path / 'a', b'1')
+    limit()
+    log.sync()
+  assert capsys.readouterr().err.count('Cannot write') == 2
+  assert (tmp_path / 'a').read_bytes() == b'11'

@@ -1,0 +1,147 @@
+"""Tests of slac/storage/run_folder.py: names of runs, and their folders."""
+
+import json
+import os
+
+import pytest
+
+from slac import errors
+from slac.storage import run_folder
+
+CONFIG = {'A.x': '1', 'A.y': "'two'"}
+VERSION = {'commit': 'abc'}
+
+
+def open_run(root, name='walker', fresh=False, resolved=None, version=None):
+  return run_folder.open_run(
+    str(root), name, fresh, resolved or CONFIG, version or VERSION
+  )
+
+
+def fault(code, *arguments, **keywords):
+  with pytest.raises(errors.UserError) as caught:
+    open_run(*arguments, **keywords)
+  assert caught.value.exit_code == code
+  return str(caught.value)
+
+
+def test_a_new_run_records_its_configuration_and_version(tmp_path):
+  folder = open_run(tmp_path / 'deep' / 'runs')
+  assert folder == tmp_path / 'deep' / 'runs' / 'walker'
+  assert json.loads((folder / 'config.json').read_text()) == CONFIG
+  assert json.loads((folder / 'version.json').read_text()) == [VERSION]
+  assert sorted(os.listdir(folder)) == ['.lock', 'config.json', 'version.json']
+
+
+def test_the_same_configuration_continues(tmp_path):
+  open_run(tmp_path)
+  again = open_run(tmp_path, version={'commit': 'def'})
+  assert again == tmp_path / 'walker'
+  versions = json.loads((again / 'version.json').read_text())
+  assert versions == [VERSION, {'commit': 'def'}]
+
+
+def test_another_configuration_is_refused_with_the_difference(tmp_path):
+  open_run(tmp_path)
+  message = fault(78, tmp_path, resolved={'A.x': '2', 'A.z': '3'})
+  assert '--fresh' in message and '--name' in message and 'walker' in message
+  assert message.endswith(
+    "(run -> now): A.x: 1 -> 2; A.y: 'two' -> (not set); A.z: (not set) -> 3."
+  )
+  versions = json.loads((tmp_path / 'walker' / 'version.json').read_text())
+  assert len(versions) == 1
+
+
+def test_fresh_takes_the_first_free_name_and_deletes_nothing(tmp_path):
+  assert open_run(tmp_path, fresh=True).name == 'walker'
+  (tmp_path / 'walker' / 'log').write_text('kept')
+  assert open_run(tmp_path, fresh=True).name == 'walker-2'
+  assert open_run(tmp_path, fresh=True, resolved={'B': '1'}).name == 'walker-3'
+  assert (tmp_path / 'walker' / 'log').read_text() == 'kept'
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+  (tmp_path / 'walker').mkdir()
+  assert open_run(tmp_path).name == 'walker'  # Empty: nothing to lose.
+  (tmp_path / 'other').mkdir()
+  (tmp_path / 'other' / 'thesis.tex').write_text('precious')
+  assert 'no config.json' in fault(78, tmp_path, name='other')
+  assert open_run(tmp_path, name='other', fresh=True).name == 'other-2'
+
+
+def test_what_a_killed_start_left_behind_does_not_matter(tmp_path):
+  (tmp_path / 'walker').mkdir()
+  (tmp_path / 'walker' / '.config.json.tmp').write_text('{"A')
+  (tmp_path / 'walker' / '.lock').write_text('process 1 on elsewhere')
+  folder = open_run(tmp_path)
+  assert sorted(os.listdir(folder)) == ['.lock', 'config.json', 'version.json']
+
+
+def test_a_damaged_configuration_is_not_overwritten(tmp_path):
+  folder = open_run(tmp_path)
+  (folder / 'config.json').write_text('{"A')
+  assert 'config.json is damaged' in fault(74, tmp_path)
+  assert (folder / 'config.json').read_text() == '{"A'
+
+
+@pytest.mark.parametrize('text', ['[]', '{"A.x": 1}', 'null', '[' * 100_000])
+def test_json_that_is_no_configuration(tmp_path, text):
+  folder = open_run(tmp_path)
+  (folder / 'config.json').write_text(text)
+  assert 'config.json is damaged' in fault(74, tmp_path)
+
+
+@pytest.mark.parametrize('text', ['{}', '[1]', '3', '[{}, []]', '\x00'])
+def test_a_damaged_list_of_starts(tmp_path, text):
+  folder = open_run(tmp_path)
+  (folder / 'version.json').write_text(text)
+  assert 'version.json is damaged' in fault(74, tmp_path)
+  assert (folder / 'version.json').read_text() == text
+
+
+def test_a_folder_in_the_place_of_a_file(tmp_path):
+  folder = open_run(tmp_path)
+  (folder / 'config.json').unlink()
+  (folder / 'config.json').mkdir()
+  assert 'config.json is damaged (Is a directory)' in fault(74, tmp_path)
+
+
+def test_a_root_that_cannot_be_written(tmp_path):
+  (tmp_path / 'file').write_text('')
+  for fresh in (False, True):
+    message = fault(73, tmp_path / 'file' / 'runs', fresh=fresh)
+    assert str(tmp_path / 'file' / 'runs' / 'walker') in message
+  fault(73, tmp_path, name='file')
+
+
+def test_names_tell_task_overlays_overrides_and_seed():
+  assert run_folder.run_name(['gin/walker.gin'], [], 0) == 'walker-seed0'
+  files = ['gin/ball_in_cup.gin', '/else/where/quick.gin']
+  assert run_folder.run_name(files, [], 1) == 'ball_in_cup-quick-seed1'
+  assert (
+    run_folder.run_name(
+      ['gin/walker.gin'], ['slac.A.rate = 1e-4', "B.task='run'"], 2
+    )
+    == 'walker-rate=1e-4-task=run-seed2'
+  )
+  assert run_folder.run_name(files, [], 1, name='mine') == 'mine'
+
+
+def test_odd_and_long_overrides_become_a_short_safe_hash():
+  def name(*params):
+    return run_folder.run_name(['a.gin'], params, 0)
+
+  one, two = name('A.x = (1, 2)'), name('A.x = [1, 2]')
+  assert one != two
+  assert all(c.isalnum() or c in '_.=-' for c in one)
+  assert one.startswith('a-x=_1_2-') and one.endswith('-seed0')
+  longs = [name(f'A.x = {"9" * 300}{n}') for n in range(2)]
+  assert longs[0] != longs[1] and len(longs[0]) < 100
+  assert '/' not in name('A.path = "../../etc"')
+
+
+@pytest.mark.parametrize('name', ['', '..', 'a/b', '/a'])
+def test_a_given_name_is_one_folder(name):
+  with pytest.raises(errors.UserError) as caught:
+    run_folder.run_name([], [], 0, name=name)
+  assert caught.value.exit_code == 64

@@ -1,0 +1,105 @@
+"""Tests of slac/training/compiled.py: metrics in one tensor, single steps."""
+
+import gc
+import sys
+
+import numpy as np
+import tensorflow as tf
+from tf_agents.agents import tf_agent
+from tf_agents.trajectories import time_step as ts
+
+from slac.training import compiled
+from tests import tiny
+from tests.agents import policies_test
+
+
+def test_names_stand_in_the_order_of_the_values_and_the_update_takes_effect():
+  counter = tf.Variable(0.0)
+
+  def update(experience):
+    counter.assign_add(1.0)
+    extra = {'b': experience['x'][0, 0] + counter, 'a': 10.0 * counter}
+    return tf_agent.LossInfo(counter, extra)
+
+  call = compiled.Update(update)
+  for i in (1, 2):
+    names, values = call({'x': tf.constant([[5.0]])})
+    assert dict(zip(names, values.numpy(), strict=True)) == {
+      'a': 10 * i,
+      'b': 5 + i,
+    }
+  assert counter == 2
+
+
+def test_eager_policy_takes_single_steps_with_other_observations():
+  agent = tiny.agent()
+  policy = compiled.EagerPolicy(agent.greedy_policy)
+  pixels = tiny.pixels(2)
+  state = policy.get_initial_state()
+  actions = []
+  for t in range(2):
+    observation = {'pixels': pixels[t], 'state': np.zeros(3, np.float32)}
+    step = (
+      ts.restart(observation)
+      if t == 0
+      else ts.transition(observation, np.float32(1))
+    )
+    chosen = policy.action(step, state)
+    state = chosen.state
+    actions.append(chosen.action)
+  expected = policies_test.act(
+    agent.greedy_policy, pixels, [tiny.FIRST, tiny.MID], reset=True
+  )
+  np.testing.assert_allclose(actions, expected, rtol=1e-4, atol=1e-6)
+
+
+N = 1000
+
+
+def lost_blocks(call):
+  """Of Python's memory, in N calls."""
+  call()
+  gc.collect()
+  before = sys.getallocatedblocks()
+  for _ in range(N):
+    call()
+  gc.collect()
+  return sys.getallocatedblocks() - before
+
+
+def test_nothing_is_lost_with_tensors_that_are_shed():
+  array = np.zeros(4, np.float32)
+  double = tf.function(lambda x: {'y': 2 * x, 'z': (x, x)})
+
+  def call():
+    x = compiled.from_arrays(array)
+    compiled.shed(double(x))
+
+  assert lost_blocks(lambda: tf.constant(array)) > 0.9 * N  # TensorFlow's loss.
+  assert lost_blocks(call) < 0.1 * N
+
+
+def test_tensors_from_arrays_are_the_arrays():
+  experience = tiny.experience(3, [0, 1, 2, 0], length=4)
+  arrays = tf.nest.map_structure(lambda x: x.numpy(), experience)
+  tensors = compiled.from_arrays(arrays)
+  tf.nest.assert_same_structure(tensors, arrays)
+  assert tensors.observation['pixels'].dtype == tf.uint8
+  for found, was in zip(
+    tf.nest.flatten(tensors), tf.nest.flatten(arrays), strict=True
+  ):
+    np.testing.assert_array_equal(found, was)
+    assert found.dtype.name == was.dtype.name
+
+
+def test_a_tensor_that_is_shed_is_as_it_was():
+  x, y = tensors = tf.constant([1.0, 2.0]), tf.Variable([3.0]).read_value()
+  assert compiled.shed(tensors) is tensors
+  assert x.numpy().tolist() == [1.0, 2.0]
+  assert (x + y).numpy().tolist() == [4.0, 5.0]
+  x.name_of_mine = 'x'
+  assert x.name_of_mine == 'x'
+  with tf.GradientTape() as tape:
+    tape.watch(x)
+    loss = tf.reduce_sum(x**2)
+  assert tape.gradient(loss, x).numpy().tolist() == [2.0, 4.0]

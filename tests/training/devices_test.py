@@ -1,0 +1,61 @@
+"""The choice of the data type by the device."""
+
+import pytest
+import tensorflow as tf
+
+from slac.training import devices
+
+
+@pytest.fixture
+def machine(monkeypatch, tmp_path):
+  """Pretends to a CPU's flags and to GPUs' compute capabilities."""
+
+  def pretend(flags, capabilities=()):
+    devices_file = tmp_path / 'cpuinfo'
+    devices_file.write_text(f'processor\t: 0\nflags\t\t: fpu {flags} sse\n')
+    monkeypatch.setattr(devices, 'CPU_INFO', devices_file)
+    monkeypatch.setattr(
+      tf.config, 'list_physical_devices', lambda kind: list(capabilities)
+    )
+    monkeypatch.setattr(
+      tf.config.experimental,
+      'get_device_details',
+      lambda gpu: {'compute_capability': gpu} if gpu else {},
+    )
+
+  return pretend
+
+
+@pytest.mark.parametrize(
+  ('flags', 'dtype'),
+  [
+    ('avx512f avx512_bf16', 'bfloat16'),
+    ('amx_tile amx_bf16', 'bfloat16'),
+    ('avx512f avx512_vnni', 'float32'),
+    ('avx512_bf16x', 'float32'),
+  ],
+)
+def test_a_cpu_is_judged_by_its_units(machine, flags, dtype):
+  machine(flags)
+  assert devices.fastest_dtype() == dtype
+
+
+@pytest.mark.parametrize(
+  ('capabilities', 'dtype'),
+  [
+    ([(9, 0)], 'bfloat16'),
+    ([(8, 0)], 'bfloat16'),
+    ([(7, 5)], 'float32'),
+    ([(9, 0), (7, 0)], 'float32'),
+    ([()], 'float32'),  # Of another make.
+  ],
+)
+def test_a_gpu_is_judged_in_place_of_the_cpu(machine, capabilities, dtype):
+  machine('' if dtype == 'bfloat16' else 'avx512_bf16', capabilities)
+  assert devices.fastest_dtype() == dtype
+
+
+def test_an_unknown_cpu_computes_in_float32(machine, monkeypatch, tmp_path):
+  machine('avx512_bf16')
+  monkeypatch.setattr(devices, 'CPU_INFO', tmp_path / 'missing')
+  assert devices.fastest_dtype() == 'float32'

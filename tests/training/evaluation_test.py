@@ -1,0 +1,154 @@
+"""Evaluation: whole episodes, the same again for the same seed and step."""
+
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tf_agents.environments import py_environment
+from tf_agents.specs import array_spec
+from tf_agents.trajectories import time_step as ts
+
+from slac.agents import policies
+from slac.environments import checked
+from slac.training import evaluation
+from tests import tiny
+from tests.training import evaluation_test
+
+LENGTH = 4
+
+
+class Dice(py_environment.PyEnvironment):
+  """Shows random pixels; the reward is the action's first number."""
+
+  def __init__(self):
+    super().__init__(handle_auto_reset=True)
+    self._random = np.random.RandomState(0)
+    self.num_steps = 0
+
+  def action_spec(self):
+    return array_spec.BoundedArraySpec([2], np.float32, -1, 1)
+
+  def observation_spec(self):
+    return {'pixels': array_spec.ArraySpec([64, 64, 3], np.uint8)}
+
+  def seed(self, seed):
+    self._random.seed(seed)
+
+  def _observation(self):
+    pixels = np.zeros([64, 64, 3], np.uint8)
+    pixels[0, 0, 0] = self._random.randint(256)
+    return {'pixels': pixels}
+
+  def _reset(self):
+    self._t = 0
+    return ts.restart(self._observation())
+
+  def _step(self, action):
+    self.num_steps += 1
+    self._t += 1
+    step = ts.termination if self._t == LENGTH else ts.transition
+    return step(self._observation(), np.float32(action[0]))
+
+
+class Unseedable(Dice):
+  """Has no seed."""
+
+  def seed(self, seed):
+    raise NotImplementedError
+
+
+def evaluator(seed=0, environment=Dice):
+  environment = environment()
+  policy = policies.TanhGaussianPolicy(
+    tiny.TIME_STEP_SPEC,
+    tiny.action_spec(2),
+    generator=tf.random.Generator.from_seed(0),
+  )
+  return evaluation.Evaluator(environment, policy, seed), environment
+
+
+def take(evaluator, n, env_steps=0):
+  return list(itertools.islice(evaluator.episodes(env_steps), n))
+
+
+def test_an_episode_is_its_frames_its_actions_and_their_return():
+  dice, environment = evaluator()
+  episodes = take(dice, 2)
+  for episode in episodes:
+    assert episode.length == LENGTH
+    assert episode.pixels.shape == (LENGTH + 1, 64, 64, 3)
+    assert episode.pixels.dtype == np.uint8
+    assert episode.actions.shape == (LENGTH + 1, 2)
+    assert not np.any(episode.actions[-1]) and np.all(episode.actions[:-1])
+    assert episode.episode_return == pytest.approx(episode.actions[:, 0].sum())
+  assert environment.num_steps == 2 * LENGTH  # None is begun in vain.
+  assert episodes[0].episode_return != episodes[1].episode_return
+
+
+def test_evaluation_depends_on_seed_and_step_alone():
+  dice, _ = evaluator()
+  take(dice, 1, env_steps=500)
+  episodes = take(dice, 2, env_steps=1000)
+  for again in (take(dice, 2, 1000), take(evaluator()[0], 2, 1000)):
+    for one, two in zip(episodes, again, strict=True):
+      np.testing.assert_array_equal(one.pixels, two.pixels)
+      np.testing.assert_array_equal(one.actions, two.actions)
+  for other in (take(dice, 2, 2000), take(evaluator(seed=1)[0], 2, 1000)):
+    for one, two in zip(episodes, other, strict=True):
+      assert np.any(one.pixels != two.pixels)
+      assert np.all(one.actions[:-1] != two.actions[:-1])
+
+
+def test_an_environment_without_a_seed_will_do():
+  unseedable, _ = evaluator(environment=Unseedable)
+  one, two = take(unseedable, 1), take(unseedable, 1)
+  # The policy's draws come back all the same.
+  np.testing.assert_array_equal(one[0].actions, two[0].actions)
+  assert np.any(one[0].pixels != two[0].pixels)
+
+
+def test_a_request_to_stop_is_heeded_within_an_episode():
+  dice, environment = evaluator()
+  episodes = list(dice.episodes(0, lambda: environment.num_steps >= LENGTH + 2))
+  assert len(episodes) == 1  # The second is not whole.
+  assert environment.num_steps == LENGTH + 2
+  assert list(dice.episodes(0, lambda: True)) == []
+  assert environment.num_steps == LENGTH + 2
+
+
+def numbered(n):
+  return evaluation.Episode(
+    0.0, np.arange(n, dtype=np.uint8), np.arange(n, dtype=np.float32)
+  )
+
+
+def test_windows_are_evenly_spaced_and_reach_both_ends():
+  pixels, actions = evaluation.windows(numbered(10), length=4, n=3)
+  expected = [[0, 1, 2, 3], [3, 4, 5, 6], [6, 7, 8, 9]]
+  assert pixels.tolist() == expected and actions.tolist() == expected
+  pixels, _ = evaluation.windows(numbered(4), length=4, n=2)
+  assert pixels.tolist() == [[0, 1, 2, 3]] * 2
+  assert evaluation.windows(numbered(3), length=4, n=2) is None
+
+
+def test_an_evaluation_fails_by_a_nan_and_repeated_gives_the_same_episodes():
+  dice, environment = evaluation_test.evaluator()
+  expected = evaluation_test.take(dice, 2)
+  step, spoilt = environment._step, []
+
+  def spoil(action):
+    result = step(action)
+    if environment.num_steps - before == 6 and not spoilt:  # In the second.
+      spoilt.append(result)
+      return result._replace(reward=np.float32('nan'))
+    return result
+
+  before, environment._step = environment.num_steps, spoil
+  with pytest.raises(checked.Failure, match='reward is nan'):
+    evaluation_test.take(dice, 2)
+  again = evaluation_test.take(dice, 2)
+  assert isinstance(again[0], evaluation.Episode)
+  for one, two in zip(expected, again, strict=True):
+    np.testing.assert_array_equal(one.pixels, two.pixels)
+    assert one.episode_return == two.episode_return

@@ -1,0 +1,121 @@
+"""What an experiment is built from, with environments and agents made here."""
+
+import types
+
+import gin
+import numpy as np
+import pytest
+from tf_agents.environments import py_environment
+from tf_agents.specs import array_spec
+from tf_agents.trajectories import time_step as ts
+
+from slac import errors
+from slac.training import experiment
+from tests import gin_files_test
+
+
+class Wide(py_environment.PyEnvironment):
+  """Actions in [-3, 3]; remembers its seeds."""
+
+  def __init__(self):
+    super().__init__(handle_auto_reset=True)
+    self.seeds = []
+
+  def seed(self, seed):
+    self.seeds.append(seed)
+
+  def action_spec(self):
+    return array_spec.BoundedArraySpec([2], np.float32, -3.0, 3.0)
+
+  def observation_spec(self):
+    return {'pixels': array_spec.ArraySpec([64, 64, 3], np.uint8)}
+
+  def _reset(self):
+    return ts.restart({'pixels': np.zeros([64, 64, 3], np.uint8)})
+
+  def _step(self, action):
+    raise NotImplementedError
+
+
+@pytest.fixture(autouse=True)
+def _schedule():
+  slac_gin = str(gin_files_test.FOLDER / 'slac.gin')
+  macros = ['ACTION_REPEAT = 2', 'DECODER_VARIANCE = 0.1']
+  gin.parse_config_files_and_bindings([slac_gin], macros)
+  yield
+  gin.clear_config()
+
+
+def test_environments_are_two_and_only_training_s_is_seeded():
+  made = []
+
+  def make():
+    made.append(Wide())
+    return made[-1]
+
+  specs = []
+
+  def make_agent(*args):
+    specs.append(args)
+    return types.SimpleNamespace(model='a model')
+
+  parts = experiment.Experiment(seed=7, environment=make, agent=make_agent)
+  assert [environment.seeds for environment in made] == [[7], []]
+  assert parts.task == 'Wide'
+  assert parts.schedule.action_repeat == 2
+  ((_, action_spec, seed),) = specs
+  # The agent always acts in [-1, 1].
+  assert (action_spec.minimum == -1).all()
+  assert (action_spec.maximum == 1).all()
+  assert seed == 7
+
+
+@pytest.mark.parametrize('model_updates', [0, 5])
+def test_pretraining_without_a_model_is_refused(model_updates):
+  with gin.unlock_config():
+    gin.bind_parameter('Schedule.model_updates', model_updates)
+
+  def make():
+    return experiment.Experiment(
+      seed=0,
+      environment=Wide,
+      agent=lambda *args: types.SimpleNamespace(model=None),
+    )
+
+  if model_updates:
+    with pytest.raises(errors.UserError, match=r'model_updates = 5 .*: set it'):
+      make()
+  else:
+    assert make().schedule.model_updates == 0
+
+
+def test_what_is_no_environment_is_refused():
+  with pytest.raises(errors.UserError, match='PyEnvironment'):
+    experiment.Experiment(seed=0, environment=object, agent=lambda *args: None)
+
+
+REPLAY = types.SimpleNamespace(nbytes=1_000_000, capacity=1000)
+
+
+def schedule(**changes):
+  values = {
+    'env_steps': 80_000,
+    'action_repeat': 4,
+    'eval_interval': 10_000,
+    'model_updates': 3_000,
+    'picture_interval': 1_000,
+  }
+  return types.SimpleNamespace(**{**values, **changes})
+
+
+def test_what_a_run_needs():
+  # 1,000 rows and 8,192 to spare, of 1,000 bytes; three times 100 parameters of
+  # 16 bytes; pictures of 8 evaluations and 3 times in pretraining.
+  expected = 9_192_000 + 4_800 + 11 * 2_000_000 + 20_000_000
+  assert experiment.needed(REPLAY, schedule(), 100) == expected
+
+
+def test_a_short_run_does_not_fill_the_replay():
+  # 400 steps, and no more than these to spare.
+  short = schedule(env_steps=1600, model_updates=0)
+  assert experiment.needed(REPLAY, short, 0) == 800_000 + 20_000_000

@@ -1,0 +1,79 @@
+"""Phases and lengths of a run."""
+
+import pytest
+
+from slac.training import schedule
+
+
+def make(**settings):
+  return schedule.Schedule(
+    **{
+      'action_repeat': 4,
+      'env_steps': 100,
+      'random_episodes': 2,
+      'random_agent_steps': 0,
+      'model_updates': 3,
+      'gradient_steps': 1,
+      'batch_size': 5,
+      'eval_interval': 10,
+      'eval_episodes': 1,
+      'greedy_eval_episodes': 0,
+      'log_interval': 10,
+      'picture_interval': 10,
+      'checkpoint_seconds': 1.0,
+      **settings,
+    }
+  )
+
+
+@pytest.mark.parametrize(
+  ('episodes', 'model_updates', 'phase'),
+  [
+    (0, 0, 'random data'),
+    (1, 0, 'random data'),
+    (2, 0, 'pretraining'),
+    (2, 2, 'pretraining'),
+    (2, 3, 'training'),
+    (7, 3, 'training'),
+  ],
+)
+def test_phases_follow_each_other(episodes, model_updates, phase):
+  counters = schedule.Counters(
+    4, episodes=episodes, model_updates=model_updates
+  )
+  assert make().phase(counters) == phase
+
+
+def test_without_pretraining_training_follows_the_random_data():
+  counters = schedule.Counters(4, episodes=2)
+  assert make(model_updates=0).phase(counters) == 'training'
+
+
+@pytest.mark.parametrize(
+  ('env_steps', 'iterations'),
+  [(100, 25 + 3), (101, 26 + 3), (104, 26 + 3), (1, 1 + 3)],
+)
+def test_iterations_are_agent_steps_and_model_updates(env_steps, iterations):
+  assert make(env_steps=env_steps).iterations == iterations
+
+
+def test_counters_count_the_same_iterations():
+  counters = schedule.Counters(
+    action_repeat=4,
+    agent_steps=7,
+    episodes=100,
+    model_updates=3,
+    gradient_steps=1000,
+  )
+  assert counters.iterations == 10
+  assert counters.env_steps == 28
+  assert counters.updates == 1003
+
+
+def test_random_data_goes_on_until_episodes_and_agent_steps_suffice():
+  plan = make(random_episodes=2, random_agent_steps=50)
+  phases = [
+    plan.phase(schedule.Counters(4, agent_steps=steps, episodes=episodes))
+    for steps, episodes in ((49, 1), (49, 3), (50, 1), (50, 2))
+  ]
+  assert phases == ['random data'] * 3 + ['pretraining']

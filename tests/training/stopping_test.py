@@ -1,0 +1,144 @@
+"""Signals, in a process of its own."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from slac import errors
+from slac.training import stopping
+
+SCRIPT = """
+import sys, time
+from slac.training import stopping
+stop = stopping.StopRequest()
+if 'defer' in sys.argv or 'release' in sys.argv:
+  stop.defer()
+if 'release' in sys.argv:
+  stop.release()
+print('ready', stop.requested, flush=True)
+while not stop.requested:
+  time.sleep(0.01)
+print('requested', stop.exit_code, flush=True)
+if 'wait' in sys.argv:
+  time.sleep(60)
+sys.exit(stop.exit_code)
+"""
+SIGNALS = pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+
+
+@pytest.fixture
+def start():
+  processes = []
+
+  def start(*arguments):
+    process = subprocess.Popen(
+      [sys.executable, '-c', SCRIPT, *arguments],
+      stdout=subprocess.PIPE,
+      stderr=subprocess.PIPE,
+      text=True,
+    )
+    processes.append(process)
+    assert process.stdout.readline() == 'ready False\n'
+    return process
+
+  yield start
+  for process in processes:
+    process.kill()
+    process.communicate()
+
+
+@SIGNALS
+def test_the_first_signal_is_remembered(start, number):
+  process = start('defer')
+  process.send_signal(number)
+  out, err = process.communicate(timeout=30)
+  assert (out, err) == (f'requested {128 + number}\n', '')
+  assert process.returncode == 128 + number
+
+
+@SIGNALS
+def test_the_second_signal_ends_the_process_at_once(start, number):
+  process = start('defer', 'wait')
+  process.send_signal(signal.SIGTERM)
+  assert process.stdout.readline() == f'requested {128 + signal.SIGTERM}\n'
+  process.send_signal(number)
+  assert process.wait(timeout=30) == 128 + number
+
+
+@SIGNALS
+@pytest.mark.parametrize('arguments', [[], ['release']])
+def test_with_nothing_to_save_the_first_one_does(start, number, arguments):
+  process = start(*arguments)
+  process.send_signal(number)
+  out, err = process.communicate(timeout=30)
+  assert (out, err) == ('', '')
+  assert process.returncode == 128 + number
+
+
+class Disk:
+  """Counts the saves, and refuses them as long as it is full."""
+
+  def __init__(self):
+    self.code = None
+    self.tried = 0
+
+  def save(self):
+    self.tried += 1
+    if self.code:
+      raise errors.UserError('Cannot save: full.', self.code)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+  """A list whose only item is the time in seconds."""
+  now = [0.0]
+  monkeypatch.setattr(stopping.time, 'monotonic', lambda: now[0])
+  return now
+
+
+def test_saves_when_it_is_time(clock):
+  disk = Disk()
+  save = stopping.Autosave(disk.save, 300.0)
+  tried = []
+  for clock[0] in (0, 299, 300, 301, 600, 601, 602):
+    save.if_due()
+    tried.append(disk.tried)
+  assert tried == [0, 0, 0, 1, 1, 1, 2]
+
+
+def test_only_the_third_failure_in_a_row_ends_the_run(clock, capsys):
+  disk = Disk()
+  save = stopping.Autosave(disk.save, 1.0)
+
+  def again(code):
+    disk.code = code
+    clock[0] += 2
+    save.if_due()
+    # No sooner than the interval after the last attempt, failed or not.
+    save.if_due()
+    return capsys.readouterr().err
+
+  for _ in range(2):
+    assert again(74).endswith('this was 1.\n')
+    message = again(74)
+    assert message.startswith('Cannot save: full. Training goes on')
+    assert message.endswith('this was 2.\n')
+    assert again(None) == ''
+  again(74)
+  again(74)
+  with pytest.raises(errors.UserError, match='Cannot save') as fault:
+    again(74)
+  assert fault.value.exit_code == 74
+  assert capsys.readouterr().err == ''
+  assert disk.tried == 9
+
+
+def test_faults_that_are_not_the_disk_s_end_the_run_at_once(clock):
+  disk = Disk()
+  disk.code = 70
+  save = stopping.Autosave(disk.save, 1.0)
+  clock[0] = 2
+  with pytest.raises(errors.UserError):
+    save.if_due()
