@@ -4,13 +4,13 @@ import gin
 import tensorflow as tf
 from tf_agents.agents import tf_agent
 
-from slac.agents import inputs, optimizers, policies, sac
+from slac.agents import base, inputs, optimizers, policies, sac
 from slac.config import settings
-from slac.models import networks as model_networks
+from slac.models import networks
 
 
 class Baseline(sac.SoftActorCritic):
-  """SAC whose actor and critics see the same, `[B, ...]`, at each step.
+  """SAC whose actor and critics see the same at each step.
 
   A subclass says what that is in `_see`.
   """
@@ -60,22 +60,25 @@ class SacStateAgent(Baseline):
       seed: of every random draw in training and acting.
       jit_compile: whether XLA compiles the update.
     """
-    time_step_spec = sac.observing(time_step_spec, 'state')
+    time_step_spec = base.observing(time_step_spec, 'state')
     size = time_step_spec.observation['state'].shape.num_elements()
     super().__init__(
       time_step_spec,
       action_spec,
       seed,
-      policies.agent_policies(
-        policies.StatePolicy,
-        policies.GreedyStatePolicy,
-        time_step_spec,
-        action_spec,
-      ),
       actor_input_size=size,
       critic_input_size=size,
       experience_length=2,
       jit_compile=jit_compile,
+    )
+
+  def _make_policy(self, time_step_spec, action_spec, generator, greedy):
+    return policies.StatePolicy(
+      time_step_spec,
+      action_spec,
+      self._actor,
+      generator=generator,
+      greedy=greedy,
     )
 
   def _see(self, experience):
@@ -112,35 +115,37 @@ class SacPixelsAgent(Baseline):
       feature_size: of the encoder.
       jit_compile: whether XLA compiles the update.
     """
-    time_step_spec = sac.observing(time_step_spec, 'pixels')
+    time_step_spec = base.observing(time_step_spec, 'pixels')
     self._num_frames = num_frames
     self._encoder, self._target_encoder = (
-      model_networks.Encoder(base_depth, feature_size, channels=3 * num_frames)
+      networks.Encoder(base_depth, feature_size, channels=3 * num_frames)
       for _ in range(2)
     )
+    self._frame_stack = FrameStack(self._encoder, num_frames)
     super().__init__(
       time_step_spec,
       action_spec,
       seed,
-      policies.agent_policies(
-        policies.HistoryPolicy,
-        policies.GreedyHistoryPolicy,
-        time_step_spec,
-        action_spec,
-        num_frames,
-        FrameStack(self._encoder, num_frames),
-        tf.identity,
-      ),
       actor_input_size=feature_size,
       critic_input_size=feature_size,
       experience_length=num_frames + 1,
       jit_compile=jit_compile,
     )
 
-  @property
-  def num_parameters(self) -> dict[str, int]:
-    encoder = model_networks.num_parameters(self._encoder)
-    return {'encoder': encoder, **super().num_parameters}
+  def _make_policy(self, time_step_spec, action_spec, generator, greedy):
+    return policies.HistoryPolicy(
+      time_step_spec,
+      action_spec,
+      self._num_frames,
+      self._frame_stack,
+      tf.identity,
+      self._actor,
+      generator=generator,
+      greedy=greedy,
+    )
+
+  def _trained_modules(self):
+    return {'encoder': [self._encoder], **super()._trained_modules()}
 
   @property
   def _critic_variables(self):
@@ -177,9 +182,9 @@ class SacPixelsAgent(Baseline):
 
 
 class FrameStack(tf.Module):
-  """What `policies.HistoryPolicy` perceives through where it is no model."""
+  """Lets `policies.HistoryPolicy` perceive through an encoder alone."""
 
-  def __init__(self, encoder: model_networks.Encoder, num_frames: int):
+  def __init__(self, encoder: networks.Encoder, num_frames: int):
     super().__init__()
     self._encoder = encoder
     self._num_frames = num_frames

@@ -1,10 +1,21 @@
-"""What the actor and the critics see, computed alike in acting and training."""
+"""The inputs of actor and critics, computed alike in acting and training."""
+
+from typing import NamedTuple
 
 import gin
 import tensorflow as tf
 from tf_agents.trajectories import time_step as ts
 
 from slac.models import evidence
+
+
+class Sizes(NamedTuple):
+  """The sizes of what an input may be made of."""
+
+  sequence_length: int  # T, the number of steps in a window.
+  feature: int  # F, an image's feature vector.
+  latent: int  # Z, a latent sample.
+  action: int  # A
 
 
 @gin.configurable
@@ -15,18 +26,9 @@ class HistoryInput:
   repeated, and actions are zero (App. C).
   """
 
-  def __init__(
-    self,
-    sequence_length: int,
-    feature_size: int,
-    latent_size: int,
-    action_size: int,
-  ):
-    del latent_size
-    self._length = sequence_length
-    self.size = (
-      sequence_length * feature_size + (sequence_length - 1) * action_size
-    )
+  def __init__(self, sizes: Sizes):
+    self._length = length = sizes.sequence_length
+    self.size = length * sizes.feature + (length - 1) * sizes.action
 
   def __call__(self, steps: evidence.Evidence) -> tf.Tensor:
     """Maps n steps to `[B, n - T + 1, size]`, one row for each full window."""
@@ -47,16 +49,9 @@ class HistoryInput:
 class LatentInput:
   """A sample z_t of the filtering posterior."""
 
-  def __init__(
-    self,
-    sequence_length: int,
-    feature_size: int,
-    latent_size: int,
-    action_size: int,
-  ):
-    del feature_size, action_size
-    self._length = sequence_length
-    self.size = latent_size
+  def __init__(self, sizes: Sizes):
+    self._length = sizes.sequence_length
+    self.size = sizes.latent
 
   def __call__(self, steps: evidence.Evidence) -> tf.Tensor:
     """Maps n steps to `[B, n - T + 1, size]`, one row for each full window."""

@@ -1,4 +1,4 @@
-"""Policies: of the state or the recent history, and random ones to begin."""
+"""Policies that act on the state or on the recent history, and random ones."""
 
 from collections.abc import Callable
 
@@ -17,11 +17,35 @@ tfb = tfp.bijectors
 
 
 class SeededPolicy(tf_policy.TFPolicy):
-  """A policy whose draws take their seeds from a generator of its own."""
+  """A policy whose random draws take their seeds from its own generator."""
 
-  def __init__(self, *args, generator: tf.random.Generator, **kwargs):
-    super().__init__(*args, automatic_state_reset=False, clip=False, **kwargs)
+  def __init__(
+    self,
+    time_step_spec: ts.TimeStep,
+    action_spec: tf.TensorSpec,
+    generator: tf.random.Generator,
+    greedy: bool = False,
+    **tf_policy_arguments,
+  ):
+    """Keeps the generator, which a checkpoint of the policy holds.
+
+    Args:
+      time_step_spec: the time steps that it observes.
+      action_spec: a float vector in [-1, 1].
+      generator: the source of its random draws.
+      greedy: whether it acts at the mode of its distribution before the tanh,
+        instead of a sample.
+      **tf_policy_arguments: the other arguments of TFPolicy.
+    """
+    super().__init__(
+      time_step_spec,
+      action_spec,
+      automatic_state_reset=False,
+      clip=False,
+      **tf_policy_arguments,
+    )
     self._generator = generator
+    self._greedy = greedy
 
   def reseed(self, seed: int):
     """Starts the draws afresh."""
@@ -33,6 +57,8 @@ class SeededPolicy(tf_policy.TFPolicy):
     return step._replace(action=self._choose(step.action))
 
   def _choose(self, distribution):
+    if self._greedy:
+      return distribution.bijector(distribution.distribution.mode())
     return distribution.sample(seed=self._next_seed())
 
   def _next_seed(self):
@@ -74,9 +100,9 @@ class StatePolicy(SeededPolicy):
     time_step_spec: ts.TimeStep,
     action_spec: tf.TensorSpec,
     actor: Callable,
-    generator: tf.random.Generator,
+    **seeded,
   ):
-    super().__init__(time_step_spec, action_spec, generator=generator)
+    super().__init__(time_step_spec, action_spec, **seeded)
     self._actor = actor
 
   def _variables(self):
@@ -103,7 +129,7 @@ class HistoryPolicy(SeededPolicy):
     model: tf.Module,
     actor_input: Callable,
     actor: Callable,
-    generator: tf.random.Generator,
+    **seeded,
   ):
     def history(spec):
       shape = [sequence_length - 1, *spec.shape]
@@ -119,7 +145,7 @@ class HistoryPolicy(SeededPolicy):
         'action': history(action_spec),
         'step_type': history(time_step_spec.step_type),
       },
-      generator=generator,
+      **seeded,
     )
     self._model = model
     self._actor_input = actor_input
@@ -172,40 +198,6 @@ class HistoryPolicy(SeededPolicy):
       self._next_seed(),
     )
     return self._actor(self._actor_input(evidence)[:, 0]), window
-
-
-class Greedy:
-  """Has a policy act at its mode before the tanh: for evaluation, apart."""
-
-  def _choose(self, distribution):
-    return distribution.bijector(distribution.distribution.mode())
-
-
-class GreedyStatePolicy(Greedy, StatePolicy):
-  """The same policy at its mode."""
-
-
-class GreedyHistoryPolicy(Greedy, HistoryPolicy):
-  """The same policy at its mode."""
-
-
-def agent_policies(policy_class, greedy_class, *arguments) -> Callable:
-  """Returns what makes an agent's policies: see `SoftActorCritic`.
-
-  Args:
-    policy_class: of the policy and the collect policy.
-    greedy_class: of the greedy policy.
-    *arguments: of both classes, before the actor and the generator.
-  """
-
-  def make(actor, generators):
-    classes = (policy_class, policy_class, greedy_class)
-    return [
-      each(*arguments, actor, generator)
-      for each, generator in zip(classes, generators, strict=True)
-    ]
-
-  return make
 
 
 def export(policy: tf_policy.TFPolicy, folder: str):

@@ -1,24 +1,17 @@
 """Soft actor-critic over any pair of actor and critic inputs (Sec. 5)."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 
 import gin
 import tensorflow as tf
-import tensorflow_probability as tfp
-from tf_agents.agents import tf_agent
-from tf_agents.specs import tensor_spec
-from tf_agents.trajectories import policy_step, trajectory
-from tf_agents.trajectories import time_step as ts
 from tf_agents.utils import common
 
-from slac import errors
-from slac.agents import networks, optimizers, policies
+from slac.agents import base, networks, optimizers
 from slac.config import settings
-from slac.models import networks as model_networks
 
 
 @gin.configurable
-class SoftActorCritic(tf_agent.TFAgent):
+class SoftActorCritic(base.Agent):
   """Actor, two critics with targets, and a temperature.
 
   A subclass makes the inputs from experience and decides when to call what;
@@ -31,52 +24,43 @@ class SoftActorCritic(tf_agent.TFAgent):
     time_step_spec,
     action_spec,
     seed: int,
-    make_policies: Callable,
     actor_input_size: int,
     critic_input_size: int,
-    experience_length: int,
-    jit_compile: bool,
     hidden_size: settings.Count = gin.REQUIRED,
     stddev_scale: settings.Positive = gin.REQUIRED,
     learning_rate: settings.Positive = gin.REQUIRED,
     gamma: settings.Fraction = gin.REQUIRED,
     target_update_rate: settings.Fraction = gin.REQUIRED,
     reward_scale: settings.Positive = gin.REQUIRED,
+    **of_every_agent,
   ):
-    """Builds the networks.
+    """Builds the networks, and then what every agent has.
 
     Args:
-      time_step_spec: of what the policies observe.
+      time_step_spec: the time steps that the policies observe.
       action_spec: a float vector in [-1, 1].
-      seed: of every random draw in training and acting.
-      make_policies: maps the actor and three generators to (policy,
-        collect_policy, greedy_policy).
+      seed: decides every random draw in training and acting.
       actor_input_size: D of the actor's input `[B, D]`.
       critic_input_size: D of the critics' input `[B, D]`.
-      experience_length: the number of steps of a sequence of experience.
-      jit_compile: whether XLA compiles the updates.
-      hidden_size: of the two hidden layers of actor and critics.
+      hidden_size: the size of the two hidden layers of actor and critics.
       stddev_scale: multiplies the actor's standard deviation before the tanh.
-      learning_rate: Adam's, of actor, critics and temperature.
+      learning_rate: Adam's, for actor, critics and temperature.
       gamma: the discount factor.
       target_update_rate: tau of the target critics.
       reward_scale: multiplies rewards in the critics' target.
+      **of_every_agent: the other arguments of `base.Agent`.
     """
-    self._train = tf.function(
-      self._train, autograph=False, jit_compile=jit_compile
-    )
     action_size = action_spec.shape.num_elements()
     self._actor = networks.TanhGaussianActor(
       actor_input_size, action_size, hidden_size, stddev_scale
     )
-    self._critics = [
-      networks.Critic(critic_input_size, action_size, hidden_size)
+    self._critics, self._target_critics = (
+      [
+        networks.Critic(critic_input_size, action_size, hidden_size)
+        for _ in range(2)
+      ]
       for _ in range(2)
-    ]
-    self._target_critics = [
-      networks.Critic(critic_input_size, action_size, hidden_size)
-      for _ in range(2)
-    ]
+    )
     common.soft_variables_update(
       self._critic_variables, self._target_variables, tau=1.0
     )
@@ -93,77 +77,33 @@ class SoftActorCritic(tf_agent.TFAgent):
       learning_rate, self._critic_variables
     )
     self._alpha_optimizer = optimizers.adam(learning_rate, [self._log_alpha])
+    super().__init__(time_step_spec, action_spec, seed, **of_every_agent)
 
-    self._generator, *generators = policies.spawn_generators(seed, 4)
-    policy, collect_policy, self.greedy_policy = make_policies(
-      self._actor, generators
-    )
-    super().__init__(
-      time_step_spec,
-      action_spec,
-      policy,
-      collect_policy,
-      train_sequence_length=experience_length,
-      training_data_spec=trajectory.from_transition(
-        time_step_spec, policy_step.PolicyStep(action_spec), time_step_spec
-      ),
-    )
-
-  @property
-  def model(self) -> tf.Module | None:
-    """The latent variable model, None if there is none."""
-    return None
-
-  @property
-  def compute_dtype(self) -> str:
-    """What convolutions compute in where rounding does no harm."""
-    return 'float32'
-
-  @property
-  def num_parameters(self) -> dict[str, int]:
-    """The number of trainable parameters of each network."""
-    return {
-      'actor': model_networks.num_parameters(self._actor),
-      'critics': sum(model_networks.num_parameters(c) for c in self._critics),
-    }
-
-  def trace(self, batch_size: int) -> list[str]:
-    """Traces the updates, ahead of the first; returns their metrics' names."""
-    names = []
-    for update, size in self._updates(batch_size):
-      spec = tensor_spec.add_outer_dims_nest(
-        self.training_data_spec, [size, self.train_sequence_length]
-      )
-      info = update.get_concrete_function(experience=spec).structured_outputs
-      names += [name for name in info.extra if name not in names]
-    return names
-
-  def _updates(self, batch_size):
-    """The compiled updates, and how many sequences each is given."""
-    return [(self._train, batch_size)]
+  def _trained_modules(self) -> Mapping[str, list[tf.Module]]:
+    return {'actor': [self._actor], 'critics': self._critics}
 
   @property
   def _critic_variables(self):
-    """What the critics' loss trains."""
+    """The variables that the critics' loss trains."""
     return _variables(self._critics)
 
   @property
   def _target_variables(self):
-    """What follows them."""
+    """The variables that follow those of the critics' loss."""
     return _variables(self._target_critics)
 
   def critic_loss(
     self, inputs, action, reward, discount, next_inputs, next_actor_inputs, seed
   ):
-    """Eq. (8) and (9).
+    """The Bellman residual of Eq. (8), with the targets of Eq. (9).
 
     Args:
-      inputs: the critics' at step t, `[B, D]`.
+      inputs: the critics' inputs at step t, `[B, D]`.
       action: a_t, `[B, A]`.
       reward: r_t, `[B]`.
       discount: `[B]`: 0 at a true termination, else 1.
-      next_inputs: the critics' at step t + 1, `[B, D]`.
-      next_actor_inputs: the actor's at step t + 1, `[B, D']`.
+      next_inputs: the critics' inputs at step t + 1, `[B, D]`.
+      next_actor_inputs: the actor's inputs at step t + 1, `[B, D']`.
       seed: a stateless seed, `[2]`.
 
     Returns:
@@ -187,7 +127,15 @@ class SoftActorCritic(tf_agent.TFAgent):
     }
 
   def actor_loss(self, actor_inputs, critic_inputs, seed):
-    """Eq. (10): inputs `[B, D]` of actor and critics at the same step.
+    """The actor's objective, Eq. (10).
+
+    It is taken at step tau of a sequence, as the authors' code does; the paper
+    writes tau + 1.
+
+    Args:
+      actor_inputs: the actor's inputs at step tau, `[B, D']`.
+      critic_inputs: the critics' inputs at the same step, `[B, D]`.
+      seed: a stateless seed, `[2]`.
 
     Returns:
       The loss, metrics, and log pi of the actions drawn, `[B]`.
@@ -207,14 +155,18 @@ class SoftActorCritic(tf_agent.TFAgent):
     )
 
   def alpha_loss(self, log_pi):
-    """The temperature's: the entropy tends to -|A| (Haarnoja et al. 2018)."""
+    """Moves the entropy towards -|A| (Haarnoja et al. 2018, Eq. (18)).
+
+    Args:
+      log_pi: log pi of the actions that the actor's loss has drawn, `[B]`.
+    """
     excess = tf.stop_gradient(-log_pi - self._target_entropy)
     loss = tf.reduce_mean(self._log_alpha * excess)
     return loss, {'alpha/loss': loss, 'alpha/alpha': tf.exp(self._log_alpha)}
 
   @property
   def alpha(self) -> tf.Tensor:
-    """The temperature, through which no other loss than its own moves it."""
+    """The temperature, without a gradient: only its own loss moves it."""
     return tf.stop_gradient(tf.exp(self._log_alpha))
 
   def gradients(self, now, after, action, reward, discount, seeds):
@@ -266,25 +218,6 @@ class SoftActorCritic(tf_agent.TFAgent):
     common.soft_variables_update(
       critics, self._target_variables, self._target_update_rate
     )
-
-  def _draw_seeds(self, n):
-    seed = self._generator.uniform_full_int([2], tf.int32)
-    return tf.unstack(tfp.random.split_seed(seed, n=n))
-
-
-def observing(time_step_spec: ts.TimeStep, name: str) -> ts.TimeStep:
-  """Returns the spec of time steps without any other observation.
-
-  Raises:
-    errors.UserError: there is no such observation.
-  """
-  observation = time_step_spec.observation
-  if name not in observation:
-    raise errors.UserError(
-      f'The environment offers {", ".join(sorted(observation))}: give it an '
-      f"observation '{name}', or choose an agent that needs none."
-    )
-  return ts.time_step_spec({name: observation[name]}, time_step_spec.reward)
 
 
 def _minimum(critics, inputs, action):

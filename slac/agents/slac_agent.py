@@ -6,10 +6,9 @@ import gin
 import tensorflow as tf
 from tf_agents.agents import tf_agent
 
-from slac.agents import optimizers, policies, sac
+from slac.agents import base, inputs, optimizers, policies, sac
 from slac.config import settings
 from slac.models import evidence
-from slac.models import networks as model_networks
 
 
 @gin.configurable
@@ -55,44 +54,33 @@ class SlacAgent(sac.SoftActorCritic):
         moves, the faster change the latents that the critics have learned.
       jit_compile: whether XLA compiles the updates.
     """
-    self._train_model = tf.function(
-      self._train_model, autograph=False, jit_compile=jit_compile
-    )
-    time_step_spec = sac.observing(time_step_spec, 'pixels')
-    action_size = action_spec.shape.num_elements()
-    self._model = model(action_size)
+    time_step_spec = base.observing(time_step_spec, 'pixels')
+    self._train_model = base.compiled(self._train_model, jit_compile)
+    self._model = model(action_spec.shape.num_elements())
     self._augmentation = augmentation
+    self._sequence_length = sequence_length
     self._model_batch_size = model_batch_size
     self._pretraining_learning_rate = pretraining_learning_rate
     self._model_learning_rate = model_learning_rate
     self._model_optimizer = optimizers.adam(
       model_learning_rate, self._model.trainable_variables
     )
-    sizes = (
+    sizes = inputs.Sizes(
       sequence_length,
       self._model.encoder.feature_size,
       self._model.latent_size,
-      action_size,
+      self._model.action_size,
     )
-    self._actor_input = actor_input(*sizes)
-    self._critic_input = critic_input(*sizes)
+    self._actor_input = actor_input(sizes)
+    self._critic_input = critic_input(sizes)
     super().__init__(
       time_step_spec,
       action_spec,
       seed,
-      policies.agent_policies(
-        policies.HistoryPolicy,
-        policies.GreedyHistoryPolicy,
-        time_step_spec,
-        action_spec,
-        sequence_length,
-        self._model,
-        self._actor_input,
-      ),
-      self._actor_input.size,
-      self._critic_input.size,
-      sequence_length + 1,
-      jit_compile,
+      actor_input_size=self._actor_input.size,
+      critic_input_size=self._critic_input.size,
+      experience_length=sequence_length + 1,
+      jit_compile=jit_compile,
     )
 
   @property
@@ -104,23 +92,28 @@ class SlacAgent(sac.SoftActorCritic):
   def compute_dtype(self) -> str:
     return self._model.compute_dtype
 
-  @property
-  def num_parameters(self) -> dict[str, int]:
-    model = model_networks.num_parameters(self._model)
-    return {'model': model, **super().num_parameters}
-
-  @property
-  def model_batch_size(self) -> int:
-    """How many sequences the model's loss uses."""
-    return self._model_batch_size
-
   def train_model(self, experience) -> tf_agent.LossInfo:
     """One update of the model alone, on all sequences of the experience."""
     return self._train_model(experience=experience)
 
-  def _updates(self, batch_size):
-    model_update = (self._train_model, self._model_batch_size)
-    return [model_update, *super()._updates(batch_size)]
+  def updates(self, batch_size: int) -> dict[str, base.Update]:
+    model_update = base.Update(self._train_model, self._model_batch_size)
+    return {'train_model': model_update, **super().updates(batch_size)}
+
+  def _make_policy(self, time_step_spec, action_spec, generator, greedy):
+    return policies.HistoryPolicy(
+      time_step_spec,
+      action_spec,
+      self._sequence_length,
+      self._model,
+      self._actor_input,
+      self._actor,
+      generator=generator,
+      greedy=greedy,
+    )
+
+  def _trained_modules(self):
+    return {'model': [self._model], **super()._trained_modules()}
 
   def _train_model(self, experience):
     *seeds, augmentation_seed = self._draw_seeds(3)

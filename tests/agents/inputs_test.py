@@ -25,7 +25,7 @@ def steps(*step_type):
 
 def history(*step_type, length=3):
   make = inputs.HistoryInput(
-    length, feature_size=1, latent_size=9, action_size=1
+    inputs.Sizes(length, feature=1, latent=9, action=1)
   )
   rows = make(steps(*step_type))
   assert rows.shape == [1, len(step_type) - length + 1, make.size]
@@ -100,7 +100,7 @@ def test_each_sequence_of_a_batch_has_its_own_padding():
       for pair in zip(steps(MID, MID, MID), steps(MID, FIRST, MID), strict=True)
     ]
   )
-  rows = inputs.HistoryInput(3, 1, 9, 1)(both)
+  rows = inputs.HistoryInput(inputs.Sizes(3, 1, 9, 1))(both)
   assert rows[:, 0].numpy().tolist() == [[10, 11, 12, 1, 2], [11, 11, 12, 0, 2]]
 
 
@@ -108,7 +108,7 @@ def test_history_of_vectors_is_in_order_of_time():
   rng = np.random.default_rng(0)
   features = rng.normal(size=[2, 3, 4]).astype(np.float32)
   actions = rng.normal(size=[2, 3, 2]).astype(np.float32)
-  make = inputs.HistoryInput(3, 4, 9, 2)
+  make = inputs.HistoryInput(inputs.Sizes(3, 4, 9, 2))
   rows = make(
     evidence.Evidence(
       tf.constant(features),
@@ -124,8 +124,8 @@ def test_history_of_vectors_is_in_order_of_time():
 
 
 def test_latent_input_is_the_latent_at_the_end_of_each_window():
-  make = inputs.LatentInput(3, feature_size=1, latent_size=1, action_size=1)
+  make = inputs.LatentInput(inputs.Sizes(3, feature=1, latent=1, action=1))
   rows = make(steps(MID, FIRST, MID, MID))
   assert rows[0, :, 0].numpy().tolist() == [102, 103]
   assert make.size == 1
-  assert inputs.LatentInput(3, 4, 9, 2).size == 9
+  assert inputs.LatentInput(inputs.Sizes(3, 4, 9, 2)).size == 9

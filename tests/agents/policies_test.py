@@ -62,17 +62,18 @@ class RecordingActor(tf.Module):
 def history_policy(
   actor,
   model,
-  policy_class=policies.HistoryPolicy,
+  greedy=False,
   input_class=inputs.HistoryInput,
 ):
-  return policy_class(
+  return policies.HistoryPolicy(
     tiny.TIME_STEP_SPEC,
     tiny.action_spec(ACTIONS),
     T,
     model,
-    input_class(T, 4, tiny.LATENT_SIZE, ACTIONS),
+    input_class(inputs.Sizes(T, 4, tiny.LATENT_SIZE, ACTIONS)),
     actor,
-    tf.random.Generator.from_seed(0),
+    generator=tf.random.Generator.from_seed(0),
+    greedy=greedy,
   )
 
 
@@ -120,7 +121,7 @@ def test_actor_sees_the_same_in_acting_and_in_training(reset):
 
   features = model.encoder(tf.constant(pixels)).numpy()
   assert np.ptp(features, axis=0).max() > 0.01  # Images are told apart.
-  make = inputs.HistoryInput(T, 4, tiny.LATENT_SIZE, ACTIONS)
+  make = inputs.HistoryInput(inputs.Sizes(T, 4, tiny.LATENT_SIZE, ACTIONS))
   for start, now, after in training_inputs(model, make, pixels, actions):
     np.testing.assert_allclose(acting[start + T - 1], now, atol=1e-6)
     np.testing.assert_allclose(acting[start + T], after, atol=1e-6)
@@ -144,7 +145,7 @@ def test_actor_sees_the_same_latents_in_acting_and_in_training(reset):
   assert acting.shape == (len(STREAM), tiny.LATENT_SIZE)
   assert np.ptp(acting, axis=0).max() > 0.01
 
-  make = inputs.LatentInput(T, 4, tiny.LATENT_SIZE, ACTIONS)
+  make = inputs.LatentInput(inputs.Sizes(T, 4, tiny.LATENT_SIZE, ACTIONS))
   for start, now, after in training_inputs(model, make, pixels, actions):
     np.testing.assert_allclose(acting[start + T - 1], now, atol=1e-6)
     # The filter saw one step more, if they are all of one episode.
@@ -179,7 +180,7 @@ def test_policy_state_is_the_last_steps():
 
 def test_greedy_action_is_tanh_of_the_mean():
   model, pixels = tiny.model(), tiny.pixels(2)
-  greedy = history_policy(RecordingActor(), model, policies.GreedyHistoryPolicy)
+  greedy = history_policy(RecordingActor(), model, greedy=True)
   actions = act(greedy, pixels, [FIRST, MID], reset=True)
   np.testing.assert_allclose(actions, [np.tanh([0.2, -0.7])] * 2, rtol=1e-6)
   sampled = act(
@@ -200,10 +201,13 @@ def test_sampled_actions_have_the_actors_distribution():
 @pytest.mark.parametrize('greedy', [False, True])
 def test_a_policy_of_the_state_remembers_nothing(greedy):
   actor = RecordingActor()
-  policy_class = policies.GreedyStatePolicy if greedy else policies.StatePolicy
   spec = ts.time_step_spec({'state': tf.TensorSpec([3], tf.float32, 'state')})
-  policy = policy_class(
-    spec, tiny.action_spec(2), actor, tf.random.Generator.from_seed(0)
+  policy = policies.StatePolicy(
+    spec,
+    tiny.action_spec(2),
+    actor,
+    generator=tf.random.Generator.from_seed(0),
+    greedy=greedy,
   )
   assert policy.get_initial_state(1) == ()
   actions = []

@@ -19,20 +19,19 @@ class Agent(sac.SoftActorCritic):
   def _train(self, experience, weights=None):
     raise NotImplementedError
 
+  def _make_policy(self, time_step_spec, action_spec, generator, greedy):
+    return policies.TanhGaussianPolicy(
+      time_step_spec, action_spec, generator, greedy
+    )
+
 
 def make_agent(shaken=True):
-  policy = policies.TanhGaussianPolicy(
-    tiny.TIME_STEP_SPEC,
-    tiny.action_spec(ACTIONS),
-    generator=tf.random.Generator.from_seed(0),
-  )
   with gin.unlock_config():
     gin.clear_config()
     agent = Agent(
       tiny.TIME_STEP_SPEC,
       tiny.action_spec(ACTIONS),
       seed=0,
-      make_policies=lambda actor, generators: [policy] * 3,
       actor_input_size=ACTOR_SIZE,
       critic_input_size=CRITIC_SIZE,
       experience_length=2,

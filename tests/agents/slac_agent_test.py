@@ -253,7 +253,9 @@ def test_gradients_are_of_the_parameters_before_the_step(plain):
     samples.append(model.latent(states))
   z, features = tf.concat(samples, 0), tf.concat(features, 0)
   seen = evidence.Evidence(features, experience.action, experience.step_type, z)
-  history = inputs.HistoryInput(tiny.T, 4, tiny.LATENT_SIZE, 2)(seen)
+  history = inputs.HistoryInput(inputs.Sizes(tiny.T, 4, tiny.LATENT_SIZE, 2))(
+    seen
+  )
 
   t = tiny.T - 1  # Of the last pair, (T, T + 1), counted from 0.
   with tf.GradientTape(persistent=True) as tape:
