@@ -1,0 +1,156 @@
+"""What the training loop needs of any agent."""
+
+import abc
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+from tf_agents.agents import tf_agent
+from tf_agents.policies import tf_policy
+from tf_agents.specs import tensor_spec
+from tf_agents.trajectories import policy_step, trajectory
+from tf_agents.trajectories import time_step as ts
+
+from slac import errors
+from slac.agents import policies
+from slac.models import networks
+
+
+class Update(NamedTuple):
+  """A compiled update, and how many sequences of experience it is given."""
+
+  function: Callable  # Maps `experience` to a LossInfo.
+  batch_size: int
+
+
+class Agent(tf_agent.TFAgent):
+  """An agent that has three policies, compiled updates, and random draws.
+
+  A subclass builds its networks before it calls this constructor, which then
+  asks it for its policies. All random draws come from generators that are
+  among its variables, so a checkpoint holds them.
+  """
+
+  def __init__(
+    self,
+    time_step_spec: ts.TimeStep,
+    action_spec: tf.TensorSpec,
+    seed: int,
+    experience_length: int,
+    jit_compile: bool,
+  ):
+    """Compiles the update and makes the policies.
+
+    Args:
+      time_step_spec: the time steps that the policies observe.
+      action_spec: a float vector in [-1, 1].
+      seed: decides every random draw in training and acting.
+      experience_length: the number of steps in a sequence of experience.
+      jit_compile: whether XLA compiles the update.
+    """
+    self._train = compiled(self._train, jit_compile)
+    self._generator, *generators = policies.spawn_generators(seed, 4)
+    policy, collect_policy, self.greedy_policy = (
+      self._make_policy(time_step_spec, action_spec, generator, greedy)
+      for generator, greedy in zip(
+        generators, (False, False, True), strict=True
+      )
+    )
+    super().__init__(
+      time_step_spec,
+      action_spec,
+      policy,
+      collect_policy,
+      train_sequence_length=experience_length,
+      training_data_spec=trajectory.from_transition(
+        time_step_spec, policy_step.PolicyStep(action_spec), time_step_spec
+      ),
+    )
+
+  @property
+  def model(self) -> tf.Module | None:
+    """The latent variable model, or None if the agent has none."""
+    return None
+
+  @property
+  def compute_dtype(self) -> str:
+    """The data type of convolutions where rounding does no harm."""
+    return 'float32'
+
+  @property
+  def num_parameters(self) -> dict[str, int]:
+    """The number of trainable parameters of each part of the agent."""
+    return {
+      name: sum(networks.num_parameters(module) for module in modules)
+      for name, modules in self._trained_modules().items()
+    }
+
+  def updates(self, batch_size: int) -> dict[str, Update]:
+    """Returns the updates by their names.
+
+    Args:
+      batch_size: how many sequences a gradient step is given.
+    """
+    return {'train': Update(self._train, batch_size)}
+
+  def trace(self, batch_size: int) -> list[str]:
+    """Traces all updates ahead of the first; returns their metrics' names."""
+    names = []
+    for update in self.updates(batch_size).values():
+      info = self.concrete(update).structured_outputs
+      names += [name for name in info.extra if name not in names]
+    return names
+
+  def concrete(self, update: Update) -> tf.types.experimental.ConcreteFunction:
+    """Returns an update as it is traced for its batch size."""
+    spec = tensor_spec.add_outer_dims_nest(
+      self.training_data_spec, [update.batch_size, self.train_sequence_length]
+    )
+    return update.function.get_concrete_function(experience=spec)
+
+  @abc.abstractmethod
+  def _make_policy(
+    self,
+    time_step_spec: ts.TimeStep,
+    action_spec: tf.TensorSpec,
+    generator: tf.random.Generator,
+    greedy: bool,
+  ) -> tf_policy.TFPolicy:
+    """Returns a policy that acts with the agent's networks.
+
+    Args:
+      time_step_spec: the time steps that it observes.
+      action_spec: a float vector in [-1, 1].
+      generator: the source of its random draws.
+      greedy: whether it acts at the mode of its distribution.
+    """
+
+  @abc.abstractmethod
+  def _trained_modules(self) -> Mapping[str, Sequence[tf.Module]]:
+    """Returns the modules that are trained, by the names that users read."""
+
+  def _draw_seeds(self, n: int) -> list[tf.Tensor]:
+    """Draws n stateless seeds, `[2]` each."""
+    seed = self._generator.uniform_full_int([2], tf.int32)
+    return tf.unstack(tfp.random.split_seed(seed, n=n))
+
+
+def compiled(update: Callable, jit_compile: bool) -> Callable:
+  """Returns an update as a graph, which XLA compiles if told to."""
+  return tf.function(update, autograph=False, jit_compile=jit_compile)
+
+
+def observing(time_step_spec: ts.TimeStep, name: str) -> ts.TimeStep:
+  """Returns the spec of time steps with that observation and no other.
+
+  Raises:
+    errors.UserError: there is no such observation.
+  """
+  observation = time_step_spec.observation
+  if name not in observation:
+    raise errors.UserError(
+      f'The environment offers {", ".join(sorted(observation))}: give it an '
+      f"observation '{name}', or choose an agent that needs none."
+    )
+  return ts.time_step_spec({name: observation[name]}, time_step_spec.reward)
