@@ -4,17 +4,15 @@ The same command again continues the run.
 """
 
 import contextlib
-import dataclasses
-import itertools
 import sys
 
-# The package comes first: it keeps TensorFlow's chatter off the screen.
+# The package comes first: it keeps TensorFlow's notices off the screen.
 # isort: off
-from slac import console, errors
+from slac import errors
 from slac.agents import policies
 from slac.config import bindings
-from slac.environments import checked
-from slac.reporting import report, summary
+from slac.environments import checked, rendering
+from slac.reporting import pictures, report, summary
 from slac.storage import checkpoints, disk, run_folder, versions
 from slac.training import (
   collecting,
@@ -28,191 +26,177 @@ from slac.training import (
   schedule,
   stopping,
 )
-from slac.environments import rendering
 # isort: on
 
 import tensorflow as tf
 
 
 class Run:
-  """The parts of a run, the loop over them, and what a checkpoint holds."""
+  """Algorithm 1 over the parts of an experiment, saved and continued."""
 
-  def __init__(self, parts, replay, folder, stop):
-    self._agent = agent = parts.agent
+  def __init__(self, parts, ring, folder, stop):
+    agent = parts.agent
+    self._agent = agent
     self._schedule = parts.schedule
-    self._replay = replay
+    self._replay = ring
     self._stop = stop
-    self._evaluators = [
+    self._counters = schedule.Counters(parts.schedule.action_repeat)
+    self._updates = {
+      name: compiled.CompiledUpdate(update)
+      for name, update in agent.updates(parts.schedule.batch_size).items()
+    }
+    self._random_policy = compiled.EagerPolicy(parts.random_policy)
+    self._collect_policy = compiled.EagerPolicy(agent.collect_policy)
+    self._evaluator, self._greedy_evaluator = (
       evaluation.Evaluator(parts.eval_environment, policy, parts.seed)
       for policy in (agent.policy, agent.greedy_policy)
-    ]
-    random_policy = parts.random_policy(
-      agent.time_step_spec,
-      agent.action_spec,
-      generator=policies.spawn_generators([parts.seed, 1], 1)[0],
     )
-    self._random_policy = compiled.EagerPolicy(random_policy)
-    self._collect_policy = compiled.EagerPolicy(agent.collect_policy)
-    self._train = compiled.Update(agent.train)
-    if agent.model:
-      self._train_model = compiled.Update(agent.train_model)
-    self._watch = faults.Watch(folder)
-    self._checkpoints = checkpoints.Checkpoints(
-      folder / 'checkpoints',
-      tf.train.Checkpoint(agent=agent, random_policy=random_policy),
-      replay,
-    )
-    restored = self._checkpoints.restore()
-    state = restored[1] if restored else None
-    self._counters = schedule.Counters(parts.schedule.action_repeat)
-    if state:
-      self._counters = schedule.Counters(**state['counters'])
-      print(f'Continuing at {self._counters.env_steps:,} environment steps.')
+    self._finite_check = faults.FiniteCheck(folder)
     self._report = report.Report(
       folder,
       parts,
       self._counters,
       agent.trace(parts.schedule.batch_size),
-      state and state['report'],
     )
     self._collector = collecting.Collector(
       parts.environment,
-      replay,
+      ring,
       agent.training_data_spec,
       self._report.stopwatch,
     )
-    if state and not self._collector.set_state(state['collector']):
-      print('The environment cannot be restored: a new episode begins.')
+    self._checkpoints = checkpoints.Checkpoints(
+      folder / 'checkpoints',
+      tf.train.Checkpoint(agent=agent, random_policy=parts.random_policy),
+      ring,
+    )
+    # What a checkpoint holds beside variables and replay.
+    self._stateful = {
+      'counters': self._counters,
+      'collector': self._collector,
+      'report': self._report,
+    }
+    self._restore()
 
   def loop(self):
     """Algorithm 1, until the budget is spent or a signal has come."""
-    save = stopping.Autosave(self._save, self._schedule.checkpoint_seconds)
+    counters, plan = self._counters, self._schedule
+    autosave = stopping.Autosave(self._save, plan.checkpoint_seconds)
+    self._report.open()
     with contextlib.closing(self._report):
       while not self._stop.requested:
-        if self._counters.env_steps >= self._counters.next_evaluation:
+        if counters.env_steps >= counters.next_evaluation:
           self._evaluate()
-        elif self._counters.env_steps < self._schedule.env_steps:
-          self._turn()
+        elif counters.env_steps < plan.env_steps:
+          self._turn(plan.phase(counters))
         else:
           break
-        save.if_due()
+        autosave.if_due()
       self._save()
 
-  def _turn(self):
+  def _turn(self, phase):
     """One agent step and the updates after it, or one pretraining update."""
-    counters, schedule = self._counters, self._schedule
-    phase = schedule.phase(counters)
+    counters, plan = self._counters, self._schedule
     self._report.enter(phase)
     if phase == 'random data':
       self._collect(self._random_policy)
     elif phase == 'pretraining':
-      self._update(self._train_model, self._agent.model_batch_size)
+      self._update('train_model')
       counters.model_updates += 1
-      if counters.model_updates % schedule.picture_interval == 0:
-        self._attempt('picture', self._draw_pretraining)
+      if counters.model_updates % plan.picture_interval == 0:
+        self._draw_pretraining()
     else:
       self._collect(self._collect_policy)
-      for _ in range(schedule.gradient_steps):
-        self._update(self._train, schedule.batch_size)
+      for _ in range(plan.gradient_steps):
+        self._update('train')
         counters.gradient_steps += 1
     self._report.advance()
 
   def _collect(self, policy):
-    """Takes an agent step, in another episode where the environment fails."""
+    """Takes an agent step, in a new episode where the environment fails."""
     while True:
       try:
         finished = self._collector.step(policy)
         break
       except checked.Failure as failure:
-        self._count_failure(failure)
+        faults.count(failure, self._counters, self._save)
     self._counters.agent_steps += 1
     if finished:
-      self._counters.episodes += 1
-      self._counters.failures_in_a_row = 0
+      self._counters.finish_episode()
       self._report.add_episode(*finished)
 
-  def _count_failure(self, failure):
-    """Warns that an episode has failed; saves and stops if too many have."""
-    counters = self._counters
-    counters.failed_episodes += 1
-    counters.failures_in_a_row += 1
-    console.warn(
-      f'After {counters.env_steps:,} environment steps an episode ends, as '
-      f'{failure}.'
-    )
-    if counters.failures_in_a_row >= faults.LIMIT:
-      self._save()
-      raise errors.UserError(
-        f'{counters.failures_in_a_row} episodes in a row have failed, the last '
-        f'as {failure}; all is saved, so mend the environment and start the '
-        'same command again.',
-        failure.exit_code,
-      )
-
-  def _update(self, train, batch_size):
-    self._watch.check()
+  def _update(self, name):
+    """Draws a batch, and has the agent compute one of its updates."""
+    self._finite_check.check()
+    update = self._updates[name]
     with self._report.stopwatch('sampling'):
-      experience = compiled.from_arrays(self._replay.sample(batch_size))
+      experience = compiled.as_tensors(self._replay.sample(update.batch_size))
     with self._report.stopwatch('training'):
-      names, values = train(experience)
+      names, values = update(experience)
     self._report.add_metrics(names, values)
-    self._watch.add(self._counters, experience, names, values)
+    self._finite_check.add(self._counters, experience, names, values)
 
   def _evaluate(self):
-    """Reports returns and pictures; a signal leaves it to the next start."""
-    counters, schedule = self._counters, self._schedule
+    """Reports the returns; a signal leaves all of it to the next start."""
+    counters, interval = self._counters, self._schedule.eval_interval
     with self._report.stopwatch('evaluation'):
-      evaluated = self._attempt('evaluation', self._run_evaluation)
+      episodes = faults.attempt(
+        'evaluation', counters, self._episodes_of_both_policies
+      )
     if self._stop.requested:
       return
-    if evaluated:
-      self._report.evaluated(*evaluated)
-    while counters.next_evaluation <= counters.env_steps:
-      counters.next_evaluation += schedule.eval_interval
+    if episodes:
+      self._report.evaluated(*episodes)
+    counters.next_evaluation = (counters.env_steps // interval + 1) * interval
 
-  def _run_evaluation(self):
-    """Returns the episodes of the stochastic and of the greedy policy."""
-    counters, schedule = self._counters, self._schedule
-    stochastic, greedy = self._evaluators
-    episodes = []
-    for episode in self._episodes(stochastic, schedule.eval_episodes):
-      episodes.append(episode)
-      # At once, as the whole evaluation can take minutes; and only once,
-      # also if it is broken off here and repeated.
-      if counters.drawn_at < counters.env_steps:
-        self._report.draw('evaluation', counters.env_steps, episode)
-        counters.drawn_at = counters.env_steps
-    greedy_episodes = self._episodes(greedy, schedule.greedy_eval_episodes)
-    return episodes, list(greedy_episodes)
+  def _episodes_of_both_policies(self):
+    """Runs the stochastic policy, and then the greedy one."""
+    plan = self._schedule
+    return (
+      self._run(self._evaluator, plan.eval_episodes, self._draw_evaluation),
+      self._run(self._greedy_evaluator, plan.greedy_eval_episodes),
+    )
+
+  def _run(self, evaluator, num_episodes, *on_episode):
+    return evaluator.run(
+      num_episodes,
+      self._counters.env_steps,
+      lambda: self._stop.requested,
+      *on_episode,
+    )
+
+  def _draw_evaluation(self, episode):
+    """Draws the first episode at once, as the others can take minutes."""
+    counters = self._counters
+    if counters.drawn_at < counters.env_steps:  # Once, also if repeated.
+      self._draw('evaluation', counters.env_steps, episode)
+      counters.drawn_at = counters.env_steps
 
   def _draw_pretraining(self):
-    for episode in self._episodes(self._evaluators[0], 1):
-      self._report.draw('pretraining', self._counters.model_updates, episode)
+    def draw(episode):
+      self._draw('pretraining', self._counters.model_updates, episode)
 
-  def _attempt(self, name, call):
-    counters = self._counters
-    name = (
-      f'The {name} after {counters.env_steps:,} environment steps and '
-      f'{counters.model_updates:,} model updates'
+    faults.attempt(
+      'picture', self._counters, lambda: self._run(self._evaluator, 1, draw)
     )
-    return faults.attempt(name, call)
 
-  def _episodes(self, evaluator, n):
-    episodes = evaluator.episodes(
-      self._counters.env_steps, lambda: self._stop.requested
-    )
-    return itertools.islice(episodes, n)
+  def _draw(self, name, step, episode):
+    drawn = pictures.of_episode(self._agent, episode, [0, step])
+    self._report.draw(name, step, drawn)
 
   def _save(self):
-    self._watch.check()
-    self._checkpoints.save(
-      self._counters.iterations,
-      {
-        'counters': dataclasses.asdict(self._counters),
-        'collector': self._collector.get_state(),
-        'report': self._report.get_state(),
-      },
-    )
+    self._finite_check.check()
+    with contextlib.suppress(checked.Failure):  # The next step meets it again.
+      self._collector.prepare()
+    state = {name: part.get_state() for name, part in self._stateful.items()}
+    self._checkpoints.save(self._counters.iterations, state)
+
+  def _restore(self):
+    """Continues from the newest checkpoint, if there is one."""
+    if restored := self._checkpoints.restore():
+      _, state = restored
+      for name, part in self._stateful.items():
+        part.set_state(state[name])
+      print(f'Continuing at {self._counters.env_steps:,} environment steps.')
 
 
 def main():
@@ -283,9 +267,8 @@ def train_eval(arguments):
     versions.version(devices.names(), parts.agent.compute_dtype),
   )
   print(folder)
-  print(summary.describe(parts, ring), flush=True)
-  num_parameters = sum(parts.agent.num_parameters.values())
-  disk.check(folder, experiment.needed(ring, parts.schedule, num_parameters))
+  print(summary.of_run(parts, ring), flush=True)
+  disk.check(folder, parts.disk_bytes(ring))
   run = Run(parts, ring, folder, stop)
   stop.defer()
   run.loop()

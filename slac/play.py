@@ -100,16 +100,16 @@ def play(arguments):
     parts.eval_environment, policy, arguments.seed
   )
   print(f'{parts.task}, after {env_steps:,} environment steps')
-  episodes = []
-  for episode in itertools.islice(
-    evaluator.episodes(env_steps), arguments.episodes
-  ):
-    episodes.append(episode)
+  numbers = itertools.count(1)
+
+  def tell(episode):
     print(
-      f'  episode {len(episodes)}: return {episode.episode_return:.1f}, '
+      f'  episode {next(numbers)}: return {episode.episode_return:.1f}, '
       f'{episode.length} agent steps',
       flush=True,
     )
+
+  episodes = evaluator.run(arguments.episodes, env_steps, on_episode=tell)
   returns = [episode.episode_return for episode in episodes]
   print(f'  mean return {np.mean(returns):.1f}')
   files = draw(agent, episodes[0], arguments.seed, video)
@@ -132,14 +132,14 @@ def draw(
   """
   if not agent.model:
     return {video: encode_film(episode.pixels)}
-  index = stretches(len(episode.pixels), agent.train_sequence_length)
-  # A tensor, and of 32 bits, whatever the number.
+  windows = pictures.covering_windows(
+    len(episode.pixels), agent.train_sequence_length
+  )
+  # Of 32 bits, whatever the number.
   seed = np.random.SeedSequence(seed).generate_state(2).astype(np.int32)
-  rows = agent.model.dream(
-    episode.pixels[index], episode.actions[index], tf.constant(seed)
-  ).numpy()
+  rows = pictures.dream(agent, episode, windows, seed)
   reconstructions = np.empty_like(episode.pixels)
-  reconstructions[index] = rows[pictures.ROWS.index('posterior')]
+  reconstructions[windows] = rows[pictures.ROWS.index('posterior')]
   film = np.concatenate([episode.pixels, reconstructions], axis=2)
   figure = video.with_name(f'{video.stem}_fig14.gif')
   first = rows[:, :1]
@@ -155,17 +155,6 @@ def draw(
 def encode_film(frames: np.ndarray) -> bytes:
   """Returns frames, uint8 `[n, H, W, 3]`, some left out, as a GIF."""
   return pictures.encode_gif(pictures.thin(frames), pictures.FPS)
-
-
-def stretches(n: int, length: int) -> np.ndarray:
-  """Returns the steps `[B, min(length, n)]` of stretches that cover n steps.
-
-  The first begins at the first step; the last ends at the last one, and may
-  share steps with the one before it.
-  """
-  length = min(length, n)
-  starts = np.minimum(np.arange(0, n, length), n - length)
-  return starts[:, np.newaxis] + np.arange(length)
 
 
 def check_target(path: pathlib.Path, option: str):

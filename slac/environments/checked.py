@@ -45,7 +45,7 @@ class CheckedEnvironment:
     except errors.UserError:
       raise  # Such as that there is no GL library; its remedy is in it.
     except Exception as error:
-      raise Failure(f'the environment raised {describe(error)}') from error
+      raise Failure(f'the environment raised {one_line(error)}') from error
     specs = tree.flatten_with_path(self._spec)
     for (path, spec), value in zip(specs, values, strict=True):
       if fault := _fault(np.asarray(value), spec):
@@ -53,7 +53,7 @@ class CheckedEnvironment:
     return time_step
 
 
-def describe(error: Exception) -> str:
+def one_line(error: Exception) -> str:
   """Returns an exception's type, first line, and where it was raised.
 
   Of a UserError, whose message says it all, that alone.

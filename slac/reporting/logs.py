@@ -1,4 +1,4 @@
-"""What a run reports: TensorBoard, pictures, CSV files, averages and times.
+"""The logs of a run: TensorBoard, pictures and CSV files.
 
 Logs are only ever appended to, so a checkpoint remembers them as file sizes,
 and a resumed run goes back to these sizes before it logs a step once more.
@@ -27,20 +27,34 @@ class Logs:
   def __init__(
     self, folder: pathlib.Path, columns: Mapping[str, Sequence[str]]
   ):
-    """Creates what is missing, and appends to what is there.
+    """Prepares logs, which are then to be opened.
 
     Args:
-      folder: The run's folder.
-      columns: The columns of each CSV file, by its name without '.csv'.
+      folder: the run's folder.
+      columns: the columns of each CSV file, by its name without '.csv'.
+    """
+    self._folder = pathlib.Path(folder)
+    self._columns = {name: tuple(names) for name, names in columns.items()}
+    self._appender = appending.Appender()
+
+  def open(self, state: Mapping[str, int] | None) -> None:
+    """Takes the logs back to `get_state`, and begins to append to them.
+
+    Args:
+      state: what `get_state` returned; None forgets all that was logged. CSV
+        files of other names than the columns' are left alone.
 
     Raises:
       UserError: (78) if a CSV file is there and has other columns.
     """
-    self._folder = pathlib.Path(folder)
-    self._columns = {name: tuple(names) for name, names in columns.items()}
+    for path in _owned(self._folder, self._columns):
+      size = (state or {}).get(path.relative_to(self._folder).as_posix())
+      if size is None:
+        path.unlink()
+      elif size < path.stat().st_size:
+        os.truncate(path, size)
     for name in _PATTERNS:
       (self._folder / name).mkdir(parents=True, exist_ok=True)
-    self._appender = appending.Appender()
     self._events = self._folder / 'tensorboard' / events.file_name()
     self._appender.append(self._events, events.header())
     for name in self._columns:
@@ -90,26 +104,6 @@ class Logs:
       path.relative_to(self._folder).as_posix(): path.stat().st_size
       for path in _owned(self._folder, self._columns)
     }
-
-  @staticmethod
-  def rewind(
-    folder: pathlib.Path,
-    state: Mapping[str, int] | None,
-    columns: Mapping[str, Sequence[str]],
-  ) -> None:
-    """Makes the logs as they were at `get_state`; to be called before Logs().
-
-    Args:
-      folder: As for the constructor.
-      state: Of `get_state`; None forgets all that was logged.
-      columns: As for the constructor; CSV files of other names are left alone.
-    """
-    for path in _owned(pathlib.Path(folder), columns):
-      size = (state or {}).get(path.relative_to(folder).as_posix())
-      if size is None:
-        path.unlink()
-      elif size < path.stat().st_size:
-        os.truncate(path, size)
 
   def close(self) -> None:
     """Writes what has been kept back; UserError (74) if that fails."""

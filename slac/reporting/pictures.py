@@ -1,16 +1,93 @@
-"""Pictures of what the model has learned (Fig. 14)."""
+"""Pictures of episodes, and of what the model makes of them (Fig. 14)."""
 
 import io
+from collections.abc import Sequence
 
 import numpy as np
+import tensorflow as tf
 from PIL import Image, ImageDraw
+
+from slac.agents import base
+from slac.training import evaluation
 
 ROWS = ('truth', 'posterior', 'conditional prior', 'prior')
 # Wide enough for the longest name in Pillow's own font.
 LABEL_WIDTH = 104
-# Of a film; more would fill the disk over a run.
-MAX_FRAMES = 125
+MAX_FRAMES = 125  # More in each film would fill the disk over a run.
 FPS = 15.0
+WINDOWS = 6  # So many parts of an episode stand side by side in a film.
+
+
+def of_episode(
+  agent: base.Agent, episode: evaluation.Episode, seed: Sequence[int]
+) -> dict[str, np.ndarray]:
+  """Returns the pictures of an episode by their names.
+
+  Args:
+    agent: the agent, whose model, if it has one, is shown as well.
+    episode: an episode.
+    seed: a stateless seed, `[2]`.
+
+  Returns:
+    'episode', a film `[n, H, W, 3]`, and where the agent has a model and the
+    episode is long enough, Fig. 14 as a film ('dreams') of several parts of the
+    episode and as one picture ('dream') of the first of them.
+  """
+  drawn = {'episode': thin(episode.pixels)}
+  windows = evenly_spaced_windows(
+    len(episode.pixels), agent.train_sequence_length, WINDOWS
+  )
+  if agent.model and len(windows):
+    rows = dream(agent, episode, windows, seed)
+    drawn |= {'dreams': film(rows), 'dream': strip(rows[:, 0])}
+  return drawn
+
+
+def dream(
+  agent: base.Agent,
+  episode: evaluation.Episode,
+  windows: np.ndarray,
+  seed: Sequence[int],
+) -> np.ndarray:
+  """Returns the four rows of Fig. 14 for windows of an episode.
+
+  Args:
+    agent: an agent with a model.
+    episode: an episode.
+    windows: the numbers of the steps in each window, `[B, n]`.
+    seed: a stateless seed, `[2]`.
+
+  Returns:
+    uint8 `[4, B, n, H, W, 3]`, see `LatentModel.dream`.
+  """
+  # The seed is a tensor, as the graph would be traced for each other value.
+  return agent.model.dream(
+    episode.pixels[windows], episode.actions[windows], tf.constant(seed)
+  ).numpy()
+
+
+def evenly_spaced_windows(n: int, length: int, count: int) -> np.ndarray:
+  """Returns windows of `length` of n steps that reach both ends.
+
+  Returns:
+    The numbers of their steps, `[count, length]`; of no window, `[0, length]`,
+    if there are fewer steps than that.
+  """
+  starts = np.linspace(0, n - length, count if n >= length else 0).astype(int)
+  return starts[:, np.newaxis] + np.arange(length)
+
+
+def covering_windows(n: int, length: int) -> np.ndarray:
+  """Returns windows that together hold each of n steps.
+
+  The last ends at the last step, and may share steps with the one before it.
+
+  Returns:
+    The numbers of their steps, `[B, min(length, n)]`.
+  """
+  length = min(length, n)
+  starts = np.minimum(np.arange(0, n, length), n - length)
+  return starts[:, np.newaxis] + np.arange(length)
 
 
 def strip(rows: np.ndarray) -> np.ndarray:

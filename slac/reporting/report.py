@@ -1,4 +1,4 @@
-"""What a run tells while it runs: progress bar, curves, tables, pictures."""
+"""The report of a run: progress bar, curves, tables and pictures."""
 
 import pathlib
 import time
@@ -41,7 +41,6 @@ SECONDS = (
   'training',
   'evaluation',
 )
-DREAMS = 6  # Stretches of an episode in a film of Fig. 14.
 
 
 class Report:
@@ -57,17 +56,14 @@ class Report:
     parts: experiment.Experiment,
     counters: schedule.Counters,
     metric_names: Sequence[str],
-    state: Mapping[str, Any] | None,
   ):
-    """Opens the logs.
+    """Prepares a report; nothing is read or written yet.
 
     Args:
-      folder: the run's.
-      parts: what the run is made of.
+      folder: the run's folder.
+      parts: the parts of the run.
       counters: how far it has come; the run goes on counting in them.
-      metric_names: of what `add_metrics` will be given.
-      state: of `get_state`, what was logged after it is forgotten; None to
-        begin with empty logs.
+      metric_names: the names of what `add_metrics` will be given.
     """
     self._parts = parts
     self._counters = counters
@@ -75,23 +71,32 @@ class Report:
     self._averages = metrics.Averages()
     seconds = [f'seconds/{name}' for name in SECONDS]
     common = (*COUNTERS, 'wall_seconds')
-    columns = {
-      'train': (*common, *EPISODE, FAILED, *metric_names, *SPEED, *seconds),
-      'eval': (*common, *EVALUATION),
-    }
-    logs.Logs.rewind(folder, state and dict(state['logs']), columns)
-    self._logs = logs.Logs(folder, columns)
-    self._began = time.monotonic()
-    if state:
-      self._began -= state['wall_seconds']
-      self._averages.set_state(state['averages'])
-    else:
-      self._logs.text('settings', summary.settings_table())
-    self._progress = console.Progress(
-      parts.schedule.iterations, counters.iterations
+    self._logs = logs.Logs(
+      folder,
+      {
+        'train': (*common, *EPISODE, FAILED, *metric_names, *SPEED, *seconds),
+        'eval': (*common, *EVALUATION),
+      },
     )
     self._phase = None
+    self._began = time.monotonic()
+    self._restored = None
+
+  def open(self):
+    """Opens the logs as they were at `get_state`, or empty ones."""
+    state = self._restored
+    self._logs.open(state and dict(state['logs']))
+    if not state:
+      self._logs.text('settings', summary.settings_table())
+    self._progress = console.Progress(
+      self._parts.schedule.iterations, self._counters.iterations
+    )
     self._mark()
+
+  def close(self):
+    """Closes the logs and ends the progress bar's line."""
+    self._logs.close()
+    self._progress.close()
 
   def enter(self, phase: str):
     """Says which phase the next iteration is of."""
@@ -160,31 +165,33 @@ class Report:
       f'{values["average_return"]:.1f} of {len(returns)} episodes'
     )
 
-  def draw(self, name: str, step: int, episode: evaluation.Episode):
-    """Writes the film of an episode; of a model, Fig. 14 of stretches."""
-    agent, fps = self._parts.agent, pictures.FPS
-    self._logs.gif(step, f'{name}/episode', pictures.thin(episode.pixels), fps)
-    stretches = agent.model and evaluation.windows(
-      episode, agent.train_sequence_length, DREAMS
-    )
-    if stretches:
-      # The seed is a tensor, as for each other value the graph is traced.
-      rows = agent.model.dream(*stretches, tf.constant([0, step])).numpy()
-      self._logs.gif(step, f'{name}/dreams', pictures.film(rows), fps)
-      self._logs.image(step, f'{name}/dream', pictures.strip(rows[:, 0]))
+  def draw(self, name: str, step: int, drawn: Mapping[str, np.ndarray]):
+    """Writes the pictures of an episode at a step of the x axis.
+
+    Args:
+      name: what the episode belongs to.
+      step: environment steps, or updates of the model while it is pretrained.
+      drawn: films, uint8 `[n, H, W, 3]`, and pictures `[H, W, 3]`.
+    """
+    for kind, frames in drawn.items():
+      if frames.ndim == 4:
+        self._logs.gif(step, f'{name}/{kind}', frames, pictures.FPS)
+      else:
+        self._logs.image(step, f'{name}/{kind}', frames)
 
   def get_state(self) -> dict[str, Any]:
-    """Returns what the constructor continues from."""
+    """Returns what has been logged, and what is gathered for the next row."""
     return {
       'averages': self._averages.get_state(),
       'logs': list(self._logs.get_state().items()),
       'wall_seconds': self._wall_seconds(),
     }
 
-  def close(self):
-    """Closes the logs and ends the progress bar's line."""
-    self._logs.close()
-    self._progress.close()
+  def set_state(self, state: Mapping[str, Any]):
+    """Continues from `get_state`; what was logged after it is forgotten."""
+    self._restored = state
+    self._began = time.monotonic() - state['wall_seconds']
+    self._averages.set_state(state['averages'])
 
   def _speed(self, iterations):
     """What SPEED names, and seconds spent in each iteration."""

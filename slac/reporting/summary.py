@@ -1,4 +1,4 @@
-"""What a run tells at its start, for a person to check."""
+"""The summary of a run that is printed at its start."""
 
 import os
 
@@ -6,8 +6,8 @@ from slac.config import bindings
 from slac.training import devices, experiment, memory, replay
 
 
-def describe(parts: experiment.Experiment, replay: replay.Replay) -> str:
-  """Returns the summary that is printed, a line for each thing."""
+def of_run(parts: experiment.Experiment, replay: replay.Replay) -> str:
+  """Returns task, model, devices, replay and parameters, a line each."""
   agent, schedule = parts.agent, parts.schedule
   model = {}
   if agent.model:

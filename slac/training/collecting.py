@@ -10,6 +10,7 @@ from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
 from tf_agents.utils import nest_utils
 
+from slac import console
 from slac.environments import checked
 from slac.training import compiled, metrics, replay
 
@@ -53,8 +54,7 @@ class Collector:
       failures.Failure: the environment has failed, which ends the episode
         without a step; the next call begins another.
     """
-    if self._time_step is None:
-      self._reset()
+    self.prepare()
     time_step = self._time_step
     if time_step.is_first() or not self._policy_state:
       # The random policy, which keeps no state, may end within an episode. To
@@ -80,17 +80,27 @@ class Collector:
     self._end()
     return Finished(self._episode_return, self._length)
 
+  def prepare(self):
+    """Begins an episode if none is under way.
+
+    Only then has the environment a state to come back to.
+
+    Raises:
+      checked.Failure: the environment has failed.
+    """
+    if self._time_step is None:
+      self._reset()
+
   def get_state(self) -> dict:
     """Returns all that the next step depends on.
 
-    'environment' is None for an environment that cannot tell its state, or that
-    fails to begin an episode.
+    'environment' is None where no episode is under way (see `prepare`), and for
+    an environment that cannot tell its state.
     """
     environment = None
-    with contextlib.suppress(NotImplementedError, checked.Failure):
-      if self._time_step is None:
-        self._reset()  # Before that there is no time step to come back to.
-      environment = self._environment.get_state()
+    if self._time_step is not None:
+      with contextlib.suppress(NotImplementedError):
+        environment = self._environment.get_state()
     return {
       'environment': environment,
       'policy_state': tf.nest.map_structure(np.asarray, self._policy_state)
@@ -99,14 +109,14 @@ class Collector:
       'length': self._length,
     }
 
-  def set_state(self, state: dict) -> bool:
-    """Continues where `get_state` was called.
+  def set_state(self, state: dict):
+    """Continues where `get_state` was called, or in a new episode.
 
-    Returns:
-      False if the environment could not tell its state: a new episode begins.
+    In a new one where the environment could not tell its state.
     """
     if state['environment'] is None:
-      return False
+      console.warn('The environment cannot be restored: a new episode begins.')
+      return
     self._environment.set_state(state['environment'])
     self._time_step = self._environment.current_time_step()
     self._policy_state = tf.nest.map_structure(
@@ -114,7 +124,6 @@ class Collector:
     )
     self._episode_return = state['episode_return']
     self._length = state['length']
-    return True
 
   def _reset(self):
     with self._stopwatch('environment'):

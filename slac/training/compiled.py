@@ -1,6 +1,5 @@
-"""Updates and policies compiled, as the loop calls them."""
+"""Updates and policies, compiled as the loop calls them."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,27 +9,29 @@ from tf_agents.trajectories import policy_step
 from tf_agents.trajectories import time_step as ts
 from tf_agents.utils import nest_utils
 
+from slac.agents import base
 
-class Update:
-  """An agent's update, compiled, that returns its metrics as a vector.
+
+class CompiledUpdate:
+  """An agent's update that returns its metrics as one vector.
 
   Each tensor that Python is handed costs a conversion, and on a GPU a copy of
   its own.
   """
 
-  def __init__(self, update: Callable):
-    """Takes a function of experience that returns a LossInfo."""
-    self._update = update
+  def __init__(self, update: base.Update):
+    self.batch_size = update.batch_size
+    self._function = update.function
     self._names = ()
     self._compiled = tf.function(self._to_vector, autograph=False)
 
   def __call__(self, experience: Any) -> tuple[tuple[str, ...], tf.Tensor]:
     """Updates; returns the metrics' names and their values, `[len(names)]`."""
     values = self._compiled(experience)
-    return self._names, shed(values)
+    return self._names, forget_attributes(values)
 
   def _to_vector(self, experience):
-    metrics = self._update(experience).extra
+    metrics = self._function(experience=experience).extra
     self._names = tuple(metrics)
     return tf.stack(list(metrics.values()))
 
@@ -39,7 +40,7 @@ class EagerPolicy:
   """A policy, compiled, that acts on an environment's time steps.
 
   TF-Agents' PyTFEagerPolicy does so too, but loses memory with every tensor:
-  see `shed`.
+  see `forget_attributes`.
   """
 
   def __init__(self, policy: tf_policy.TFPolicy):
@@ -66,8 +67,8 @@ class EagerPolicy:
     inputs = tf.nest.map_structure(
       lambda x: np.expand_dims(x, 0), (observation, time_step.step_type)
     )
-    step = self._compiled(*from_arrays(inputs), policy_state)
-    shed(step)
+    step = self._compiled(*as_tensors(inputs), policy_state)
+    forget_attributes(step)
     return step._replace(action=step.action.numpy()[0])
 
   def _act(self, observation, step_type, policy_state):
@@ -76,12 +77,12 @@ class EagerPolicy:
     return self._policy.action(time_step, policy_state)
 
 
-def from_arrays(arrays: Any) -> Any:
+def as_tensors(arrays: Any) -> Any:
   """Returns a nest of arrays as eager tensors that are shed."""
-  return shed(tf.nest.map_structure(tf.constant, arrays))
+  return forget_attributes(tf.nest.map_structure(tf.constant, arrays))
 
 
-def shed(tensors: Any) -> Any:
+def forget_attributes(tensors: Any) -> Any:
   """Frees the room that Python keeps for the attributes of eager tensors.
 
   From Python 3.11 on TensorFlow forgets to, and loses some 50 bytes with each

@@ -1,7 +1,7 @@
 """Evaluation: whole episodes of a policy, apart from training."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from slac.training import compiled
 
 
 class Episode(NamedTuple):
-  """A whole episode of n agent steps."""
+  """A whole episode of n agent steps, from its first observation."""
 
   episode_return: float
   pixels: np.ndarray  # uint8 [n + 1, 64, 64, 3]
@@ -44,24 +44,38 @@ class Evaluator:
     self._eager_policy = compiled.EagerPolicy(policy)
     self._seed = seed
 
-  def episodes(
-    self, env_steps: int, should_stop: Callable[[], bool] = lambda: False
-  ) -> Iterator[Episode]:
-    """Yields episodes without end, or until told to stop, also within one.
+  def run(
+    self,
+    num_episodes: int,
+    env_steps: int,
+    should_stop: Callable[[], bool] = lambda: False,
+    on_episode: Callable[[Episode], None] = lambda episode: None,
+  ) -> list[Episode] | None:
+    """Returns episodes, or None if it was told to stop before their end.
 
     They depend on the seed, the environment steps and the policy's parameters
     alone, if the environment can be seeded.
 
+    Args:
+      num_episodes: how many.
+      env_steps: how far the run has come.
+      should_stop: is asked before each agent step.
+      on_episode: is given each episode as soon as it has ended.
+
     Raises:
-      failures.Failure: the environment has failed.
+      checked.Failure: the environment has failed.
     """
     seeds = np.random.SeedSequence([self._seed, env_steps]).generate_state(2)
     seed_environment(self._environment, int(seeds[0]))
     self._policy.reseed(int(seeds[1]))
-    while not should_stop():
-      episode = self._episode(should_stop)
-      if episode:
-        yield episode
+    episodes = []
+    while len(episodes) < num_episodes:
+      episode = None if should_stop() else self._episode(should_stop)
+      if not episode:
+        return None
+      on_episode(episode)
+      episodes.append(episode)
+    return episodes
 
   def _episode(self, should_stop):
     time_step = self._checked.reset()
@@ -84,17 +98,3 @@ def seed_environment(environment: py_environment.PyEnvironment, seed: int):
   """Seeds an environment, unless it is one that cannot be seeded."""
   with contextlib.suppress(NotImplementedError):
     environment.seed(seed)
-
-
-def windows(episode: Episode, length: int, n: int):
-  """Cuts n stretches of `length` steps, evenly spaced, from an episode.
-
-  Returns:
-    pixels `[n, length, 64, 64, 3]` and actions `[n, length, A]`; or None if the
-    episode is shorter than that.
-  """
-  if len(episode.pixels) < length:
-    return None
-  starts = np.linspace(0, len(episode.pixels) - length, n).astype(int)
-  index = starts[:, np.newaxis] + np.arange(length)
-  return episode.pixels[index], episode.actions[index]

@@ -6,16 +6,32 @@ import gin
 from tf_agents.specs import tensor_spec
 
 from slac import errors
+from slac.agents import policies
 from slac.config import settings
 from slac.environments import requirements
 from slac.training import evaluation, replay, schedule
 
 # Gin finds by name what is imported here and not used.
 # isort: split
-from slac.agents import augmentations, baselines, policies, slac_agent  # noqa: F401
+from slac.agents import augmentations, baselines, slac_agent  # noqa: F401
 from slac.environments import dm_control_tasks, gym_tasks  # noqa: F401
 from slac.models import ablations, planet, slac_model  # noqa: F401
 from slac.training import devices  # noqa: F401
+
+# Steps beside those in the ring: segments are removed as a whole, and the
+# oldest checkpoint kept needs steps that have left the ring since.
+_SPARE_ROWS = 2 * 4096
+
+
+# Of a parameter, its two moments and, of the critics, its target.
+_BYTES_PER_PARAMETER = 4 * 4
+
+
+# In videos/ and in TensorBoard.
+_BYTES_PER_PICTURES = 2_000_000
+
+
+_OTHER_BYTES = 20_000_000  # Curves, the exported policy.
 
 
 @gin.configurable
@@ -48,7 +64,6 @@ class Experiment:
       train_environment, 'name', type(train_environment).__name__
     )
     self.seed = seed
-    self.random_policy = random_policy
     self.schedule = schedule.Schedule()
     self.environment = requirements.prepare(train_environment)
     self.eval_environment = requirements.prepare(eval_environment)
@@ -57,6 +72,10 @@ class Experiment:
       [self.environment.time_step_spec(), self.environment.action_spec()]
     )
     self.agent = agent(*specs, seed)
+    (generator,) = policies.spawn_generators([seed, 1], 1)
+    self.random_policy = random_policy(
+      self.agent.time_step_spec, self.agent.action_spec, generator=generator
+    )
     if self.schedule.model_updates and not self.agent.model:
       raise errors.UserError(
         f'{type(self.agent).__name__} has no model that '
@@ -64,46 +83,24 @@ class Experiment:
         'pretrain: set it to 0.'
       )
 
+  def disk_bytes(self, replay: replay.Replay) -> int:
+    """Returns about how many bytes a whole run takes in its folder.
 
-# Steps beside those in the ring: segments are removed as a whole, and the
-# oldest checkpoint kept needs steps that have left the ring since.
-_SPARE_ROWS = 2 * 4096
-
-
-# Of a parameter, its two moments and, of the critics, its target.
-_BYTES_PER_PARAMETER = 4 * 4
-
-
-# In videos/ and in TensorBoard.
-_BYTES_PER_PICTURES = 2_000_000
-
-
-_OTHER_BYTES = 20_000_000  # Curves, the exported policy.
-
-
-def needed(
-  replay: replay.Replay, schedule: schedule.Schedule, num_parameters: int
-) -> int:
-  """Returns the bytes that a whole run takes in its folder, about.
-
-  These are the steps of the replay, each stored once, with a margin; the
-  variables of two checkpoints and of the one that is being written; and the
-  pictures of evaluations and pretraining.
-
-  Args:
-    replay: of the run.
-    schedule: of the run.
-    num_parameters: of the agent, those of target networks not counted.
-  """
-  steps = schedule.env_steps // schedule.action_repeat
-  rows = min(steps, replay.capacity) + min(steps, _SPARE_ROWS)
-  pictures = (
-    schedule.env_steps // schedule.eval_interval
-    + schedule.model_updates // schedule.picture_interval
-  )
-  return (
-    rows * replay.nbytes // replay.capacity
-    + 3 * num_parameters * _BYTES_PER_PARAMETER
-    + pictures * _BYTES_PER_PICTURES
-    + _OTHER_BYTES
-  )
+    These are the steps of the replay, each stored once, with a margin; the
+    variables of two checkpoints and of the one that is being written; and the
+    pictures of evaluations and pretraining.
+    """
+    plan = self.schedule
+    steps = plan.env_steps // plan.action_repeat
+    rows = min(steps, replay.capacity) + min(steps, _SPARE_ROWS)
+    num_pictures = (
+      plan.env_steps // plan.eval_interval
+      + plan.model_updates // plan.picture_interval
+    )
+    num_parameters = sum(self.agent.num_parameters.values())
+    return (
+      rows * replay.nbytes // replay.capacity
+      + 3 * num_parameters * _BYTES_PER_PARAMETER
+      + num_pictures * _BYTES_PER_PICTURES
+      + _OTHER_BYTES
+    )

@@ -1,4 +1,4 @@
-"""Numbers that are not finite: kept out of every variable, then reported."""
+"""Faults that a run outlives, and those that end it."""
 
 import dataclasses
 import pathlib
@@ -14,16 +14,17 @@ from slac.environments import checked
 from slac.storage import files
 from slac.training import schedule
 
-LIMIT = 3  # Episodes that may fail in a row; the last of them ends the run.
+# So many episodes in a row may fail; the last of them ends the run.
+LIMIT = 3
 
 
-class Watch:
+class FiniteCheck:
   """Ends a run whose update had metrics that were not finite.
 
-  Such an update has changed nothing (`apply_if_finite`). An update is looked at
-  when the next one is about to begin: a GPU has been waited for by then, as the
-  agent's action came from it in between, and a CPU never computes ahead. Its
-  batch is kept till then.
+  Such an update has changed no variable (`optimizers.apply_if_finite`). It is
+  looked at when the next update is about to begin, so that a GPU, from which
+  the agent's action has come in between, need not be waited for. Its batch is
+  kept until then.
   """
 
   def __init__(self, folder: pathlib.Path):
@@ -93,14 +94,51 @@ class Watch:
     return f'its batch is in {path}'
 
 
-def attempt(name: str, call: Callable[[], Any]) -> Any:
+def count(
+  failure: checked.Failure,
+  counters: schedule.Counters,
+  save: Callable[[], None],
+):
+  """Warns that an episode has failed, and counts it.
+
+  Args:
+    failure: why the environment has failed.
+    counters: how far the run has come; the failure is counted there.
+    save: writes a checkpoint, which is done before the run is ended.
+
+  Raises:
+    errors.UserError: (69) this was episode `LIMIT` in a row that failed.
+  """
+  counters.failed_episodes += 1
+  counters.failures_in_a_row += 1
+  console.warn(
+    f'After {counters.env_steps:,} environment steps an episode ends, as '
+    f'{failure}.'
+  )
+  if counters.failures_in_a_row >= LIMIT:
+    save()
+    raise errors.UserError(
+      f'{counters.failures_in_a_row} episodes in a row have failed, the last '
+      f'as {failure}; all is saved, so mend the environment and start the '
+      'same command again.',
+      failure.exit_code,
+    )
+
+
+def attempt(
+  name: str, counters: schedule.Counters, call: Callable[[], Any]
+) -> Any:
   """Returns what `call` returns, or None if it raises an exception twice.
 
-  Each time there is a warning, of which `name` is the subject.
+  Each time there is a warning, which says what `name` is and when it was.
   """
   for consequence in ('is tried once more', 'is left out'):
     try:
       return call()
     except Exception as error:
-      console.warn(f'{name} {consequence}: {checked.describe(error)}.')
+      console.warn(
+        f'The {name} after {counters.env_steps:,} environment steps and '
+        f'{counters.model_updates:,} model updates {consequence}: '
+        f'{checked.one_line(error)}.'
+      )
   return None

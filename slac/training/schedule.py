@@ -1,6 +1,7 @@
-"""When what happens in a run (Algorithm 1; Sec. 7 of the appendix)."""
+"""Decides which phase of a run comes next (Algorithm 1; App. C)."""
 
 import dataclasses
+from typing import Any
 
 import gin
 
@@ -71,9 +72,8 @@ class Counters:
   gradient_steps: int = 0
   next_evaluation: int = 0  # In environment steps.
   drawn_at: int = -1  # In environment steps, an evaluation's pictures.
-  # Of training, whose environment failed; the second since one was finished.
-  failed_episodes: int = 0
-  failures_in_a_row: int = 0
+  failed_episodes: int = 0  # Of training, whose environment failed.
+  failures_in_a_row: int = 0  # How many of them since one was finished.
 
   @property
   def env_steps(self) -> int:
@@ -89,3 +89,17 @@ class Counters:
   def iterations(self) -> int:
     """How often the loop has turned."""
     return self.agent_steps + self.model_updates
+
+  def finish_episode(self):
+    """Counts an episode that has come to its own end."""
+    self.episodes += 1
+    self.failures_in_a_row = 0
+
+  def get_state(self) -> dict[str, Any]:
+    """Returns all counts by their names."""
+    return dataclasses.asdict(self)
+
+  def set_state(self, state: dict[str, Any]):
+    """Takes over what `get_state` returned."""
+    for name, value in state.items():
+      setattr(self, name, value)

@@ -17,6 +17,12 @@ from tests import event_files
 COLUMNS = {'eval': ('env_steps', 'average_return'), 'train': ('env_steps',)}
 
 
+def opened(folder, state=None, columns=COLUMNS):
+  log = logs.Logs(folder, columns)
+  log.open(state)
+  return log
+
+
 def read_scalars(folder):
   """Returns {tag: [(step, value), ...]} of every event, as written."""
   scalars = {}
@@ -42,7 +48,7 @@ def moving_square(n=4, size=64):
 
 
 def test_scalars_and_texts_are_seen_by_tensorboard(tmp_path):
-  log = logs.Logs(tmp_path, COLUMNS)
+  log = opened(tmp_path)
   log.scalars(4, {'loss': 0.5, 'train/alpha': tf.constant(2.0)})
   log.text('settings', '**bold**')
   log.close()
@@ -53,7 +59,7 @@ def test_scalars_and_texts_are_seen_by_tensorboard(tmp_path):
 
 
 def test_csv_rows(tmp_path):
-  log = logs.Logs(tmp_path, COLUMNS)
+  log = opened(tmp_path)
   log.row('eval', {'average_return': 0.1, 'env_steps': 7})
   log.row('eval', {'env_steps': np.int64(8)})
   text = (tmp_path / 'eval.csv').read_text()  # Before any flush or close.
@@ -65,13 +71,15 @@ def test_csv_rows(tmp_path):
 
 
 def test_csv_files_with_other_columns_are_not_continued(tmp_path):
-  logs.Logs(tmp_path, {'eval': ('a', 'b')}).close()
+  log = opened(tmp_path, columns={'eval': ('a', 'b')})
+  state = log.get_state()
+  log.close()
   with pytest.raises(errors.UserError, match='has other columns'):
-    logs.Logs(tmp_path, {'eval': ('a',)})
+    opened(tmp_path, state, columns={'eval': ('a',)})
 
 
 def test_a_gif_is_animated_in_tensorboard_and_in_the_folder(tmp_path):
-  log = logs.Logs(tmp_path, COLUMNS)
+  log = opened(tmp_path)
   frames = moving_square()
   log.gif(12, 'eval/rollout', frames, fps=10)
   log.close()
@@ -97,7 +105,7 @@ def test_a_gif_is_animated_in_tensorboard_and_in_the_folder(tmp_path):
 
 
 def test_an_image_is_a_png(tmp_path):
-  log = logs.Logs(tmp_path, COLUMNS)
+  log = opened(tmp_path)
   pixels = np.arange(2 * 4 * 3, dtype=np.uint8).reshape(2, 4, 3)
   log.image(3, 'strip', pixels)
   log.close()
@@ -115,7 +123,7 @@ def write(log, steps, offset):
 
 @pytest.mark.parametrize('closed', [True, False])
 def test_a_resumed_run_logs_each_step_once(tmp_path, closed):
-  log = logs.Logs(tmp_path, COLUMNS)
+  log = opened(tmp_path)
   write(log, range(1, 6), offset=0.0)
   log.scalars(5, {'other': 1.0})  # Still in the writer's buffer.
   state = log.get_state()
@@ -125,8 +133,7 @@ def test_a_resumed_run_logs_each_step_once(tmp_path, closed):
     log.close()
   (tmp_path / 'mine.csv').write_text('not a log')
 
-  logs.Logs.rewind(tmp_path, state, COLUMNS)
-  again = logs.Logs(tmp_path, COLUMNS)
+  again = opened(tmp_path, state)
   write(again, range(6, 13), offset=0.5)
   again.close()
 
@@ -149,17 +156,17 @@ def test_a_resumed_run_logs_each_step_once(tmp_path, closed):
 
 
 def test_rewind_removes_pictures_made_since(tmp_path):
-  log = logs.Logs(tmp_path, COLUMNS)
+  log = opened(tmp_path)
   write(log, [1], offset=0)
   state = log.get_state()
   write(log, [2], offset=0)
   log.close()
-  logs.Logs.rewind(tmp_path, state, COLUMNS)
+  opened(tmp_path, state)
   assert os.listdir(tmp_path / 'videos') == ['video-000000001.gif']
 
 
 def test_rewind_leaves_alone_what_play_has_written(tmp_path):
-  log = logs.Logs(tmp_path, COLUMNS)
+  log = opened(tmp_path)
   write(log, [1], offset=0)
   played = tmp_path / 'videos' / 'play.gif'
   played.write_bytes(b'short')
@@ -167,7 +174,7 @@ def test_rewind_leaves_alone_what_play_has_written(tmp_path):
   played.write_bytes(b'longer than before')
   (tmp_path / 'videos' / 'play_fig14.png').write_bytes(b'new')
   log.close()
-  logs.Logs.rewind(tmp_path, state, COLUMNS)
+  opened(tmp_path, state)
   assert sorted(os.listdir(tmp_path / 'videos')) == [
     'play.gif',
     'play_fig14.png',
@@ -177,21 +184,25 @@ def test_rewind_leaves_alone_what_play_has_written(tmp_path):
 
 
 def test_rewind_without_a_checkpoint_forgets_everything(tmp_path):
-  log = logs.Logs(tmp_path, COLUMNS)
+  log = opened(tmp_path)
   write(log, [1], offset=0)
   log.close()
   (tmp_path / 'config.json').write_text('{}')
-  logs.Logs.rewind(tmp_path, None, COLUMNS)
-  files = [path for path in tmp_path.rglob('*') if path.is_file()]
-  assert files == [tmp_path / 'config.json']
+  opened(tmp_path, None)
+  assert (tmp_path / 'config.json').exists()
+  assert list((tmp_path / 'videos').iterdir()) == []
+  assert len(list((tmp_path / 'tensorboard').iterdir())) == 1  # A new one.
+  assert 'value' not in read_scalars(tmp_path)
+  for name in COLUMNS:
+    assert read_csv(tmp_path / f'{name}.csv') == []
 
 
 def test_rewind_does_not_mind_what_the_user_deleted(tmp_path):
-  logs.Logs.rewind(tmp_path / 'new', None, COLUMNS)
-  log = logs.Logs(tmp_path, COLUMNS)
+  opened(tmp_path / 'new', None)
+  log = opened(tmp_path)
   write(log, [1], offset=0)
   state = log.get_state()
   log.close()
   (tmp_path / 'videos' / 'video-000000001.gif').unlink()
-  logs.Logs.rewind(tmp_path, state, COLUMNS)
+  opened(tmp_path, state)
   assert os.listdir(tmp_path / 'videos') == []

@@ -1,12 +1,15 @@
 """Where each image of Fig. 14 stands."""
 
 import io
+import types
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image, ImageSequence
 
 from slac.reporting import pictures
+from slac.training import evaluation
 
 LABELS = pictures.LABEL_WIDTH
 HEIGHT, WIDTH = 16, 5
@@ -85,3 +88,60 @@ def test_small_objects_keep_their_colours():
   image = Image.open(io.BytesIO(pictures.encode_gif(np.stack([frame] * 3), 10)))
   shown = np.asarray(image.convert('RGB'))[1::3, 1::3].astype(int)
   assert np.abs(shown - frame).max() < 20
+
+
+def test_windows_are_evenly_spaced_and_reach_both_ends():
+  windows = pictures.evenly_spaced_windows(10, length=4, count=3)
+  assert windows.tolist() == [[0, 1, 2, 3], [3, 4, 5, 6], [6, 7, 8, 9]]
+  windows = pictures.evenly_spaced_windows(4, length=4, count=2)
+  assert windows.tolist() == [[0, 1, 2, 3]] * 2
+  assert len(pictures.evenly_spaced_windows(3, length=4, count=2)) == 0
+
+
+@pytest.mark.parametrize(
+  ('n', 'expected'),
+  [
+    (2, [[0, 1]]),
+    (3, [[0, 1, 2]]),
+    (5, [[0, 1, 2], [2, 3, 4]]),
+    (6, [[0, 1, 2], [3, 4, 5]]),
+  ],
+)
+def test_windows_cover_every_step(n, expected):
+  assert pictures.covering_windows(n, length=3).tolist() == expected
+
+
+class Model:
+  """What it is shown, in all four rows."""
+
+  def dream(self, pixels, actions, seed):
+    assert tf.is_tensor(seed)  # Or each seed would be traced anew.
+    assert pixels.shape[:2] == actions.shape[:2]
+    return tf.stack([tf.constant(pixels)] * 4)
+
+
+def of_episode(n, model=None):
+  pixels = np.arange(n, dtype=np.uint8)[:, None, None, None]
+  episode = evaluation.Episode(
+    0.0, np.broadcast_to(pixels, [n, 64, 64, 3]), np.zeros([n, 1])
+  )
+  agent = types.SimpleNamespace(model=model, train_sequence_length=3)
+  return pictures.of_episode(agent, episode, [0, 40])
+
+
+def test_pictures_of_an_episode_and_of_windows_of_it():
+  drawn = of_episode(5, Model())
+  assert drawn['episode'].shape == (5, 64, 64, 3)
+  width = pictures.LABEL_WIDTH + pictures.WINDOWS * 64
+  assert drawn['dreams'].shape == (3, 4 * 64, width, 3)
+  assert drawn['dream'].shape == (4 * 64, pictures.LABEL_WIDTH + 3 * 64, 3)
+  # Of the first window, the first three steps.
+  assert drawn['dream'][0, pictures.LABEL_WIDTH :: 64, 0].tolist() == [0, 1, 2]
+  # The windows begin at 0 to 2, rounded down.
+  starts = drawn['dreams'][0, 0, pictures.LABEL_WIDTH :: 64, 0]
+  assert starts.tolist() == [0, 0, 0, 1, 1, 2]
+
+
+def test_an_episode_too_short_or_without_a_model_has_its_film_alone():
+  assert list(of_episode(2, Model())) == ['episode']
+  assert list(of_episode(5)) == ['episode']

@@ -13,17 +13,9 @@ from slac.training import evaluation, schedule
 from tests import event_files
 
 
-class Model:
-  def dream(self, pixels, actions, seed):
-    assert tf.is_tensor(seed)  # Or each seed would be traced anew.
-    del actions
-    return tf.stack([tf.constant(pixels)] * 4)
-
-
 def make_parts():
   """As much of an experiment as a log looks at."""
   return types.SimpleNamespace(
-    agent=types.SimpleNamespace(model=Model(), train_sequence_length=3),
     environment=types.SimpleNamespace(render_seconds=0.0),
     schedule=types.SimpleNamespace(log_interval=2, iterations=10),
   )
@@ -55,7 +47,8 @@ def turn(log, counters, phase, loss=0.0):
 
 
 def test_means_of_the_interval_at_its_end(tmp_path, counters):
-  log = report.Report(tmp_path, make_parts(), counters, ['model/elbo'], None)
+  log = report.Report(tmp_path, make_parts(), counters, ['model/elbo'])
+  log.open()
   for loss in (1.0, 2.0, 10.0, 20.0, 100.0):
     turn(log, counters, 'training', loss)
   log.close()
@@ -68,7 +61,8 @@ def test_means_of_the_interval_at_its_end(tmp_path, counters):
 
 
 def test_pretraining_has_its_own_curves_over_model_updates(tmp_path, counters):
-  log = report.Report(tmp_path, make_parts(), counters, ['model/elbo'], None)
+  log = report.Report(tmp_path, make_parts(), counters, ['model/elbo'])
+  log.open()
   for phase in ['random data'] * 2 + ['pretraining'] * 4 + ['training'] * 2:
     turn(log, counters, phase)
   log.close()
@@ -79,7 +73,8 @@ def test_pretraining_has_its_own_curves_over_model_updates(tmp_path, counters):
 
 def test_rendering_is_not_counted_as_environment_time(tmp_path, counters):
   parts = make_parts()
-  log = report.Report(tmp_path, parts, counters, ['model/elbo'], None)
+  log = report.Report(tmp_path, parts, counters, ['model/elbo'])
+  log.open()
   log.stopwatch.seconds = lambda: {'environment': 5.0, 'training': 3.0}
   parts.environment.render_seconds = 4.0
   turn(log, counters, 'training')
@@ -96,7 +91,8 @@ def test_rendering_is_not_counted_as_environment_time(tmp_path, counters):
 
 def test_updates_per_second_are_those_of_the_interval(tmp_path, counters):
   counters.gradient_steps = 1000  # Of before.
-  log = report.Report(tmp_path, make_parts(), counters, ['model/elbo'], None)
+  log = report.Report(tmp_path, make_parts(), counters, ['model/elbo'])
+  log.open()
   counters.gradient_steps = 1030
   log._marked -= 10.0
   turn(log, counters, 'training')
@@ -106,7 +102,8 @@ def test_updates_per_second_are_those_of_the_interval(tmp_path, counters):
 
 
 def test_evaluation_is_mean_and_deviation_of_the_returns(tmp_path, counters):
-  log = report.Report(tmp_path, make_parts(), counters, [], None)
+  log = report.Report(tmp_path, make_parts(), counters, [])
+  log.open()
   counters.agent_steps = 25
   episodes = [make_episode(1.0), make_episode(3.0, n=7)]
   log.evaluated(episodes, [])
@@ -126,30 +123,27 @@ def test_evaluation_is_mean_and_deviation_of_the_returns(tmp_path, counters):
   ]
 
 
-def test_pictures_of_an_episode_and_of_stretches_of_it(tmp_path, counters):
-  log = report.Report(tmp_path, make_parts(), counters, [], None)
-  log.draw('evaluation', 40, make_episode(0.0))
-  log.draw('evaluation', 80, make_episode(0.0, n=2))  # Too short to dream.
-  log.close()
-  found = event_files.points(tmp_path)
-  assert found['evaluation/episode'] == [40, 80]
-  assert found['evaluation/dream'] == [40]
-  assert found['evaluation/dreams'] == [40]
-
-
-def test_without_a_model_the_film_of_an_episode_remains(tmp_path, counters):
-  parts = make_parts()
-  parts.agent.model = None
-  log = report.Report(tmp_path, parts, counters, [], None)
-  log.draw('evaluation', 40, make_episode(0.0))
+def test_pictures_and_films_are_written_by_their_names(tmp_path, counters):
+  log = report.Report(tmp_path, make_parts(), counters, [])
+  log.open()
+  frames = np.zeros([2, 64, 64, 3], np.uint8)
+  log.draw('evaluation', 40, {'episode': frames, 'dream': frames[0]})
+  log.draw('pretraining', 80, {'episode': frames})
   log.close()
   found = event_files.points(tmp_path)
   assert found['evaluation/episode'] == [40]
-  assert not [name for name in found if 'dream' in name]
+  assert found['evaluation/dream'] == [40]
+  assert found['pretraining/episode'] == [80]
+  assert sorted(path.name for path in (tmp_path / 'videos').iterdir()) == [
+    'evaluation-dream-000000040.png',
+    'evaluation-episode-000000040.gif',
+    'pretraining-episode-000000080.gif',
+  ]
 
 
 def test_a_continued_report_forgets_what_came_after(tmp_path, counters):
-  log = report.Report(tmp_path, make_parts(), counters, ['model/elbo'], None)
+  log = report.Report(tmp_path, make_parts(), counters, ['model/elbo'])
+  log.open()
   for loss in (1.0, 2.0, 10.0):
     turn(log, counters, 'training', loss)
   state = log.get_state()
@@ -157,7 +151,9 @@ def test_a_continued_report_forgets_what_came_after(tmp_path, counters):
   log.close()
 
   counters.agent_steps = 3
-  log = report.Report(tmp_path, make_parts(), counters, ['model/elbo'], state)
+  log = report.Report(tmp_path, make_parts(), counters, ['model/elbo'])
+  log.set_state(state)
+  log.open()
   turn(log, counters, 'training', 20.0)
   log.close()
   found = [float(row['model/elbo']) for row in rows(tmp_path, 'train')]

@@ -170,7 +170,7 @@ def test_a_policy_may_take_over_within_an_episode(restored):
     collector = collecting.Collector(
       Restorable(), memory, SPEC, metrics.Stopwatch()
     )
-    assert collector.set_state(state)
+    collector.set_state(state)
   policy = SeeingPolicy()
   for _ in range(3):
     collector.step(policy)
@@ -191,12 +191,13 @@ def test_a_restored_collector_goes_on_exactly(before):
 
   first, memory = make(Restorable)
   again = [first.step(StubPolicy()) for _ in range(before)]
+  first.prepare()
   state = first.get_state()
   leaves = tf.nest.flatten(state['policy_state'])
   if before:
     assert all(isinstance(leaf, np.ndarray) for leaf in leaves)
   second, other = make(Restorable)
-  assert second.set_state(state)
+  second.set_state(state)
   again += [second.step(StubPolicy()) for _ in range(9 - before)]
   assert rows(memory) + rows(other) == rows(expected)
   assert again == finished
@@ -207,12 +208,30 @@ def test_telling_the_state_changes_nothing():
   asked, memory = make(Restorable)
   for _ in range(7):
     straight.step(StubPolicy())
+    asked.prepare()
     asked.get_state()
     asked.step(StubPolicy())
   assert rows(memory) == rows(expected)
 
 
-def test_an_environment_without_a_state_begins_a_new_episode():
+def test_only_an_episode_under_way_has_a_state():
+  resets = []
+
+  class Told(Restorable):
+    def _reset(self):
+      resets.append(None)
+      return super()._reset()
+
+  collector, _ = make(Told)
+  assert collector.get_state()['environment'] is None
+  assert not resets  # To tell a state is no reason to begin an episode.
+  collector.prepare()
+  collector.prepare()
+  assert collector.get_state()['environment'] is not None
+  assert len(resets) == 1
+
+
+def test_an_environment_without_a_state_begins_a_new_episode(capsys):
   first, memory = make()
   for _ in range(2):
     first.step(StubPolicy())
@@ -220,7 +239,8 @@ def test_an_environment_without_a_state_begins_a_new_episode():
   assert state['environment'] is None
 
   second = collecting.Collector(Counting(), memory, SPEC, metrics.Stopwatch())
-  assert not second.set_state(state)
+  second.set_state(state)
+  assert 'a new episode begins' in capsys.readouterr().err
   finished = [second.step(StubPolicy()) for _ in range(3)]
   # Return and length are those of the new episode alone.
   assert finished[-1].length == 3
@@ -315,10 +335,12 @@ def test_a_failed_reset_loses_nothing_of_the_episode_before():
 def test_an_environment_that_cannot_begin_can_still_be_saved():
   collector, memory = make(lambda: Failing(resets=[1]))
   collect(collector, 3)
+  with pytest.raises(checked.Failure):
+    collector.prepare()
   state = collector.get_state()
   assert state['environment'] is None
   other = collecting.Collector(Restorable(), memory, SPEC, metrics.Stopwatch())
-  assert not other.set_state(state)
+  other.set_state(state)
   assert collect(other, 3) == [None, None, (pytest.approx(6), 3)]
 
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 from tf_agents.agents import tf_agent
 from tf_agents.trajectories import time_step as ts
 
+from slac.agents import base
 from slac.training import compiled
 from tests import tiny
 from tests.agents import policies_test
@@ -21,7 +22,7 @@ def test_names_stand_in_the_order_of_the_values_and_the_update_takes_effect():
     extra = {'b': experience['x'][0, 0] + counter, 'a': 10.0 * counter}
     return tf_agent.LossInfo(counter, extra)
 
-  call = compiled.Update(update)
+  call = compiled.CompiledUpdate(base.Update(update, 1))
   for i in (1, 2):
     names, values = call({'x': tf.constant([[5.0]])})
     assert dict(zip(names, values.numpy(), strict=True)) == {
@@ -67,22 +68,22 @@ def lost_blocks(call):
   return sys.getallocatedblocks() - before
 
 
-def test_nothing_is_lost_with_tensors_that_are_shed():
+def test_nothing_is_lost_with_tensors_that_are_forget_attributes():
   array = np.zeros(4, np.float32)
   double = tf.function(lambda x: {'y': 2 * x, 'z': (x, x)})
 
   def call():
-    x = compiled.from_arrays(array)
-    compiled.shed(double(x))
+    x = compiled.as_tensors(array)
+    compiled.forget_attributes(double(x))
 
   assert lost_blocks(lambda: tf.constant(array)) > 0.9 * N  # TensorFlow's loss.
   assert lost_blocks(call) < 0.1 * N
 
 
-def test_tensors_from_arrays_are_the_arrays():
+def test_tensors_as_tensors_are_the_arrays():
   experience = tiny.experience(3, [0, 1, 2, 0], length=4)
   arrays = tf.nest.map_structure(lambda x: x.numpy(), experience)
-  tensors = compiled.from_arrays(arrays)
+  tensors = compiled.as_tensors(arrays)
   tf.nest.assert_same_structure(tensors, arrays)
   assert tensors.observation['pixels'].dtype == tf.uint8
   for found, was in zip(
@@ -92,9 +93,9 @@ def test_tensors_from_arrays_are_the_arrays():
     assert found.dtype.name == was.dtype.name
 
 
-def test_a_tensor_that_is_shed_is_as_it_was():
+def test_a_tensor_without_them_is_as_it_was():
   x, y = tensors = tf.constant([1.0, 2.0]), tf.Variable([3.0]).read_value()
-  assert compiled.shed(tensors) is tensors
+  assert compiled.forget_attributes(tensors) is tensors
   assert x.numpy().tolist() == [1.0, 2.0]
   assert (x + y).numpy().tolist() == [4.0, 5.0]
   x.name_of_mine = 'x'

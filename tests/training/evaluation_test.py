@@ -1,7 +1,5 @@
 """Evaluation: whole episodes, the same again for the same seed and step."""
 
-import itertools
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,7 +11,6 @@ from slac.agents import policies
 from slac.environments import checked
 from slac.training import evaluation
 from tests import tiny
-from tests.training import evaluation_test
 
 LENGTH = 4
 
@@ -69,7 +66,7 @@ def evaluator(seed=0, environment=Dice):
 
 
 def take(evaluator, n, env_steps=0):
-  return list(itertools.islice(evaluator.episodes(env_steps), n))
+  return evaluator.run(n, env_steps)
 
 
 def test_an_episode_is_its_frames_its_actions_and_their_return():
@@ -110,31 +107,34 @@ def test_an_environment_without_a_seed_will_do():
 
 def test_a_request_to_stop_is_heeded_within_an_episode():
   dice, environment = evaluator()
-  episodes = list(dice.episodes(0, lambda: environment.num_steps >= LENGTH + 2))
-  assert len(episodes) == 1  # The second is not whole.
+  told = []
+
+  def should_stop():
+    return environment.num_steps >= LENGTH + 2
+
+  assert dice.run(3, 0, should_stop, told.append) is None
+  assert [episode.length for episode in told] == [LENGTH]  # One is whole.
   assert environment.num_steps == LENGTH + 2
-  assert list(dice.episodes(0, lambda: True)) == []
-  assert environment.num_steps == LENGTH + 2
+  assert dice.run(3, 0, lambda: True, told.append) is None
+  assert environment.num_steps == LENGTH + 2 and len(told) == 1
 
 
-def numbered(n):
-  return evaluation.Episode(
-    0.0, np.arange(n, dtype=np.uint8), np.arange(n, dtype=np.float32)
+def test_each_episode_is_told_of_as_soon_as_it_has_ended():
+  dice, environment = evaluator()
+  told = []
+  episodes = dice.run(
+    2,
+    0,
+    on_episode=lambda episode: told.append((environment.num_steps, episode)),
   )
-
-
-def test_windows_are_evenly_spaced_and_reach_both_ends():
-  pixels, actions = evaluation.windows(numbered(10), length=4, n=3)
-  expected = [[0, 1, 2, 3], [3, 4, 5, 6], [6, 7, 8, 9]]
-  assert pixels.tolist() == expected and actions.tolist() == expected
-  pixels, _ = evaluation.windows(numbered(4), length=4, n=2)
-  assert pixels.tolist() == [[0, 1, 2, 3]] * 2
-  assert evaluation.windows(numbered(3), length=4, n=2) is None
+  assert [steps for steps, _ in told] == [LENGTH, 2 * LENGTH]
+  assert [episode for _, episode in told] == episodes
+  assert dice.run(0, 0) == []
 
 
 def test_an_evaluation_fails_by_a_nan_and_repeated_gives_the_same_episodes():
-  dice, environment = evaluation_test.evaluator()
-  expected = evaluation_test.take(dice, 2)
+  dice, environment = evaluator()
+  expected = take(dice, 2)
   step, spoilt = environment._step, []
 
   def spoil(action):
@@ -146,8 +146,8 @@ def test_an_evaluation_fails_by_a_nan_and_repeated_gives_the_same_episodes():
 
   before, environment._step = environment.num_steps, spoil
   with pytest.raises(checked.Failure, match='reward is nan'):
-    evaluation_test.take(dice, 2)
-  again = evaluation_test.take(dice, 2)
+    take(dice, 2)
+  again = take(dice, 2)
   assert isinstance(again[0], evaluation.Episode)
   for one, two in zip(expected, again, strict=True):
     np.testing.assert_array_equal(one.pixels, two.pixels)

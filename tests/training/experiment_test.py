@@ -11,7 +11,12 @@ from tf_agents.trajectories import time_step as ts
 
 from slac import errors
 from slac.training import experiment
-from tests import gin_files_test
+from tests import gin_files_test, tiny
+
+SPECS = {
+  'time_step_spec': tiny.TIME_STEP_SPEC,
+  'action_spec': tiny.action_spec(2),
+}
 
 
 class Wide(py_environment.PyEnvironment):
@@ -57,7 +62,7 @@ def test_environments_are_two_and_only_training_s_is_seeded():
 
   def make_agent(*args):
     specs.append(args)
-    return types.SimpleNamespace(model='a model')
+    return types.SimpleNamespace(model='a model', **SPECS)
 
   parts = experiment.Experiment(seed=7, environment=make, agent=make_agent)
   assert [environment.seeds for environment in made] == [[7], []]
@@ -68,6 +73,7 @@ def test_environments_are_two_and_only_training_s_is_seeded():
   assert (action_spec.minimum == -1).all()
   assert (action_spec.maximum == 1).all()
   assert seed == 7
+  assert parts.random_policy.action_spec == tiny.action_spec(2)
 
 
 @pytest.mark.parametrize('model_updates', [0, 5])
@@ -79,7 +85,7 @@ def test_pretraining_without_a_model_is_refused(model_updates):
     return experiment.Experiment(
       seed=0,
       environment=Wide,
-      agent=lambda *args: types.SimpleNamespace(model=None),
+      agent=lambda *args: types.SimpleNamespace(model=None, **SPECS),
     )
 
   if model_updates:
@@ -94,28 +100,30 @@ def test_what_is_no_environment_is_refused():
     experiment.Experiment(seed=0, environment=object, agent=lambda *args: None)
 
 
-REPLAY = types.SimpleNamespace(nbytes=1_000_000, capacity=1000)
-
-
-def schedule(**changes):
-  values = {
+def disk_bytes(num_parameters, **changes):
+  """What an experiment needs with a replay of 1,000 steps of 1,000 bytes."""
+  plan = {
     'env_steps': 80_000,
     'action_repeat': 4,
     'eval_interval': 10_000,
     'model_updates': 3_000,
     'picture_interval': 1_000,
+    **changes,
   }
-  return types.SimpleNamespace(**{**values, **changes})
+  parts = types.SimpleNamespace(
+    schedule=types.SimpleNamespace(**plan),
+    agent=types.SimpleNamespace(num_parameters={'a': num_parameters}),
+  )
+  ring = types.SimpleNamespace(nbytes=1_000_000, capacity=1000)
+  return experiment.Experiment.disk_bytes(parts, ring)
 
 
-def test_what_a_run_needs():
+def test_what_a_run_needs_on_the_disk():
   # 1,000 rows and 8,192 to spare, of 1,000 bytes; three times 100 parameters of
   # 16 bytes; pictures of 8 evaluations and 3 times in pretraining.
-  expected = 9_192_000 + 4_800 + 11 * 2_000_000 + 20_000_000
-  assert experiment.needed(REPLAY, schedule(), 100) == expected
+  assert disk_bytes(100) == 9_192_000 + 4_800 + 11 * 2_000_000 + 20_000_000
 
 
 def test_a_short_run_does_not_fill_the_replay():
   # 400 steps, and no more than these to spare.
-  short = schedule(env_steps=1600, model_updates=0)
-  assert experiment.needed(REPLAY, short, 0) == 800_000 + 20_000_000
+  assert disk_bytes(0, env_steps=1600, model_updates=0) == 800_000 + 20_000_000

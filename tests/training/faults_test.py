@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from slac import errors
+from slac.environments import checked
 from slac.training import faults, schedule
 from tests import tiny
 from tests.agents import finite_test
@@ -19,7 +20,7 @@ def make_counters():
 
 
 def test_finite_metrics_pass(tmp_path):
-  watch = faults.Watch(tmp_path)
+  watch = faults.FiniteCheck(tmp_path)
   watch.check()
   watch.add(make_counters(), tiny.experience(1), ('a',), tf.constant([3e38]))
   watch.check()
@@ -27,7 +28,7 @@ def test_finite_metrics_pass(tmp_path):
 
 
 def test_the_run_ends_and_leaves_the_batch(tmp_path):
-  watch, counters = faults.Watch(tmp_path), make_counters()
+  watch, counters = faults.FiniteCheck(tmp_path), make_counters()
   experience = finite_test.with_reward((2, -2), math.nan)
   values = tiny.agent().train(experience).extra
   watch.add(counters, experience, tuple(values), tf.stack([*values.values()]))
@@ -64,7 +65,7 @@ def test_the_run_ends_and_leaves_the_batch(tmp_path):
 
 
 def test_a_full_disk_does_not_hide_the_reason(tmp_path):
-  watch = faults.Watch(tmp_path / 'missing')
+  watch = faults.FiniteCheck(tmp_path / 'missing')
   watch.add(
     make_counters(), tiny.experience(1), ('a',), tf.constant([math.inf])
   )
@@ -89,10 +90,13 @@ def test_what_fails_is_tried_twice(num_failures, result, endings, capsys):
       raise errors_left.pop()
     return 'done'
 
-  assert faults.attempt('It', call) == result
+  assert faults.attempt('picture', make_counters(), call) == result
   warnings = capsys.readouterr().err.splitlines()
   for warning, ending in zip(warnings, endings, strict=True):
-    assert warning.startswith(f'It {ending}: ValueError: no luck (')
+    assert warning.startswith(
+      'The picture after 2,000 environment steps and 20 model updates '
+      f'{ending}: ValueError: no luck ('
+    )
 
 
 def test_ctrl_c_is_not_tried_again(capsys):
@@ -100,5 +104,30 @@ def test_ctrl_c_is_not_tried_again(capsys):
     raise KeyboardInterrupt
 
   with pytest.raises(KeyboardInterrupt):
-    faults.attempt('It', call)
+    faults.attempt('picture', make_counters(), call)
   assert capsys.readouterr().err == ''
+
+
+def test_the_third_failure_in_a_row_saves_and_ends_the_run(capsys):
+  counters, saves = make_counters(), []
+  failure = checked.Failure('the simulation is unstable')
+  for i in (1, 2):
+    faults.count(failure, counters, lambda: saves.append(None))
+    assert (counters.failed_episodes, counters.failures_in_a_row) == (i, i)
+  counters.finish_episode()
+  for i in (3, 4):
+    faults.count(failure, counters, lambda: saves.append(None))
+    assert (counters.failed_episodes, counters.failures_in_a_row) == (i, i - 2)
+  assert not saves
+  with pytest.raises(errors.UserError, match='3 episodes in a row') as caught:
+    faults.count(failure, counters, lambda: saves.append(None))
+  assert caught.value.exit_code == 69 and len(saves) == 1
+  warnings = capsys.readouterr().err.splitlines()
+  assert (
+    warnings
+    == [
+      'After 2,000 environment steps an episode ends, as the simulation is '
+      'unstable.'
+    ]
+    * 5
+  )

@@ -77,3 +77,12 @@ def test_random_data_goes_on_until_episodes_and_agent_steps_suffice():
     for steps, episodes in ((49, 1), (49, 3), (50, 1), (50, 2))
   ]
   assert phases == ['random data'] * 3 + ['pretraining']
+
+
+def test_counters_go_on_where_they_were():
+  counters = schedule.Counters(4, agent_steps=7, failures_in_a_row=2)
+  counters.finish_episode()
+  assert (counters.episodes, counters.failures_in_a_row) == (1, 0)
+  again = schedule.Counters(4)
+  again.set_state(counters.get_state())
+  assert again == counters and again.env_steps == 28
