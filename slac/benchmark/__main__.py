@@ -5,7 +5,7 @@ organises them; acting, sampling, a whole turn of the loop, memory with a full
 replay; every task's environment. Prints tables and writes them as JSON.
 """
 
-import itertools
+import functools
 import os
 import pathlib
 import resource
@@ -18,7 +18,7 @@ import tensorflow as tf
 from tf_agents.specs import tensor_spec
 
 from slac import errors
-from slac.benchmark import measuring, reference_update
+from slac.benchmark import measuring, reference_update, tables
 from slac.config import bindings
 from slac.environments import rendering, requirements
 from slac.storage import files, versions
@@ -40,6 +40,8 @@ TASKS = (
 DTYPES = ('float32', 'bfloat16')
 FRAMES = 300  # Agent steps that are recorded, and repeated to fill the replay.
 FULL, MODEL_ONLY = 'full update', 'model-only update'
+# By their names in `agent.updates`.
+UPDATES = {'train': FULL, 'train_model': MODEL_ONLY}
 REFERENCE = ', as the reference'
 EPISODE_LENGTH = 1000  # Environment steps of every task, unless it falls.
 
@@ -89,12 +91,12 @@ def benchmark(gin_params: Sequence[str], repeats: int) -> dict[str, Any]:
   peaks = {
     dtype: measuring.matrix_product_rate(timer, dtype) for dtype in DTYPES
   }
-  print_table(
+  tables.print_table(
     ['matrix products', 'GFLOP/s'],
     [[dtype, f'{rate / 1e9:.0f}'] for dtype, rate in peaks.items()],
   )
   updates = measure_updates(timer, gin_params, ring)
-  print_computations(loop + updates, peaks)
+  tables.print_computations(loop + updates, peaks)
   updates_s = {(r['name'], r['dtype']): r['median_s'] for r in updates}
   ratio = updates_s[FULL + REFERENCE, 'float32'] / updates_s[FULL, default]
   print(f'\nThe reference takes {ratio:.2f} times as long as {default}.')
@@ -105,13 +107,13 @@ def benchmark(gin_params: Sequence[str], repeats: int) -> dict[str, Any]:
   # A step takes milliseconds, an update hundreds.
   step_timer = measuring.Timer(4 * repeats)
   tasks = [measure_task(step_timer, t, gin_params, seconds) for t in TASKS]
-  print_table(
+  tables.print_table(
     ['task', 'environment step, ms', 'of it rendering, ms', 'hours'],
     [
       [
         row['task'],
-        milliseconds(row['environment']),
-        milliseconds(row['rendering']),
+        tables.milliseconds(row['environment']),
+        tables.milliseconds(row['rendering']),
         f'{row["hours"]:.1f}',
       ]
       for row in tasks
@@ -147,23 +149,19 @@ def build(
 
 def measure_agent(timer, parts, ring, suffix=''):
   """Measures the two updates of an experiment's agent."""
-  agent, batch_size = parts.agent, parts.schedule.batch_size
-  dtype = agent.model.compute_dtype
-  agent.trace(batch_size)
+  agent = parts.agent
+  updates = agent.updates(parts.schedule.batch_size)
   rows = []
-  for name, update, function, size in (
-    (FULL, agent.train, agent._train, batch_size),
-    (MODEL_ONLY, agent.train_model, agent._train_model, agent.model_batch_size),
-  ):
-    experience = compiled.from_arrays(ring.sample(size))
-    spec = tf.nest.map_structure(tf.TensorSpec.from_tensor, experience)
+  for name, label in UPDATES.items():
+    update = updates[name]
+    experience = compiled.as_tensors(ring.sample(update.batch_size))
     rows.append(
       measuring.computation(
         timer,
-        name + suffix,
-        dtype,
-        lambda update=update, experience=experience: update(experience),
-        function.get_concrete_function(experience=spec),
+        label + suffix,
+        agent.compute_dtype,
+        functools.partial(update.function, experience=experience),
+        agent.concrete(update),
       )
     )
   return rows
@@ -194,17 +192,17 @@ def measure_loop(timer, gin_params):
   acting = measuring.computation(
     timer,
     'acting',
-    agent.model.compute_dtype,
+    agent.compute_dtype,
     lambda: policy.action(time_step, state),
     tf.function(
       agent.collect_policy.action, autograph=False
     ).get_concrete_function(*specs),
   )
 
-  update = compiled.Update(agent.train)
+  update = compiled.CompiledUpdate(agent.updates(batch_size)['train'])
 
   def sample():
-    return compiled.from_arrays(ring.sample(batch_size))
+    return compiled.as_tensors(ring.sample(batch_size))
 
   def turn():
     collector.step(policy)
@@ -220,7 +218,7 @@ def measure_loop(timer, gin_params):
     'replay of it, GB': ring.nbytes / 1e9,
     'resident at most, GB, with a full replay': peak / 1e9,
   }
-  return rows, sizes, ring, agent.model.compute_dtype
+  return rows, sizes, ring, agent.compute_dtype
 
 
 def fill(ring, collector, policy):
@@ -287,37 +285,6 @@ def hours(plan: schedule.Schedule, seconds: dict[str, float]) -> float:
     + (agent_steps - random_steps) * (act + plan.gradient_steps * update)
     + evaluation_steps * act
   ) / 3600
-
-
-def print_computations(rows, peaks):
-  """Prints measurements as a table, and their shares of the device's rates."""
-  table = []
-  for row in rows:
-    cells = [row['name'], row.get('dtype', ''), milliseconds(row), '', '', '']
-    if 'operations' in row:
-      rate = row['operations'] / row['median_s']
-      cells[3:] = [
-        f'{row["operations"] / 1e9:.1f}',
-        f'{rate / 1e9:.0f}',
-        f'{rate / peaks[row["dtype"]]:.0%}',
-      ]
-    table.append(cells)
-  print_table(['', 'type', 'ms', 'GFLOP', 'GFLOP/s', 'of the peak'], table)
-
-
-def milliseconds(row):
-  """Returns a median and its quartiles as a text."""
-  median, low, high = (
-    1e3 * row[f'{name}_s'] for name in ('median', 'quartile1', 'quartile3')
-  )
-  return f'{median:.1f} ({low:.1f} to {high:.1f})'
-
-
-def print_table(header, rows):
-  """Prints a table in Markdown."""
-  print()
-  for row in itertools.chain([header, ['---'] * len(header)], rows):
-    print('| ' + ' | '.join(row) + ' |', flush=True)
 
 
 if __name__ == '__main__':

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from slac.benchmark import __main__ as benchmark
-from slac.benchmark import measuring
+from slac.benchmark import measuring, tables
 from slac.config import bindings
 from slac.models import networks
 from slac.training import schedule
@@ -72,7 +72,7 @@ def test_a_run_takes_as_long_as_its_parts():
 def test_shares_are_of_the_rate_at_the_same_type(capsys):
   row = {'name': 'x', 'dtype': 'bfloat16', **measuring.spread([2, 1, 4, 3, 5])}
   rows = [{**row, 'operations': 6e9}, {'name': 'y', **measuring.spread([1])}]
-  benchmark.print_computations(rows, {'float32': 4e9, 'bfloat16': 8e9})
+  tables.print_computations(rows, {'float32': 4e9, 'bfloat16': 8e9})
   lines = capsys.readouterr().out.splitlines()
   # 6 GFLOP in 3 s are 2 GFLOP/s, a quarter of 8.
   assert (
