@@ -41,7 +41,7 @@ def parse_arguments():
   parser.add_argument('run_dir', type=pathlib.Path, help="a run's folder")
   parser.add_argument('--episodes', type=errors.count, default=3)
   parser.add_argument(
-    '--seed', type=int, default=0, help='of every random draw, the pictures too'
+    '--seed', type=int, default=0, help='decides every random draw'
   )
   parser.add_argument(
     '--greedy', action='store_true', help="act at the policy's mode"
@@ -125,19 +125,21 @@ def draw(
   """Returns the film of an episode and Fig. 14 of its first steps, as files.
 
   Args:
-    agent: without a model there is only a film, of the images.
-    episode: of n steps, with the last.
-    seed: of the model's draws.
-    video: the film's path, from which the others are named.
+    agent: the agent; without a model there is only a film of the images.
+    episode: the episode.
+    seed: decides the model's random draws.
+    video: the film's path, from which the names of the others are made.
   """
   if not agent.model:
     return {video: encode_film(episode.pixels)}
   windows = pictures.covering_windows(
     len(episode.pixels), agent.train_sequence_length
   )
-  # Of 32 bits, whatever the number.
+  # A tensor, and of 32 bits, whatever the number.
   seed = np.random.SeedSequence(seed).generate_state(2).astype(np.int32)
-  rows = pictures.dream(agent, episode, windows, seed)
+  rows = agent.model.dream(
+    episode.pixels[windows], episode.actions[windows], tf.constant(seed)
+  ).numpy()
   reconstructions = np.empty_like(episode.pixels)
   reconstructions[windows] = rows[pictures.ROWS.index('posterior')]
   film = np.concatenate([episode.pixels, reconstructions], axis=2)

@@ -1,4 +1,4 @@
-"""What the encoder is shown in training: an image, or a variation of it."""
+"""Variations of the images that the encoder is trained on."""
 
 import gin
 import tensorflow as tf
@@ -17,8 +17,8 @@ def no_augmentation(pixels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 def random_crop(pixels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
   """Moves each sequence by up to 4 pixels, and repeats the border (App. D).
 
-  That is padding by replication and a crop of the former size, one for all
-  images of a sequence.
+  This equals padding by replication and then cropping to the former size, alike
+  for all images of a sequence.
 
   Args:
     pixels: `[B, n, height, width, C]`.

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import tensorflow as tf
 import tensorflow_probability as tfp
 from tf_agents.agents import tf_agent
-from tf_agents.policies import tf_policy
 from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import policy_step, trajectory
 from tf_agents.trajectories import time_step as ts
@@ -51,8 +50,9 @@ class Agent(tf_agent.TFAgent):
     """
     self._train = compiled(self._train, jit_compile)
     self._generator, *generators = policies.spawn_generators(seed, 4)
+    specs = time_step_spec, action_spec
     policy, collect_policy, self.greedy_policy = (
-      self._make_policy(time_step_spec, action_spec, generator, greedy)
+      self._make_policy(*specs, generator=generator, greedy=greedy)
       for generator, greedy in zip(
         generators, (False, False, True), strict=True
       )
@@ -111,20 +111,9 @@ class Agent(tf_agent.TFAgent):
 
   @abc.abstractmethod
   def _make_policy(
-    self,
-    time_step_spec: ts.TimeStep,
-    action_spec: tf.TensorSpec,
-    generator: tf.random.Generator,
-    greedy: bool,
-  ) -> tf_policy.TFPolicy:
-    """Returns a policy that acts with the agent's networks.
-
-    Args:
-      time_step_spec: the time steps that it observes.
-      action_spec: a float vector in [-1, 1].
-      generator: the source of its random draws.
-      greedy: whether it acts at the mode of its distribution.
-    """
+    self, time_step_spec, action_spec, **seeded
+  ) -> policies.SeededPolicy:
+    """Returns a policy of the agent's networks; see `SeededPolicy`."""
 
   @abc.abstractmethod
   def _trained_modules(self) -> Mapping[str, Sequence[tf.Module]]:

@@ -54,10 +54,8 @@ class SacStateAgent(Baseline):
     """Builds actor and critics.
 
     Args:
-      time_step_spec: of an environment with observation 'state', float
-        `[n]`; other observations are not used.
-      action_spec: a float vector in [-1, 1].
-      seed: of every random draw in training and acting.
+      time_step_spec, action_spec, seed: see `base.Agent`; of the observations
+        only 'state' is used, float `[n]`.
       jit_compile: whether XLA compiles the update.
     """
     time_step_spec = base.observing(time_step_spec, 'state')
@@ -72,14 +70,8 @@ class SacStateAgent(Baseline):
       jit_compile=jit_compile,
     )
 
-  def _make_policy(self, time_step_spec, action_spec, generator, greedy):
-    return policies.StatePolicy(
-      time_step_spec,
-      action_spec,
-      self._actor,
-      generator=generator,
-      greedy=greedy,
-    )
+  def _make_policy(self, *specs, **seeded):
+    return policies.StatePolicy(*specs, self._actor, **seeded)
 
   def _see(self, experience):
     return experience.observation['state']
@@ -106,13 +98,11 @@ class SacPixelsAgent(Baseline):
     """Builds the encoder and, on top of it, SAC.
 
     Args:
-      time_step_spec: of an environment with observation 'pixels', uint8
-        `[64, 64, 3]`; other observations are not used.
-      action_spec: a float vector in [-1, 1].
-      seed: of every random draw in training and acting.
+      time_step_spec, action_spec, seed: see `base.Agent`; of the observations
+        only 'pixels' is used, uint8 `[64, 64, 3]`.
       num_frames: T, how many images are stacked.
-      base_depth: filters of the encoder's first convolution.
-      feature_size: of the encoder.
+      base_depth: the number of filters of the encoder's first convolution.
+      feature_size: the size of the encoder's output.
       jit_compile: whether XLA compiles the update.
     """
     time_step_spec = base.observing(time_step_spec, 'pixels')
@@ -132,17 +122,9 @@ class SacPixelsAgent(Baseline):
       jit_compile=jit_compile,
     )
 
-  def _make_policy(self, time_step_spec, action_spec, generator, greedy):
-    return policies.HistoryPolicy(
-      time_step_spec,
-      action_spec,
-      self._num_frames,
-      self._frame_stack,
-      tf.identity,
-      self._actor,
-      generator=generator,
-      greedy=greedy,
-    )
+  def _make_policy(self, *specs, **seeded):
+    seen = self._num_frames, self._frame_stack, tf.identity
+    return policies.HistoryPolicy(*specs, *seen, self._actor, **seeded)
 
   def _trained_modules(self):
     return {'encoder': [self._encoder], **super()._trained_modules()}

@@ -43,13 +43,13 @@ def apply_gradients(optimizer, gradients, variables):
 def apply_if_finite(
   metrics: Mapping[str, tf.Tensor], apply: Callable[[], None]
 ):
-  """Calls `apply` if all metrics of an update are finite, or changes nothing.
+  """Calls `apply` if all metrics of an update are finite, or does nothing.
 
-  It is decided where the update is computed, so none is waited for.
+  That is decided on the device, so Python need not wait for the metrics.
 
   Args:
-    metrics: scalars, among them each loss and each gradient's norm. A norm
-      overflows where a square would in Adam's second moment.
+    metrics: scalars, among them each loss and each gradient's norm; a norm
+      overflows wherever Adam's second moment would.
     apply: changes variables.
   """
   finite = tf.math.is_finite(tf.stack(list(metrics.values())))

@@ -159,8 +159,8 @@ class HistoryPolicy(SeededPolicy):
     ]
 
   def _get_initial_state(self, batch_size):
-    # Of a step that is no episode's first: what lies before a FIRST step is
-    # never seen.
+    # These steps are no first ones, and an episode's first step hides all that
+    # lie before it.
     state = super()._get_initial_state(batch_size)
     mid = tf.fill(tf.shape(state['step_type']), ts.StepType.MID)
     return {**state, 'step_type': mid}

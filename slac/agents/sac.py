@@ -37,9 +37,7 @@ class SoftActorCritic(base.Agent):
     """Builds the networks, and then what every agent has.
 
     Args:
-      time_step_spec: the time steps that the policies observe.
-      action_spec: a float vector in [-1, 1].
-      seed: decides every random draw in training and acting.
+      time_step_spec, action_spec, seed: see `base.Agent`.
       actor_input_size: D of the actor's input `[B, D]`.
       critic_input_size: D of the critics' input `[B, D]`.
       hidden_size: the size of the two hidden layers of actor and critics.
@@ -197,9 +195,10 @@ class SoftActorCritic(base.Agent):
       **critic_metrics,
       **actor_metrics,
       **alpha_metrics,
-      'critic/gradient_norm': tf.linalg.global_norm(gradients['critic']),
-      'actor/gradient_norm': tf.linalg.global_norm(gradients['actor']),
-      'alpha/gradient_norm': tf.linalg.global_norm(gradients['alpha']),
+      **{
+        f'{name}/gradient_norm': tf.linalg.global_norm(gradient)
+        for name, gradient in gradients.items()
+      },
     }
     return critic_loss + actor_loss + alpha_loss, gradients, metrics
 

@@ -37,21 +37,20 @@ class SlacAgent(sac.SoftActorCritic):
     """Builds the model and, on top of it, SAC.
 
     Args:
-      time_step_spec: of an environment with observation 'pixels', uint8
-        `[64, 64, 3]`; other observations are not used.
-      action_spec: a float vector in [-1, 1].
-      seed: of every random draw in training and acting.
+      time_step_spec, action_spec, seed: see `base.Agent`; of the observations
+        only 'pixels' is used, uint8 `[64, 64, 3]`.
       model: a class of latent variable models, built with the action size.
-      actor_input: what the actor sees, a class of `inputs.py`.
-      critic_input: what the critics see, a class of `inputs.py`.
-      augmentation: of the images that the encoder is trained on, a function of
-        `augmentations.py`; what the model reconstructs, and what is seen in
-        acting, stays as it is.
+      actor_input: the actor's input, a class of `inputs.py`.
+      critic_input: the critics' input, a class of `inputs.py`.
+      augmentation: a function of `augmentations.py`, applied to the images that
+        the encoder is trained on; the images that the model reconstructs, and
+        those seen in acting, stay as they are.
       sequence_length: T, the paper's tau.
       model_batch_size: how many sequences of a batch the model's loss uses.
-      pretraining_learning_rate: Adam's, of the model in updates of it alone.
-      model_learning_rate: Adam's, of the model in gradient steps: the faster it
-        moves, the faster change the latents that the critics have learned.
+      pretraining_learning_rate: Adam's rate for the model in updates of it
+        alone.
+      model_learning_rate: Adam's rate for the model in gradient steps. The
+        larger it is, the faster change the latents that the critics know.
       jit_compile: whether XLA compiles the updates.
     """
     time_step_spec = base.observing(time_step_spec, 'pixels')
@@ -100,17 +99,9 @@ class SlacAgent(sac.SoftActorCritic):
     model_update = base.Update(self._train_model, self._model_batch_size)
     return {'train_model': model_update, **super().updates(batch_size)}
 
-  def _make_policy(self, time_step_spec, action_spec, generator, greedy):
-    return policies.HistoryPolicy(
-      time_step_spec,
-      action_spec,
-      self._sequence_length,
-      self._model,
-      self._actor_input,
-      self._actor,
-      generator=generator,
-      greedy=greedy,
-    )
+  def _make_policy(self, *specs, **seeded):
+    seen = self._sequence_length, self._model, self._actor_input
+    return policies.HistoryPolicy(*specs, *seen, self._actor, **seeded)
 
   def _trained_modules(self):
     return {'model': [self._model], **super()._trained_modules()}
@@ -162,7 +153,11 @@ class SlacAgent(sac.SoftActorCritic):
     return self._augmentation(experience.observation['pixels'], seed)
 
   def _model_gradients(self, experience, pixels, posterior_seed, prior_seed):
-    """The model's, where the encoder sees `pixels`."""
+    """Returns loss, gradients and metrics of the model, and its evidence.
+
+    The encoder sees `pixels`, which may be augmented; the reconstructed images
+    are those of `experience`.
+    """
     model = self._model
     with tf.GradientTape() as tape:
       features = model.encoder(pixels)
@@ -178,7 +173,7 @@ class SlacAgent(sac.SoftActorCritic):
     return loss, gradients, metrics, seen
 
   def _sac_gradients(self, seen, experience, seeds):
-    """SAC's on the last pair of every sequence, two seeds, see `gradients`."""
+    """Returns loss, gradients and metrics of SAC on the last pair of steps."""
     seen = tf.nest.map_structure(tf.stop_gradient, seen)
     actor_inputs = tf.unstack(self._actor_input(seen), axis=1)
     critic_inputs = tf.unstack(self._critic_input(seen), axis=1)

@@ -1,4 +1,4 @@
-"""How long a computation takes, and how near the device's limit it comes."""
+"""Measures how long a computation takes, and counts its operations."""
 
 import time
 from collections.abc import Callable, Sequence

@@ -108,10 +108,10 @@ class PartiallyStochastic(slac_model.SlacModel):
 
 @gin.configurable
 class Deterministic(slac_model.SlacModel):
-  """The paper's model with a deterministic z1 and z2, but for p(z1_1).
+  """The paper's model with a deterministic z1 and z2; only p(z1_1) is not.
 
-  What takes the place of the KL is -log N(z1; mu, I): how well the prior's
-  mean mu, which imagination follows, predicts the posterior's z1.
+  In place of the KL stands -log N(z1; mu, I): how well mu, the prior's mean,
+  which imagination follows, predicts the posterior's z1.
   """
 
   z1_network = networks.PointMLP
@@ -122,6 +122,6 @@ class Deterministic(slac_model.SlacModel):
     return -unit.log_prob(posterior.z1.sample)
 
   def sum_kl(self, posterior, prior, is_first):
-    # Nothing predicts a first step.
+    # The prior predicts nothing about a first step.
     kl = self.kl(posterior, prior)
     return tf.reduce_sum(tf.where(is_first, 0.0, kl), axis=1)

@@ -1,9 +1,9 @@
 """Strided convolutions of images, with gradients written for speed.
 
-Each function equals a plain one of TensorFlow's, with which its test compares
-it. Where the input is bfloat16, so is the result, and the gradient at the
-input; parameters and their gradients are float32. What makes them fast, on a
-CPU at the paper's sizes:
+Each function computes what a plain one of TensorFlow's does, with which its
+test compares it. Where the input is bfloat16, so are the result and the
+gradient at the input; parameters and their gradients are float32. This makes
+them fast on a CPU, at the paper's sizes:
 
 - The derivative of leaky ReLU is taken from its output: convolution, bias and
   activation are one operation, as nothing in between is needed later. It is
@@ -18,7 +18,7 @@ CPU at the paper's sizes:
 
 import tensorflow as tf
 
-# Of leaky ReLU below zero, TensorFlow's default.
+# Leaky ReLU's slope below zero; TensorFlow's default.
 SLOPE = 0.2
 
 
@@ -29,7 +29,7 @@ def downsample(x, kernel, bias, gradient_dtype):
     x: `[N, H, W, C]`.
     kernel: float32 `[K, K, C, D]`.
     bias: float32 `[D]`.
-    gradient_dtype: what the gradient at x is computed in.
+    gradient_dtype: the data type that the gradient at x is computed in.
 
   Returns:
     `[N, H / 2, W / 2, D]`, of the type of x.
@@ -89,8 +89,8 @@ def upsample(x, kernel, bias):
 def upsample_to_image(x, kernel, bias):
   """A SAME transposed 5x5 convolution of stride 2, for few output channels.
 
-  It is computed in float32, whatever x is: an error of the image is small, and
-  bfloat16 would round it away.
+  It is computed in float32 whatever the type of x: the errors of images are
+  small, and bfloat16 would round them away.
 
   Args:
     x: `[N, H, W, C]`.

@@ -7,10 +7,10 @@ from tf_agents.trajectories import time_step as ts
 
 
 class Evidence(NamedTuple):
-  """All that n consecutive steps tell, `[B, n, ...]`."""
+  """All that is known of n consecutive steps, `[B, n, ...]`."""
 
-  features: tf.Tensor  # [B, n, F], of the images.
-  actions: tf.Tensor  # [B, n, A]; the last has not been chosen while acting.
+  features: tf.Tensor  # [B, n, F], the encoder's.
+  actions: tf.Tensor  # [B, n, A]; while acting the last is not chosen yet.
   step_type: tf.Tensor  # [B, n]
   latents: tf.Tensor  # [B, n, Z], samples of the filtering posterior.
 
@@ -22,8 +22,8 @@ def joins_episodes(step_type: tf.Tensor) -> tf.Tensor:
     step_type: `[B, n]`.
 
   Returns:
-    bool `[B, n - 1]`. Step t is then LAST and step t + 1 FIRST; either is
-    enough, as an episode may be cut off where its environment was lost.
+    bool `[B, n - 1]`: True where step t is LAST or step t + 1 FIRST. Either is
+    enough, as an episode is cut off where its environment was lost.
   """
   last = step_type[:, :-1] == ts.StepType.LAST
   first = step_type[:, 1:] == ts.StepType.FIRST

@@ -12,7 +12,7 @@ from slac.models import evidence, latents, networks
 
 tfd = tfp.distributions
 
-# Sequences that are encoded at once where no gradient is needed.
+# So many sequences are encoded at once where no gradient is needed.
 PIECE = 32
 
 
@@ -41,18 +41,18 @@ class LatentModel(tf.Module, abc.ABC):
     """Builds what every variant has.
 
     Args:
-      action_size: of the action vector.
-      latent1_size: of z1, where a variant has one.
-      latent2_size: of z2, or of the only latent.
-      hidden_size: of the two hidden layers of each MLP.
-      base_depth: filters of the encoder's first convolution.
-      feature_size: of the encoder's output.
-      decoder_variance: sigma^2 of every pixel.
+      action_size: the size of the action vector.
+      latent1_size: the size of z1, in variants that have two latents.
+      latent2_size: the size of z2, or of a variant's only latent.
+      hidden_size: the size of the two hidden layers of each MLP.
+      base_depth: the number of filters of the encoder's first convolution.
+      feature_size: the size of the encoder's output.
+      decoder_variance: sigma^2, the variance of every pixel.
       predict_discount: whether p(discount_t | z_{t+1}) is part of the model.
-      compute_dtype: of the convolutions where rounding does no harm: the
-        encoder's without a gradient, the decoder's but for the last, and
-        gradients at hidden layers. All else is float32, parameters and their
-        gradients too.
+      compute_dtype: the data type of convolutions where rounding does no harm:
+        in the encoder without a gradient, in all layers of the decoder but the
+        last, and of gradients at hidden layers. All else is float32, parameters
+        and their gradients too.
     """
     super().__init__()
     self.action_size = action_size
@@ -70,7 +70,7 @@ class LatentModel(tf.Module, abc.ABC):
   @property
   @abc.abstractmethod
   def latent_size(self) -> int:
-    """Of the sample z; asked for before a variant's networks exist."""
+    """The size of the sample z; it is asked for before the networks exist."""
 
   @abc.abstractmethod
   def first_prior(self, batch_shape, seed):
@@ -119,7 +119,7 @@ class LatentModel(tf.Module, abc.ABC):
     Returns:
       States, a structure of `[B, n, ...]`.
     """
-    # Of every step at once: which of them are needed, only the data tell.
+    # For every step at once, as only the data tell which of them are needed.
     fresh_seed, seed = latents.split_seed(seed)
     fresh = self.first_posterior(features, fresh_seed)
     first = step_type == ts.StepType.FIRST
@@ -172,8 +172,8 @@ class LatentModel(tf.Module, abc.ABC):
     Args:
       states: z_{1:T+1} of the filtering posterior (see `infer`).
       experience: a Trajectory of `[B, T + 1, ...]`.
-      seed: a stateless seed, `[2]`; the prior's samples, which have no part in
-        the loss of a model with an analytic KL.
+      seed: a stateless seed, `[2]`, for samples of the prior; the loss of a
+        model with an analytic KL does not depend on them.
 
     Returns:
       The loss and a dict of scalar metrics.
@@ -232,7 +232,7 @@ class LatentModel(tf.Module, abc.ABC):
   ) -> evidence.Evidence:
     """Returns what actor and critics may see of n steps, `[B, n, ...]`.
 
-    It is not to be differentiated.
+    The result is not to be differentiated.
     """
     features = _in_turn(
       lambda pixels: self.encoder(pixels, self.compute_dtype),
@@ -273,9 +273,9 @@ class LatentModel(tf.Module, abc.ABC):
 
 
 def _is_first(step_type):
-  """Where in `[B, n]` the first steps' distributions hold.
+  """Tells which steps of `[B, n]` have the distributions of a first step.
 
-  A sequence's own first step counts, wherever it lies in its episode.
+  A sequence's own first step is one of them, wherever it lies in its episode.
   """
   first = step_type == ts.StepType.FIRST
   return tf.concat([tf.ones_like(first[:, :1]), first[:, 1:]], axis=1)

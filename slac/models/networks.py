@@ -10,7 +10,7 @@ tfd = tfp.distributions
 tfb = tfp.bijectors
 
 STDDEV_GRADIENT_LIMIT = 10.0
-# Keeps a density finite whose data leave no spread, such as a reward that has
+# Keeps densities finite where the data do not vary, as a reward may that has
 # been zero so far.
 MIN_STDDEV = 1e-5
 
@@ -54,7 +54,7 @@ class GaussianMLP(tf.Module):
 
 
 class PointMLP(tf.Module):
-  """An MLP's output, as a Gaussian that has no deviation: it is its sample."""
+  """An MLP's output as a Gaussian without deviation, whose sample it is."""
 
   def __init__(self, input_size: int, hidden_size: int, output_size: int):
     super().__init__()
@@ -67,7 +67,7 @@ class PointMLP(tf.Module):
 
 
 class BernoulliMLP(tf.Module):
-  """The probability of a 1, an MLP's."""
+  """A Bernoulli distribution whose logit is an MLP's output."""
 
   def __init__(self, input_size: int, hidden_size: int):
     super().__init__()
@@ -79,16 +79,17 @@ class BernoulliMLP(tf.Module):
 
 
 class Weights(tf.Module):
-  """The kernel and the bias of a layer, of the shapes of a convolution's."""
+  """Kernel and bias of a convolution, or of a dense layer in its place."""
 
   def __init__(self, kernel_shape, bias_size: int, dense_shape=None):
-    """Starts from Glorot's uniform distribution.
+    """Draws the kernel from Glorot's uniform distribution.
 
     Args:
-      kernel_shape: `[K, K, C, D]`, from which follows the distribution.
+      kernel_shape: the convolution's `[K, K, C, D]`, which decides the
+        distribution.
       bias_size: D, or C where the convolution is transposed.
-      dense_shape: `[rows, columns]` of a matrix that takes the kernel's place,
-        where the map has only the size of the kernel.
+      dense_shape: `[rows, columns]` of the matrix that replaces the kernel
+        where the map is no larger than the kernel.
     """
     super().__init__()
     limit = np.sqrt(6 / (np.prod(kernel_shape[:2]) * sum(kernel_shape[2:])))
@@ -117,10 +118,10 @@ class Encoder(tf.Module):
     """Builds the layers.
 
     Args:
-      base_depth: filters of the first.
-      feature_size: F.
-      gradient_dtype: what gradients at hidden layers are computed in.
-      channels: C of the images: 3, or more where they are stacks of several.
+      base_depth: the number of filters of the first layer.
+      feature_size: F, the size of a feature vector.
+      gradient_dtype: the data type of gradients at hidden layers.
+      channels: C of the images: 3, or more where images are stacked.
     """
     super().__init__()
     self.feature_size = feature_size
@@ -142,7 +143,7 @@ class Encoder(tf.Module):
 
     Args:
       pixels: `[..., 64, 64, C]`.
-      dtype: what the layers compute in.
+      dtype: the data type that the layers compute in.
 
     Returns:
       float32 `[..., F]`.

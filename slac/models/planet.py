@@ -1,6 +1,6 @@
-"""PlaNet's recurrent state-space model (Hafner et al. 2019), to compare with.
+"""PlaNet's recurrent state-space model (Hafner et al. 2019), for comparison.
 
-Its decoder, its reward and its objective are those of every model here.
+Its decoder, reward and objective are those of every model in this package.
 """
 
 from typing import NamedTuple
@@ -42,11 +42,12 @@ class PlanetModel(latent_model.LatentModel):
     """Builds the model.
 
     Args:
-      action_size: of the action vector.
-      gru_size: of h.
-      stochastic_size: of s.
-      min_stddev: of s, the least of prior and posterior.
-      **shared: of every model, without latent1_size and latent2_size.
+      action_size: the size of the action vector.
+      gru_size: the size of h.
+      stochastic_size: the size of s.
+      min_stddev: the smallest standard deviation of s, in prior and posterior.
+      **shared: the arguments of every model (`LatentModel`); latent1_size and
+        latent2_size have no effect.
     """
     self._gru_size = gru_size
     self._stochastic_size = stochastic_size
@@ -95,8 +96,8 @@ class PlanetModel(latent_model.LatentModel):
     return Belief(zeros(self._gru_size), s), zeros(self.action_size)
 
   def _recur(self, state, action):
-    # Written out, as Keras' GRUCell has TensorFlow's optimizer make a cyclic
-    # graph here, of which it complains and which it then leaves as it is.
+    # A GRU written out: with Keras' GRUCell, TensorFlow's graph optimizer makes
+    # a cyclic graph here, complains, and gives up.
     h = state.h
     x = self._gru_input(tf.concat([state.s.sample, action], -1))
     update, reset = tf.split(self._gates(tf.concat([x, h], -1)), 2, axis=-1)

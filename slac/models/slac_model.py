@@ -25,7 +25,7 @@ class TwoLatents(latent_model.LatentModel):
     return self.latent1_size + self.latent2_size
 
   def kl(self, posterior, prior):
-    # Of z1 alone: that of z2 is zero, as its posterior is its prior.
+    # The KL of z2 is zero, as its posterior is its prior.
     return posterior.z1.kl(prior.z1)
 
   def latent(self, state):
@@ -36,7 +36,7 @@ class TwoLatents(latent_model.LatentModel):
 class SlacModel(TwoLatents):
   """z1 sees the image, z2 integrates over time; every path is stochastic."""
 
-  # What the networks of z1 and z2 are; ablations make one or both a point.
+  # The classes of the networks of z1 and z2; ablations replace one or both.
   z1_network = networks.GaussianMLP
   z2_network = networks.GaussianMLP
 

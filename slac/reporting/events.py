@@ -1,7 +1,7 @@
-"""What TensorBoard reads, as bytes, for a file that is only appended to.
+"""Encodes events for TensorBoard as bytes, to be appended to a file.
 
-TensorFlow's own writer keeps events back, and what a full disk cuts off of one
-makes all that follow it unreadable.
+TensorFlow's own writer keeps events back, and an event that a full disk has cut
+off makes all that follow it unreadable.
 """
 
 import io
@@ -23,7 +23,7 @@ _numbers = itertools.count()
 
 
 def file_name() -> str:
-  """Returns a name that no other process or call makes, sorted by time."""
+  """Returns a file name that is used once; names sort by time."""
   return (
     f'events.out.tfevents.{int(time.time()):010d}.{platform.node()}.'
     f'{os.getpid()}.{next(_numbers)}'
@@ -31,7 +31,7 @@ def file_name() -> str:
 
 
 def header() -> bytes:
-  """Returns what a file begins with."""
+  """Returns the bytes that a file begins with."""
   return _record(file_version='brain.Event:2')
 
 

@@ -17,7 +17,7 @@ from slac import errors
 from slac.reporting import events, pictures
 from slac.storage import appending
 
-# What in these folders is a log; other pictures are somebody else's.
+# The names of logs in these folders; other pictures are somebody else's.
 _PATTERNS = {'tensorboard': '*', 'videos': f'*-{9 * "[0-9]"}*.*'}
 
 

@@ -15,6 +15,7 @@ ROWS = ('truth', 'posterior', 'conditional prior', 'prior')
 LABEL_WIDTH = 104
 MAX_FRAMES = 125  # More in each film would fill the disk over a run.
 FPS = 15.0
+ENLARGEMENT = 3  # As a frame of 64 x 64 is too small to be looked at.
 WINDOWS = 6  # So many parts of an episode stand side by side in a film.
 
 
@@ -23,67 +24,37 @@ def of_episode(
 ) -> dict[str, np.ndarray]:
   """Returns the pictures of an episode by their names.
 
-  Args:
-    agent: the agent, whose model, if it has one, is shown as well.
-    episode: an episode.
-    seed: a stateless seed, `[2]`.
-
-  Returns:
-    'episode', a film `[n, H, W, 3]`, and where the agent has a model and the
-    episode is long enough, Fig. 14 as a film ('dreams') of several parts of the
-    episode and as one picture ('dream') of the first of them.
+  'episode' is a film, uint8 `[n, H, W, 3]`. Where the agent has a model and the
+  episode is long enough, Fig. 14 is there as a film of several parts of the
+  episode ('dreams') and as one picture of the first of them ('dream').
   """
   drawn = {'episode': thin(episode.pixels)}
   windows = evenly_spaced_windows(
     len(episode.pixels), agent.train_sequence_length, WINDOWS
   )
   if agent.model and len(windows):
-    rows = dream(agent, episode, windows, seed)
+    # The seed is a tensor, as the graph would be traced for each other value.
+    rows = agent.model.dream(
+      episode.pixels[windows], episode.actions[windows], tf.constant(seed)
+    ).numpy()
     drawn |= {'dreams': film(rows), 'dream': strip(rows[:, 0])}
   return drawn
 
 
-def dream(
-  agent: base.Agent,
-  episode: evaluation.Episode,
-  windows: np.ndarray,
-  seed: Sequence[int],
-) -> np.ndarray:
-  """Returns the four rows of Fig. 14 for windows of an episode.
-
-  Args:
-    agent: an agent with a model.
-    episode: an episode.
-    windows: the numbers of the steps in each window, `[B, n]`.
-    seed: a stateless seed, `[2]`.
-
-  Returns:
-    uint8 `[4, B, n, H, W, 3]`, see `LatentModel.dream`.
-  """
-  # The seed is a tensor, as the graph would be traced for each other value.
-  return agent.model.dream(
-    episode.pixels[windows], episode.actions[windows], tf.constant(seed)
-  ).numpy()
-
-
 def evenly_spaced_windows(n: int, length: int, count: int) -> np.ndarray:
-  """Returns windows of `length` of n steps that reach both ends.
+  """Returns windows of n steps that reach both ends, `[count, length]`.
 
-  Returns:
-    The numbers of their steps, `[count, length]`; of no window, `[0, length]`,
-    if there are fewer steps than that.
+  They are the numbers of the steps in them. Of fewer than `length` steps there
+  is no window, `[0, length]`.
   """
   starts = np.linspace(0, n - length, count if n >= length else 0).astype(int)
   return starts[:, np.newaxis] + np.arange(length)
 
 
 def covering_windows(n: int, length: int) -> np.ndarray:
-  """Returns windows that together hold each of n steps.
+  """Returns windows that hold each of n steps, `[B, min(length, n)]`.
 
   The last ends at the last step, and may share steps with the one before it.
-
-  Returns:
-    The numbers of their steps, `[B, min(length, n)]`.
   """
   length = min(length, n)
   starts = np.minimum(np.arange(0, n, length), n - length)
@@ -130,9 +101,6 @@ def _with_labels(image):
   for i, name in enumerate(ROWS):
     draw.text((4, i * height + height // 2 - 6), name, fill='black')
   return np.concatenate([np.asarray(labels), image], axis=1)
-
-
-ENLARGEMENT = 3  # A frame of 64 x 64 is too small to be looked at.
 
 
 def encode_png(pixels: np.ndarray) -> bytes:

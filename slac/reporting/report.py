@@ -27,7 +27,7 @@ EVALUATION = (
   'greedy_average_return',
 )
 EPISODE = ('training/episode_return', 'training/episode_length')
-FAILED = 'training/failed_episodes'  # All there have been.
+FAILED = 'training/failed_episodes'  # Since the run began.
 SPEED = (
   'speed/updates_per_second',
   'speed/resident_gigabytes',

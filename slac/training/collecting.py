@@ -1,4 +1,4 @@
-"""One environment step after another, from an environment into the replay."""
+"""Acts in an environment, and adds each step to the replay."""
 
 import contextlib
 from typing import NamedTuple
@@ -57,8 +57,8 @@ class Collector:
     self.prepare()
     time_step = self._time_step
     if time_step.is_first() or not self._policy_state:
-      # The random policy, which keeps no state, may end within an episode. To
-      # the policy that follows it, the episode begins here.
+      # The random policy, which keeps no state, may be followed by the actor
+      # within an episode, which for the actor begins here.
       first = np.asarray(ts.StepType.FIRST, np.int32)
       time_step = time_step._replace(step_type=first)
       self._policy_state = policy.get_initial_state()
@@ -132,7 +132,7 @@ class Collector:
     self._length = 0
 
   def _end(self):
-    """Adds the step that the episode ends with; another begins after it."""
+    """Adds the row that an episode ends with; another episode follows."""
     first = self._time_step._replace(
       step_type=np.asarray(ts.StepType.FIRST, np.int32),
       reward=np.zeros([], np.float32),

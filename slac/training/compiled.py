@@ -72,7 +72,7 @@ class EagerPolicy:
     return step._replace(action=step.action.numpy()[0])
 
   def _act(self, observation, step_type, policy_state):
-    # What lies behind it, reward and discount, no policy looks at.
+    # No policy looks at reward and discount.
     time_step = ts.TimeStep(step_type, tf.zeros([1]), tf.ones([1]), observation)
     return self._policy.action(time_step, policy_state)
 

@@ -1,4 +1,4 @@
-"""The devices that TensorFlow computes on."""
+"""Prepares and names the devices that TensorFlow computes on."""
 
 import pathlib
 

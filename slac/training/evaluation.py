@@ -1,4 +1,4 @@
-"""Evaluation: whole episodes of a policy, apart from training."""
+"""Evaluates a policy in whole episodes, apart from training."""
 
 import contextlib
 from collections.abc import Callable

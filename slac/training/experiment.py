@@ -1,4 +1,4 @@
-"""What a run is made of: a task, the agent that learns it, and a schedule."""
+"""Builds the parts of a run: environments, agent, random policy, schedule."""
 
 from collections.abc import Callable
 
@@ -18,20 +18,20 @@ from slac.environments import dm_control_tasks, gym_tasks  # noqa: F401
 from slac.models import ablations, planet, slac_model  # noqa: F401
 from slac.training import devices  # noqa: F401
 
-# Steps beside those in the ring: segments are removed as a whole, and the
-# oldest checkpoint kept needs steps that have left the ring since.
+# Steps on the disk that are no longer in the ring: files of steps are removed
+# as wholes, and the older of two checkpoints still needs some.
 _SPARE_ROWS = 2 * 4096
 
 
-# Of a parameter, its two moments and, of the critics, its target.
+# For a parameter, its two moments and, in the critics, its target.
 _BYTES_PER_PARAMETER = 4 * 4
 
 
-# In videos/ and in TensorBoard.
+# For those of one evaluation, in videos/ and in TensorBoard.
 _BYTES_PER_PICTURES = 2_000_000
 
 
-_OTHER_BYTES = 20_000_000  # Curves, the exported policy.
+_OTHER_BYTES = 20_000_000  # For curves and the exported policy.
 
 
 @gin.configurable
@@ -48,7 +48,7 @@ class Experiment:
     """Builds everything.
 
     Args:
-      seed: of every random draw of the run.
+      seed: decides every random draw of the run.
       environment: any function that returns a PyEnvironment with an observation
         'pixels', uint8 `[64, 64, 3]`; called twice, for training and for
         evaluation.
@@ -59,7 +59,7 @@ class Experiment:
       errors.UserError: these do not go together.
     """
     train_environment, eval_environment = environment(), environment()
-    # TF-Agents' environments need no name.
+    # A TF-Agents environment need not have a name.
     self.task = getattr(
       train_environment, 'name', type(train_environment).__name__
     )

@@ -1,16 +1,16 @@
-"""How much memory this process may still take, and giving it back."""
+"""Tells how much memory is left, and has freed memory given back."""
 
 import ctypes
 import pathlib
 
 import psutil
 
-# Name of the limit, of the usage, and of the file cache that the kernel gives
-# up under pressure, in the two versions of Linux control groups.
+# The names of the limit, of the usage, and of the file cache that the kernel
+# gives up under pressure, in the two versions of Linux control groups.
 _V1 = ('memory.limit_in_bytes', 'memory.usage_in_bytes', 'total_inactive_file')
 _V2 = ('memory.max', 'memory.current', 'inactive_file')
 
-# Of glibc's mallopt.
+# Parameters of glibc's mallopt.
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
 _LARGE = 4 << 20
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 
 class Averages:
-  """Means of scalars over the time between two results."""
+  """Averages scalars from one result to the next."""
 
   def __init__(self):
     self._values = {}

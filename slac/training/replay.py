@@ -17,7 +17,7 @@ from slac.training import memory
 
 @dataclasses.dataclass
 class _Draw:
-  """Sequences that have been chosen and are being copied out of the ring."""
+  """A batch of sequences that is being copied out of the ring."""
 
   indices: np.ndarray  # Of steps since the first ever added, [B, T + 1].
   generator_state: dict[str, Any]  # Before the choice.
@@ -28,13 +28,13 @@ class _Draw:
 class Replay:
   """The last `capacity` steps, each stored once, first in first out.
 
-  A batch is drawn while the update before it runs: `sample` hands over the
-  batch that is ready and starts on the next one, which for this reason does
-  not yet know the steps added in between. That is part of the state that
-  `get_state` returns, so it does not disturb an exact resume.
+  Each batch is drawn while the update before it runs: `sample` hands over the
+  batch that is ready and starts on the next one, which therefore does not know
+  the steps that are added in between. `get_state` returns it too, so a resumed
+  run draws the same batches.
 
-  Steps have a number: how many were added before them. Step i lies in slot
-  i modulo `capacity`.
+  A step's number is how many were added before it. Step i lies in slot i modulo
+  `capacity`.
   """
 
   def __init__(
@@ -47,10 +47,10 @@ class Replay:
     """Allocates the ring, whose pages are committed only as it fills.
 
     Args:
-      spec: a nest of array or tensor specs of one step, among them
-        `step_type`, for instance a TF-Agents `Trajectory`.
+      spec: a nest of the specs of one step, with a field `step_type`, such as
+        a TF-Agents `Trajectory`.
       sequence_length: T + 1, at least 2.
-      seed: of the choice of sequences.
+      seed: decides which sequences are drawn.
       capacity: the number of steps kept.
 
     Raises:
@@ -119,13 +119,9 @@ class Replay:
 
     A sequence is T + 1 successive steps. It may run over the end of an
     episode, but its last pair may not: z_{T+1} would not follow from z_T.
-    (Method, section 1.)
-
-    Args:
-      batch_size: B.
 
     Returns:
-      A nest like `spec` of new arrays [B, T + 1, ...].
+      A nest like `spec` of new arrays [batch_size, T + 1, ...].
 
     Raises:
       errors.UserError: no sequence can be drawn yet.
@@ -255,8 +251,8 @@ class Replay:
   def _mark(self, start, stop):
     """Notes which of the steps from `start` to `stop` continue an episode.
 
-    An episode also ends without a LAST step where a run was resumed whose
-    environment could not be.
+    An episode ends without a LAST step where a run was resumed but its
+    environment could not be restored.
     """
     numbers = np.arange(start, stop)
     step_type = self._rows['step_type']
@@ -273,8 +269,8 @@ class Replay:
       if own.get(name) != other.get(name):
         raise errors.UserError(
           f'The replay in the checkpoint does not fit: {name} is '
-          f'{_describe(other.get(name))} there and '
-          f'{_describe(own.get(name))} here.'
+          f'{_shape_text(other.get(name))} there and '
+          f'{_shape_text(own.get(name))} here.'
         )
 
   def _check_fits_memory(self, leaves):
@@ -294,7 +290,7 @@ def _numpy_dtype(spec) -> np.dtype:
   return np.dtype(getattr(spec.dtype, 'as_numpy_dtype', spec.dtype))
 
 
-def _describe(shape_and_dtype) -> str:
+def _shape_text(shape_and_dtype) -> str:
   if shape_and_dtype is None:
     return 'missing'
   shape, dtype = shape_and_dtype

@@ -21,27 +21,27 @@ class Schedule:
   action_repeat: settings.Count = gin.REQUIRED
   # The run's budget, random data included.
   env_steps: settings.Count = gin.REQUIRED
-  # Of the random policy, before anything is learned: at least this many
-  # episodes, and at least this many agent steps.
+  # The random policy acts first, for at least this many episodes and at least
+  # this many agent steps.
   random_episodes: settings.WholeNumber = gin.REQUIRED
   random_agent_steps: settings.WholeNumber = gin.REQUIRED
-  # Pretraining, of the model alone, after the random data.
+  # Updates of the model alone that follow: its pretraining.
   model_updates: settings.WholeNumber = gin.REQUIRED
-  # After each agent step from then on.
+  # Gradient steps after each agent step from then on.
   gradient_steps: settings.Count = gin.REQUIRED
-  # Sequences in a gradient step.
+  # Sequences in the batch of a gradient step.
   batch_size: settings.Count = gin.REQUIRED
   # Environment steps between evaluations.
   eval_interval: settings.Count = gin.REQUIRED
-  # Of the stochastic policy, in one evaluation.
+  # Episodes of the stochastic policy in an evaluation.
   eval_episodes: settings.Count = gin.REQUIRED
-  # Of the greedy policy beside them, logged apart.
+  # Episodes of the greedy policy beside them, logged apart.
   greedy_eval_episodes: settings.WholeNumber = gin.REQUIRED
   # Agent steps, or pretraining updates, between log entries.
   log_interval: settings.Count = gin.REQUIRED
   # Pretraining updates between Fig. 14 strips.
   picture_interval: settings.Count = gin.REQUIRED
-  # Wall time between checkpoints.
+  # Wall time between checkpoints, in seconds.
   checkpoint_seconds: settings.Positive = gin.REQUIRED
 
   def phase(self, counters: 'Counters') -> str:
@@ -68,12 +68,12 @@ class Counters:
   action_repeat: int
   agent_steps: int = 0
   episodes: int = 0
-  model_updates: int = 0  # Of pretraining.
+  model_updates: int = 0  # In pretraining.
   gradient_steps: int = 0
   next_evaluation: int = 0  # In environment steps.
-  drawn_at: int = -1  # In environment steps, an evaluation's pictures.
-  failed_episodes: int = 0  # Of training, whose environment failed.
-  failures_in_a_row: int = 0  # How many of them since one was finished.
+  drawn_at: int = -1  # The environment steps of the last evaluation's pictures.
+  failed_episodes: int = 0  # Training episodes whose environment failed.
+  failures_in_a_row: int = 0  # Those since an episode was last finished.
 
   @property
   def env_steps(self) -> int:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, heeded where the run is in a state worth saving."""
+"""Stops a run that is told to, and saves it from time to time."""
 
 import os
 import signal
@@ -7,12 +7,14 @@ from collections.abc import Callable
 
 from slac import console, errors
 
+_FAILURES = 3  # So many saves in a row may fail; the last ends the run.
+
 
 class StopRequest:
-  """Remembers the first signal; the second ends the process at once.
+  """Remembers a first Ctrl-C or SIGTERM; a second ends the process at once.
 
-  Before `defer` nothing of the run has been done, and after `release` all of it
-  is saved: there the first signal ends the process as well.
+  Before `defer` the run has done nothing, and after `release` all of it is
+  saved: then the first signal ends the process as well.
   """
 
   def __init__(self):
@@ -46,14 +48,11 @@ class StopRequest:
     self._signal = number
 
 
-_FAILURES = 3
-
-
 class Autosave:
-  """Saves when it is due, and has patience with the disk.
+  """Saves when it is due, and outlives a disk that is full for a while.
 
-  A save that fails costs nothing yet, as the one before it is still there. So
-  training goes on, until the third failure in a row.
+  A save that fails costs nothing yet, as the checkpoint before it is still
+  there. So training goes on until the third failure in a row.
   """
 
   def __init__(self, save: Callable[[], None], seconds: float):

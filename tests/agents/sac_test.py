@@ -19,10 +19,8 @@ class Agent(sac.SoftActorCritic):
   def _train(self, experience, weights=None):
     raise NotImplementedError
 
-  def _make_policy(self, time_step_spec, action_spec, generator, greedy):
-    return policies.TanhGaussianPolicy(
-      time_step_spec, action_spec, generator, greedy
-    )
+  def _make_policy(self, *specs, **seeded):
+    return policies.TanhGaussianPolicy(*specs, **seeded)
 
 
 def make_agent(shaken=True):
