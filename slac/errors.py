@@ -30,22 +30,25 @@ def reported_by(program: str) -> Iterator[None]:
   try:
     yield
   except UserError as error:
-    # What the message quotes may have several lines.
+    # The message may quote a text of several lines.
     lines = [line.strip() for line in str(error).splitlines()]
     print(f'{program}:', *lines, file=sys.stderr)
     sys.exit(error.exit_code)
 
 
 class ArgumentParser(argparse.ArgumentParser):
-  """Reports a wrong command line as every other fault: one line, exit 64."""
+  """A parser that reports a wrong command line in one line, with exit code 64.
+
+  Python's own would print its usage too, and exit with 2.
+  """
 
   def error(self, message: str):
-    """Ends the process; argparse would print its usage too, and exit with 2."""
+    """Prints the message and ends the process."""
     self.exit(64, f'{self.prog}: {message}; --help lists the flags.\n')
 
 
 def count(text: str) -> int:
-  """Returns the whole number of at least 1 that a flag is given."""
+  """Returns the value of a flag that takes a whole number of at least 1."""
   with contextlib.suppress(ValueError):
     if int(text) >= 1:
       return int(text)
@@ -60,26 +63,22 @@ def did_you_mean(
 ) -> str:
   """Returns ' (did you mean X?)' with the names nearest to `name`, or ''.
 
-  Names in `others` are considered only where none in `own` is near, that is,
-  where none has a similarity of at least `cutoff`.
+  A near name has a similarity of at least `cutoff`, which is 1 for equal names.
+  Names in `others` are considered only if none in `own` is near.
   """
-
-  def similarity(candidate: str) -> float:
-    return difflib.SequenceMatcher(
-      None, candidate.lower(), name.lower()
-    ).ratio()
-
+  word = name.lower()
   for candidates in (own, others):
-    scores = {candidate: similarity(candidate) for candidate in candidates}
-    best = max(scores.values(), default=0.0)
-    if best >= cutoff:
-      near = sorted(c for c, score in scores.items() if score > best - 0.05)
+    names = {candidate.lower(): candidate for candidate in candidates}
+    if nearest := difflib.get_close_matches(word, names, 1, cutoff):
+      best = difflib.SequenceMatcher(None, nearest[0], word).ratio()
+      near = difflib.get_close_matches(word, names, len(names), best - 0.05)
+      near = sorted(names[match] for match in near)
       return f' (did you mean {" or ".join(near[:3])}?)'
   return ''
 
 
 def did_you_mean_or_all(name: str, names: Iterable[str]) -> str:
-  """Returns `did_you_mean`, or ' (it has X, Y)' with all where none is near."""
+  """Returns `did_you_mean`, or ' (it has X, Y)' with all if none is near."""
   names = sorted(names)
   everything = ', '.join(names) or 'none'
   return did_you_mean(name, names) or f' (it has {everything})'

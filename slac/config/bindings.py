@@ -1,37 +1,36 @@
-"""Gin configuration: loading, checking and the resolved form of a run.
+"""Gin configuration: loads it, checks it, and returns it with macros resolved.
 
-Gin accepts a batch size of 'abc' and a binding that nobody reads, and meets a
-misspelt name with a stack trace. Here each of these is one sentence: `load` is
-about names and values, `check_all_used`, when everything has been built, about
-bindings without an effect, `translate_gin_errors` about values that nobody
-gave.
+Gin accepts a batch size of 'abc' and a binding that nothing reads, and answers
+a misspelt name with a stack trace. Here each of these is a UserError of one
+sentence: `load` checks names and values, `check_all_used` finds the bindings
+without an effect once everything is built, and `translate_gin_errors` reports
+values that nobody gave.
 
 Included files hold defaults, which a run need not read: a model of the user's
-own has no use for another one's sizes. What the files and parameters of the
-command line bind themselves must have an effect.
+own has no use for another one's sizes. But what the files and parameters of the
+command line themselves bind must have an effect.
 """
 
 import os
 import pathlib
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gin
 from gin import config as gin_config
 
 from slac import errors
-from slac.config import gin_errors, settings, statements
+from slac.config import gin_errors, gin_internals, settings, statements
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 
-did_you_mean = errors.did_you_mean
 translate_gin_errors = gin_errors.translate_gin_errors
 
 gin.add_config_file_search_path(str(REPOSITORY))
 
-# What `check_all_used` is about; like gin's own bindings, one for the process.
-_named: set[statements.Key] = set()
+# The bindings that must have an effect. Gin's own bindings are global too.
+_named: set[gin_internals.Key] = set()
 
 
 def load(
@@ -42,14 +41,14 @@ def load(
   """Replaces gin's bindings by those of files, in order, then of parameters.
 
   A path is looked up from the working directory, then from the repository's
-  root; so is `include 'gin/slac.gin'` inside a file. What is bound twice within
-  one file, or twice by parameters, is a fault.
+  root; so is `include 'gin/slac.gin'` inside a file. It is a fault to bind a
+  parameter twice within one file, or twice on the command line.
 
   Args:
-    gin_files: paths.
-    gin_params: texts of gin statements.
-    allow_imports: whether they may `import` modules, those of the working
-      directory too, and so run their code.
+    gin_files: Paths of gin files.
+    gin_params: Texts of gin statements.
+    allow_imports: Whether files and parameters may `import` modules, those of
+      the working directory too, and so run their code.
 
   Raises:
     UserError: 66 for a missing file; 64 for an empty parameter; 78 for all
@@ -74,8 +73,8 @@ def load_resolved(
 ) -> None:
   """Replaces gin's bindings by those that `resolved` returned for some run.
 
-  That run may be a stranger's. Without `allow_imports` nothing of it is
-  executed: names are names, and values literals or references to what this
+  That run may be a stranger's. So without `allow_imports` no code of it runs:
+  each entry must bind a parameter to a literal, or to a reference to what this
   package itself offers.
 
   Raises:
@@ -98,7 +97,7 @@ def load_resolved(
 
 
 def _start(allow_imports: bool) -> statements.Statements:
-  """Forgets all bindings; returns what takes new ones."""
+  """Forgets all bindings; returns a reader of new ones."""
   if allow_imports and os.getcwd() not in sys.path:
     sys.path.append(os.getcwd())
   gin.clear_config()
@@ -120,11 +119,10 @@ def resolved() -> dict[str, str]:
   The import statements of gin files, if any, stand under 'import'.
   """
   texts = {
-    _name(*key): repr(_resolve(value))
-    for key, value in _bindings()
-    if not _is_macro(key)
+    gin_internals.name(key): repr(_resolve(value))
+    for key, value in gin_internals.bindings().items()
   }
-  imports = sorted(statement.format() for statement in gin_config._IMPORTS)
+  imports = sorted(statement.format() for statement in gin_internals.imports())
   if imports:
     texts['import'] = '; '.join(imports)
   return dict(sorted(texts.items()))
@@ -133,27 +131,27 @@ def resolved() -> dict[str, str]:
 def _value_faults() -> list[str]:
   """Returns a clause for every binding with an unsuitable value.
 
-  Checked are parameters annotated with int, float, bool, str, Callable, a type
-  of `settings`, or an Optional or a sequence of one of these.
+  A value is checked if its parameter is annotated with int, float, bool, str,
+  Callable, a type of `settings`, or an Optional or a sequence of one of these.
   """
   return [
-    f'{_name(*key)} = {_text(value)}: {fault}'
-    for key, value in _bindings()
-    if not _is_macro(key) and (fault := _fault(key[1], key[2], value))
+    f'{gin_internals.name(key)} = {_text(value)}: {fault}'
+    for key, value in gin_internals.bindings().items()
+    if (fault := _value_fault(key, value))
   ]
 
 
 def _macro_faults() -> list[str]:
   """Returns a clause for every macro that nothing refers to."""
-  macros = {
+  used = {
     '/'.join(reference.scopes)
-    for reference in gin_config.iterate_references(gin_config._CONFIG)
+    for reference in gin_internals.references()
     if reference.configurable.selector == 'gin.macro'
   }
   return [
-    f'nothing refers to the macro {key[0]}{did_you_mean(key[0], macros)}'
-    for key, _ in _bindings()
-    if key in _named and _is_macro(key) and key[0] not in macros
+    f'nothing refers to the macro {name}{errors.did_you_mean(name, used)}'
+    for name in gin_internals.macros()
+    if (name, *gin_internals.MACRO) in _named and name not in used
   ]
 
 
@@ -161,47 +159,37 @@ def check_all_used() -> None:
   """Raises a UserError if a binding has had no effect.
 
   Only those count that the files and parameters given to `load` bind
-  themselves, not those of included files. To be called when everything
+  themselves, not those of included files. Call this when everything
   configurable has been constructed.
   """
-  bindings, used, names = dict(_bindings()), set(), set()
-  for (scope, selector), parameters in gin_config._OPERATIVE_CONFIG.items():
-    names.update(_name('', selector, parameter) for parameter in parameters)
+  bindings, used, names = gin_internals.bindings(), set(), set()
+  for scope, selector, parameter in gin_internals.passed():
+    names.add(gin_internals.name(('', selector, parameter)))
     # Of the scopes around a call, the innermost that binds a value counts.
     parts = scope.split('/') if scope else []
     scopes = ['/'.join(parts[:n]) for n in range(len(parts), -1, -1)]
-    for parameter in parameters:
-      keys = [(scope, selector, parameter) for scope in scopes]
-      used.update([key for key in keys if key in bindings][:1])
+    keys = [(scope, selector, parameter) for scope in scopes]
+    used.update([key for key in keys if key in bindings][:1])
   faults = []
   for key in bindings:
-    if key in _named and not _is_macro(key) and key not in used:
-      name = _name(*key)
-      near = did_you_mean(name, names - {name}, cutoff=0.85)
+    if key in _named and key not in used:
+      name = gin_internals.name(key)
+      near = errors.did_you_mean(name, names - {name}, cutoff=0.85)
       faults.append(f'nothing in this run reads {name}{near}')
   if faults:
     raise errors.UserError(f'Without effect: {"; ".join(faults)}.')
 
 
-def _bindings() -> Iterator[tuple[statements.Key, Any]]:
-  """Yields the key and the value of each binding; macros are bindings too."""
-  for (scope, selector), parameters in gin_config._CONFIG.items():
-    for parameter, value in parameters.items():
-      yield (scope, selector, parameter), value
-
-
-def _is_macro(key: statements.Key) -> bool:
-  return key[1] == 'gin.macro'
-
-
-def _name(scope: str, selector: str, parameter: str) -> str:
-  """Returns a binding's name as a user writes it."""
-  minimal = gin_config._REGISTRY.minimal_selector(selector)
-  return f'{scope}/{minimal}.{parameter}' if scope else f'{minimal}.{parameter}'
-
-
 def _resolve(value: Any, above: tuple[str, ...] = ()) -> Any:
-  """Returns a value with the macros and constants inside it replaced."""
+  """Returns a value with the macros and constants inside it replaced.
+
+  Args:
+    value: A binding's value, or a part of one.
+    above: The macros that are being replaced, none of which may come again.
+
+  Raises:
+    UserError: A macro is missing, or refers to itself.
+  """
   if isinstance(value, (list, tuple)):
     return type(value)(_resolve(item, above) for item in value)
   if isinstance(value, dict):
@@ -215,9 +203,9 @@ def _resolve(value: Any, above: tuple[str, ...] = ()) -> Any:
     return value
   if name in above:
     raise errors.UserError(f'the macro {name} refers to itself')
-  macros = {key[0]: bound for key, bound in _bindings() if _is_macro(key)}
+  macros = gin_internals.macros()
   if name not in macros:
-    near = did_you_mean(name, macros)
+    near = errors.did_you_mean(name, macros)
     raise errors.UserError(f'there is no macro {name}{near}')
   return _resolve(macros[name], (*above, name))
 
@@ -232,11 +220,12 @@ def _text(value: Any) -> str:
   return text if text == resolved_text else f'{text} ({resolved_text})'
 
 
-def _fault(selector: str, parameter: str, value: Any) -> str | None:
+def _value_fault(key: gin_internals.Key, value: Any) -> str | None:
   """Returns what is wrong with a binding, or None."""
+  _, selector, parameter = key
   parameters, is_open = gin_errors.annotations(selector)
   if parameter not in parameters and not is_open:
-    return f'no such parameter{did_you_mean(parameter, parameters)}'
+    return f'no such parameter{errors.did_you_mean(parameter, parameters)}'
   try:
     value = _resolve(value)
   except errors.UserError as error:

@@ -1,6 +1,6 @@
 """Gin's exceptions as sentences that name the value and the remedy.
 
-Gin 0.5.0 tells its faults apart by their texts only, so these are matched.
+Gin 0.5.0 raises the same types for all faults, so their texts are matched.
 """
 
 import ast
@@ -14,18 +14,29 @@ import typing
 from collections.abc import Iterator
 from typing import Any
 
-from gin import config as gin_config
-
 from slac import errors
+from slac.config import gin_internals
+
+# Gin's words on parameters without a value: on those whose default is
+# gin.REQUIRED, and on those that have no default.
+_REQUIRED = re.compile(
+  r'Required bindings for `(?P<selector>.+?)` not provided in config: '
+  r'(?P<parameters>\[.*\])'
+)
+_UNBOUND = re.compile(
+  r'missing \d+ required .*\n  No values supplied .*?: (?P<parameters>\[.*\])\n'
+  r"(?:.*\n)*?  In call to configurable '(?P<selector>\w+)'"
+)
 
 
 def annotations(selector: str) -> tuple[dict[str, Any], bool]:
-  """Returns the annotations of a configurable's parameters, and if it is open.
+  """Returns the annotations of a configurable's parameters, by their names.
 
-  Where a class hands **kwargs to its base, the base's parameters count too; it
-  is open, that is, takes any name, where no base puts an end to that.
+  Where a class hands **kwargs to its base, the base's parameters count too. The
+  second result says whether the configurable takes any name, as one does that
+  hands **kwargs to no known base.
   """
-  wrapped = gin_config._REGISTRY[selector].wrapped
+  wrapped = gin_internals.registry()[selector].wrapped
   if not inspect.isclass(wrapped):
     return _annotations(wrapped)
   found = {}
@@ -40,13 +51,13 @@ def annotations(selector: str) -> tuple[dict[str, Any], bool]:
 
 
 def _annotations(function: Any) -> tuple[dict[str, Any], bool]:
-  """Does the same for one function."""
+  """Returns what `annotations` does, for one function."""
   parameters = inspect.signature(function).parameters
   found, is_open = {}, False
   try:
     hints = typing.get_type_hints(inspect.unwrap(function), include_extras=True)
   except (AttributeError, NameError, TypeError):
-    hints = {}  # A name that is only imported for type checkers, say.
+    hints = {}  # Some names may be imported for type checkers only.
   for name, parameter in parameters.items():
     if parameter.kind is parameter.VAR_KEYWORD:
       is_open = True
@@ -55,59 +66,59 @@ def _annotations(function: Any) -> tuple[dict[str, Any], bool]:
   return found, is_open
 
 
-def describe(error: Exception, source: str) -> str:
-  """Returns a clause with the place, the complaint and the remedy.
+def statement_fault(error: Exception, place: str) -> str:
+  """Returns a clause with the place, what is wrong there, and the remedy.
 
   Args:
-    error: what gin raised at a statement.
-    source: the place.
+    error: The exception that gin raised at a statement.
+    place: Where the statement stands, such as 'gin/slac.gin, line 3'.
   """
   text = str(error)
   if isinstance(error, tokenize.TokenError):
-    return f'{source}: a bracket or a quote is not closed before the end'
+    return f'{place}: a bracket or a quote is not closed before the end'
   if isinstance(error, SyntaxError):
-    return _describe_syntax(error, source)
+    return _grammar_fault(error, place)
   if match := re.search(
     r"No configurable matching (?:reference )?'@?(?:\S+/)?(.+?)(?:\(\))?'", text
   ):
-    selectors = [selector for selector, _ in gin_config._REGISTRY.items()]
+    selectors = [selector for selector, _ in gin_internals.registry().items()]
     own = [s.split('.')[-1] for s in selectors if s.startswith('slac')]
     others = [s.split('.')[-1] for s in selectors]
     near = errors.did_you_mean(match[1], own, others)
     near = near or f' (there are {", ".join(sorted(own))})'
-    return f'{source}: nothing configurable is named {match[1]}{near}'
+    return f'{place}: nothing configurable is named {match[1]}{near}'
   if match := re.search(
     r"Configurable '(.+?)' (?:doesn't|has denylisted) .*?'(\w+)'", text
   ):
-    selector = gin_config._REGISTRY.get_match(match[1]).selector
+    selector = gin_internals.registry().get_match(match[1]).selector
     near = errors.did_you_mean_or_all(match[2], annotations(selector)[0])
-    return f'{source}: {match[1]} has no parameter {match[2]}{near}'
+    return f'{place}: {match[1]} has no parameter {match[2]}{near}'
   if match := re.search(r"Ambiguous .*'(.+?)', matches (\[.*?\])", text):
     names = ' or '.join(sorted(ast.literal_eval(match[2])))
-    return f'{source}: {match[1]} is ambiguous; write {names}'
-  return f'{source}: {text.splitlines()[0].rstrip(".")}'
+    return f'{place}: {match[1]} is ambiguous; write {names}'
+  return f'{place}: {text.splitlines()[0].rstrip(".")}'
 
 
 def line_of(error: Exception) -> int | None:
-  """Returns the line of a fault in the grammar, where it is known."""
+  """Returns the line that broke the grammar, if the exception knows it."""
   if isinstance(error, tokenize.TokenError):
     return error.args[1][0]
   return getattr(error, 'lineno', None)
 
 
-def _describe_syntax(error: SyntaxError, source: str) -> str:
-  """Returns a clause for a line that is no gin."""
+def _grammar_fault(error: SyntaxError, place: str) -> str:
+  """Returns a clause for a line that is no statement of gin."""
   if match := re.search(r"Failed to parse token '(.+)'", error.msg):
     return (
-      f'{source}: {match[1]} is not a value; a string needs quotes, a '
+      f'{place}: {match[1]} is not a value; a string needs quotes, a '
       'configurable an @, a macro a %'
     )
   line = f' in {error.text.strip()!r}' if error.text else ''
-  return f'{source}: {error.msg.rstrip(".")}{line}'
+  return f'{place}: {error.msg.rstrip(".")}{line}'
 
 
-def describe_import(error: Exception, source: str) -> str:
-  """Returns a clause for an import that failed, and where it did."""
+def import_fault(error: Exception, place: str) -> str:
+  """Returns a clause for an import at `place` that failed, and the reason."""
   frames = traceback.extract_tb(error.__traceback__)
   reason = str(error).split('\n')[0].rstrip('.')
   within = [frame for frame in frames if not frame.filename.startswith('<')][-1]
@@ -115,7 +126,7 @@ def describe_import(error: Exception, source: str) -> str:
     name = os.path.relpath(within.filename)
     reason = f'{type(error).__name__} in {name}, line {within.lineno}: {reason}'
   return (
-    f'{source}: the import failed: {reason} (modules are looked up in the '
+    f'{place}: the import failed: {reason} (modules are looked up in the '
     'working directory and in the Python environment)'
   )
 
@@ -124,8 +135,8 @@ def describe_import(error: Exception, source: str) -> str:
 def translate_gin_errors() -> Iterator[None]:
   """Turns gin's complaints about missing values into UserErrors.
 
-  To be wrapped around the construction of configurables. UserErrors that come
-  out of one lose the lines that gin appends to them.
+  Configurables are to be constructed inside this context. A UserError that one
+  of them raises loses the lines that gin appends to it.
   """
   try:
     yield
@@ -133,22 +144,11 @@ def translate_gin_errors() -> Iterator[None]:
     message = re.split(r'\n  (?:In call to|No values)', str(error))[0]
     raise errors.UserError(message, error.exit_code) from error
   except (RuntimeError, TypeError) as error:
-    required = re.match(
-      r'Required bindings for `(.+?)` not provided in config: (\[.*\])',
-      str(error),
-    )
-    unbound = re.search(
-      r'missing \d+ required .*\n  No values supplied .*?: (\[.*\])\n'
-      r"(?:.*\n)*?  In call to configurable '(\w+)'",
-      str(error),
-    )
-    if required:
-      selector, names = required[1], required[2]
-    elif unbound:
-      selector, names = unbound[2], unbound[1]
-    else:
+    match = _REQUIRED.match(str(error)) or _UNBOUND.search(str(error))
+    if not match:
       raise
-    names = [f'{selector}.{name}' for name in ast.literal_eval(names)]
+    parameters = ast.literal_eval(match['parameters'])
+    names = [f'{match["selector"]}.{parameter}' for parameter in parameters]
     raise errors.UserError(
       f'{" and ".join(names)} must be given a value, in a gin file or with '
       f"--gin_param='{names[0]} = ...'."

@@ -1,4 +1,4 @@
-"""Types of settings, and which of gin's values fit them."""
+"""Types of settings, and whether a value from gin fits one of them."""
 
 import dataclasses
 import inspect
@@ -13,7 +13,7 @@ from gin import config as gin_config
 
 @dataclasses.dataclass(frozen=True)
 class Range:
-  """The numbers from `low` to `high`; `above` excludes `low` itself."""
+  """The numbers from `low` to `high`, without `low` itself if `above`."""
 
   low: float
   high: float = math.inf
@@ -40,11 +40,12 @@ ComputeDtype = Literal['float32', 'bfloat16']
 
 
 def requirement(value: Any, annotation: Any) -> str | None:
-  """Returns what a gin value would have to be and is not, or None.
+  """Returns what a value that does not fit would have to be; None if it fits.
 
   Args:
-    value: with macros replaced.
-    annotation: of its parameter; one that is not known here allows anything.
+    value: A value from gin, with its macros replaced.
+    annotation: The annotation of its parameter. One that is not known here
+      allows anything.
   """
   origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
   is_reference = isinstance(value, gin_config.ConfigurableReference)
@@ -53,7 +54,7 @@ def requirement(value: Any, annotation: Any) -> str | None:
     is_fit = is_reference and not is_made
     return None if is_fit else 'a configurable, written @NAME without ()'
   if is_reference and value.evaluate:
-    return None  # Known only once it is called.
+    return None  # Its value is known only once it is called.
   if (
     origin in (Union, types.UnionType)
     and len(arguments) == 2

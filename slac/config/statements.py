@@ -14,32 +14,31 @@ from gin import config as gin_config
 from gin import config_parser
 
 from slac import errors
-from slac.config import gin_errors
+from slac.config import gin_errors, gin_internals
 
-Key = tuple[str, str, str]  # Scope, complete selector, parameter.
-
-# Gin's for an unknown or ambiguous name; the middle two of imported modules'.
-_NAME_FAULTS = (LookupError, NameError, AttributeError, ValueError)
+# What gin raises for an unknown or ambiguous name. Names within modules, which
+# dynamic registration looks up, raise a NameError or an AttributeError.
+_NAME_ERRORS = (LookupError, NameError, AttributeError, ValueError)
 
 
 class Statements:
   """Applies files and texts of statements to gin's configuration.
 
-  What has a fault is left out and told in `faults`, a list of clauses; a file
-  that cannot be read and an import that is refused or fails are raised, as
+  A statement with a fault is left out, and a clause on it added to `faults`. A
+  file that cannot be read and an import that is refused or fails are raised, as
   whatever follows would make no sense without them. `named` holds the keys that
   the files and texts bind themselves, not in their includes.
   """
 
   def __init__(self, folders: Iterable[pathlib.Path], allow_imports: bool):
-    """Creates a reader.
+    """Creates a reader that has read nothing.
 
     Args:
-      folders: where relative paths are looked up, in this order.
-      allow_imports: whether `import` may run the code of a module.
+      folders: Where relative paths are looked up, in this order.
+      allow_imports: Whether `import` may run the code of a module.
     """
     self.faults: list[str] = []
-    self.named: set[Key] = set()
+    self.named: set[gin_internals.Key] = set()
     self._folders = list(folders)
     self._allow_imports = allow_imports
 
@@ -47,29 +46,27 @@ class Statements:
     """Applies a gin file and its includes.
 
     Args:
-      path: of the file.
-      including: the files that include it, the outermost first.
+      path: The file's path, absolute or within one of the folders.
+      including: The files that include it, the outermost first.
 
     Raises:
       UserError: 66 for a file that cannot be read; 78 for an import, and for a
         file that includes itself.
     """
-    text, source = self._find(path, including)
-    self._apply(
-      text, lambda line: f'{source}, line {line}', {}, (*including, path)
-    )
+    text, name = self._find(path, including)
+    self._apply(text, lambda n: f'{name}, line {n}', {}, (*including, path))
 
   def read_texts(
     self, texts: Iterable[str], place: Callable[[str], str]
   ) -> None:
-    """Applies texts as if they were one file; `place` says where one is."""
+    """Applies texts as if they were one file; `place` names a text's place."""
     bound = {}
     for text in texts:
-      source = place(text)
-      self._apply(text, lambda _, source=source: source, bound, (source,))
+      where = place(text)
+      self._apply(text, lambda _, where=where: where, bound, (where,))
 
   def _find(self, path, including) -> tuple[str, str]:
-    """Returns a file's text, and where it is as a user would write it."""
+    """Returns a file's text and its path from the working directory."""
     where = f' (included by {including[-1]})' if including else ''
     if path in including:
       raise errors.UserError(f'The gin file {path} includes itself{where}.')
@@ -91,58 +88,54 @@ class Statements:
     self,
     text: str,
     place: Callable[[int], str],
-    bound: dict[Key, str],
+    bound: dict[gin_internals.Key, str],
     within: tuple[str, ...],
   ) -> None:
     """Applies the statements of a text.
 
     Args:
-      text: of a file, or given with an option.
-      place: says where a line of it is.
-      bound: the keys bound in the same file so far, and where; is added to.
-      within: the file or text, after those that include it.
+      text: Gin statements.
+      place: Returns the place of a line, given the line's number.
+      bound: The places of the bindings in the same file so far; the text's own
+        are added.
+      within: The file or text, after the files that include it.
     """
     line, delegate, told = 1, _Delegate(), set()
     try:
-      with gin_config._parse_scope() as context:
+      with gin_internals.parsing() as context:
         for statement in config_parser.ConfigParser(text, delegate):
           line = statement.location.line_num
-          faults = delegate.take_faults()
+          caught = delegate.take_errors()
           try:
-            if isinstance(statement, config_parser.IncludeStatement):
-              self.read_file(statement.filename, within)
-            elif isinstance(statement, config_parser.ImportStatement):
-              self._import(statement, context, place(line))
-            elif isinstance(statement, config_parser.BlockDeclaration):
-              if not context.get_configurable(statement.selector):
-                gin_config._raise_unknown_configurable_error(statement.selector)
-            else:
+            if isinstance(statement, config_parser.BindingStatement):
               key = self._note(statement, place(line), bound, len(within) == 1)
-              if not faults:
+              if not caught:
                 gin_config.bind_parameter(key, statement.value)
-          except _NAME_FAULTS as error:
-            faults.append(error)
+            else:
+              self._run(statement, context, place(line), within)
+          except _NAME_ERRORS as error:
+            caught.append(error)
           # A block's unknown name is met again with each binding in it.
-          faults = {str(error): error for error in faults}
+          messages = {str(error): error for error in caught}
           self.faults.extend(
-            gin_errors.describe(error, place(line))
-            for text, error in faults.items()
-            if text not in told
+            gin_errors.statement_fault(error, place(line))
+            for message, error in messages.items()
+            if message not in told
           )
-          told.update(faults)
-        gin_config._IMPORTS.update(context.imports)
+          told.update(messages)
+        gin_internals.imports().update(context.imports)
     except errors.UserError:
       raise
     except Exception as error:
       # Where the grammar is broken, nothing after it can be told apart.
       line = gin_errors.line_of(error) or line
-      self.faults.append(gin_errors.describe(error, place(line)))
+      self.faults.append(gin_errors.statement_fault(error, place(line)))
 
-  def _note(self, statement, place, bound, is_own) -> Key:
+  def _note(self, statement, place, bound, is_own) -> gin_internals.Key:
     """Returns a binding's key, and notes that it is bound."""
     scope, selector, parameter, *_ = statement
     name = f'{scope}/{selector}' if scope else selector
-    key = (name, 'gin.macro', 'value')
+    key = (name, *gin_internals.MACRO)
     if parameter:
       name = f'{name}.{parameter}'
       parsed = gin_config.ParsedBindingKey.parse((scope, selector, parameter))
@@ -157,32 +150,37 @@ class Statements:
       self.named.add(key)
     return key
 
-  def _import(self, statement, context, place):
-    """Runs an import statement, if that is allowed."""
-    if not self._allow_imports:
+  def _run(self, statement, context, place, within) -> None:
+    """Applies an include, an import, or the first line of a block."""
+    if isinstance(statement, config_parser.IncludeStatement):
+      self.read_file(statement.filename, within)
+    elif isinstance(statement, config_parser.BlockDeclaration):
+      if not context.get_configurable(statement.selector):
+        raise LookupError(f"No configurable matching '{statement.selector}'.")
+    elif not self._allow_imports:
       raise errors.UserError(
         f'{place}: {statement.format()!r} runs the code of a module; if you '
         'trust it, add --allow_gin_imports.'
       )
-    try:
-      context.process_import(statement)
-    except Exception as error:
-      raise errors.UserError(
-        f'{gin_errors.describe_import(error, place)}.'
-      ) from error
+    else:
+      try:
+        context.process_import(statement)
+      except Exception as error:
+        fault = gin_errors.import_fault(error, place)
+        raise errors.UserError(f'{fault}.') from error
 
 
 def check_plain(name: str, text: str, package: str | None) -> None:
-  """Raises a UserError unless `name` can be bound to `text` without a risk.
+  """Raises a UserError unless binding `name` to `text` can run no code.
 
-  That is, if together they are one binding, and no import, include or the like,
-  and all references within are to configurables of `package`. Parsing, which
-  decides it, runs nothing.
+  Together they must be one binding, rather than an import or an include, and
+  may refer to configurables of `package` only. This is decided by parsing them,
+  which runs nothing.
 
   Args:
-    name: of a parameter.
-    text: its value.
-    package: the beginning of selectors; None allows all.
+    name: The name of a parameter.
+    text: The text of its value.
+    package: How the selectors of allowed configurables begin; None allows all.
   """
   statements = []
   if isinstance(name, str) and isinstance(text, str):
@@ -205,25 +203,25 @@ def check_plain(name: str, text: str, package: str | None) -> None:
 
 
 class _Delegate(gin_config.ParserDelegate):
-  """Notes unknown names within values, where gin would stop.
+  """Keeps the errors of unknown names within values, where gin would stop.
 
-  In `foreign` stand the references to configurables of other packages than that
-  whose selectors begin with `package`, if one is given.
+  `foreign` lists the references to configurables whose selectors do not begin
+  with `package`.
   """
 
   def __init__(self, package: str | None = None):
     super().__init__()
     self.foreign = []
     self._package = package or ''
-    self._faults = []
+    self._caught = []
 
-  def take_faults(self) -> list[Exception]:
-    """Returns those since the last call."""
-    faults, self._faults = self._faults, []
-    return faults
+  def take_errors(self) -> list[Exception]:
+    """Returns the errors since the last call."""
+    caught, self._caught = self._caught, []
+    return caught
 
   def configurable_reference(self, scoped_selector, evaluate):
-    reference = self._noted(
+    reference = self._tried(
       super().configurable_reference, scoped_selector, evaluate
     )
     if reference and not reference.configurable.selector.startswith(
@@ -233,18 +231,18 @@ class _Delegate(gin_config.ParserDelegate):
     return reference
 
   def macro(self, name):
-    return self._noted(super().macro, name)
+    return self._tried(super().macro, name)
 
-  def _noted(self, function, *arguments):
+  def _tried(self, function, *arguments):
     try:
       return function(*arguments)
-    except _NAME_FAULTS as error:
-      self._faults.append(error)
+    except _NAME_ERRORS as error:
+      self._caught.append(error)
       return None
 
 
 def _missing(path: str, places: list[pathlib.Path], where: str) -> str:
-  """Returns a sentence for a file that is not there."""
+  """Returns the message that there is no such file, with what is near it."""
   if folders := [place for place in places if place.is_dir()]:
     names = _gin_files(folders)
     hint = f', such as {os.path.join(path, names[0])}' if names else ''
