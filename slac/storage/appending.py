@@ -1,4 +1,4 @@
-"""Files that are only appended to, on a disk that may be full for a while."""
+"""Appends to files on a disk that may be full for a while."""
 
 import os
 import pathlib
@@ -8,19 +8,19 @@ from slac.storage import disk, files
 
 
 class Appender:
-  """Appends to files, and keeps for later what the disk does not take.
+  """Appends to files, and keeps in memory what the disk does not take.
 
-  So the files have no gaps, whatever has happened in between. What is kept is
-  bounded by `sync`, which does not go on without it.
+  So the files have no gaps. What is kept does not grow without bound as long as
+  `sync` is called now and then: it raises an error unless all can be written.
   """
 
   def __init__(self):
-    self._kept = {}  # Not yet written, by path.
+    self._kept = {}  # Bytes that are not yet written, by path.
     self._unsynced = set()
     self._has_warned = False
 
   def append(self, path: pathlib.Path, data: bytes) -> None:
-    """Writes `data` behind what is in a file; warns where that fails."""
+    """Appends `data` to a file, or keeps it for later and warns."""
     self._unsynced.add(path)
     self._kept.setdefault(path, bytearray()).extend(data)
     try:
@@ -34,7 +34,7 @@ class Appender:
       self._has_warned = True
 
   def sync(self) -> None:
-    """Writes all that has been kept and forces it to the disk.
+    """Writes all that has been kept, and forces the files to the disk.
 
     Raises:
       UserError: (74) if that fails.
@@ -54,7 +54,7 @@ class Appender:
     self._has_warned = False
 
   def _write(self, path):
-    """Writes what is kept of a file, of which the disk may take a part."""
+    """Appends what is kept for a file; the disk may take a part of it."""
     if kept := self._kept.get(path):
       with open(path, 'ab', buffering=0) as file:
         while kept:

@@ -1,11 +1,12 @@
-"""Checkpoints: one consistent, atomic, verified state of a run.
+"""Checkpoints: each is written whole or not at all, and verified when read.
 
 A folder of checkpoints looks like this:
 
-    checkpoint-0000001000/     variables.*, state.json, arrays.npz and
-                               manifest.json with the sha256 of all it needs
-    replay/                    steps of the replay by their numbers, shared by
-                               the checkpoints: only new ones are written
+    checkpoint-0000001000/     variables.*, state.json, arrays.npz, and
+                               manifest.json with the sha256 of each file
+    replay/                    the replay's rows in segments, that is, files
+                               rows-FIRST-END.npz; all checkpoints share them,
+                               so each writes only the rows that are new
     damaged-checkpoint-.../    set aside by `restore`, never deleted
     tmp-...                    left by a killed process, removed by `restore`
 """
@@ -24,7 +25,7 @@ from slac import errors
 from slac.storage import disk, files, manifests
 from slac.storage import variables as variable_files
 
-# Bounds the memory that writing and reading take beside the replay.
+# Bounds the memory that writing and reading take in addition to the replay.
 _SEGMENT_ROWS = 4096
 _NAME = re.compile(r'checkpoint-(\d+)(?:-(\d+))?')
 _VARIABLES = 'variables'
@@ -33,7 +34,7 @@ _VARIABLES = 'variables'
 class Checkpoints:
   """Saves and restores variables, a state and a replay, all or nothing.
 
-  Call `restore` before the first `save`: it says what is there already.
+  Call `restore` before the first `save`, which adds to what is there already.
   """
 
   def __init__(
@@ -43,49 +44,47 @@ class Checkpoints:
     replay: Any,
     keep: int = 2,
   ):
-    """Creates `folder` where it does not exist.
+    """Creates `folder` if it does not exist.
 
     Args:
-      folder: of the checkpoints, and of nothing else.
-      variables: the TensorFlow objects to save.
-      replay: a `replay.Replay` or what has its `size`, `num_added`, `rows`,
-        `restore_rows`, `get_state` and `set_state`.
-      keep: how many checkpoints to keep.
+      folder: A folder for checkpoints and nothing else.
+      variables: The TensorFlow objects to save.
+      replay: A `replay.Replay`, or an object with its `size`, `num_added`,
+        `rows`, `restore_rows`, `get_state` and `set_state`.
+      keep: How many checkpoints to keep.
     """
     self._folder = pathlib.Path(folder)
     self._variables = variables
     self._replay = replay
     self._keep = keep
     self._segments = []  # Those of the newest checkpoint, oldest first.
+    self._replay_folder = self._folder / 'replay'
     self._replay_folder.mkdir(parents=True, exist_ok=True)
 
-  @property
-  def _replay_folder(self) -> pathlib.Path:
-    return self._folder / 'replay'
+  def save(self, step: int, state: dict[str, Any]) -> None:
+    """Writes a checkpoint, then removes those that are too old.
 
-  def save(self, step: int, state: dict[str, Any]):
-    """Writes a checkpoint, then removes the ones that are too old.
-
-    A process that is killed at any moment leaves either the checkpoints that
-    were there before or also the new one, whole. So does a save that fails, and
-    it leaves nothing else.
+    If the process is killed, at whatever moment, the checkpoint before is still
+    there or the new one is there already, whole. So it is if the save fails,
+    which leaves no temporary files either.
 
     Args:
-      step: where the run stands; part of the checkpoint's name.
-      state: nested dicts of numpy arrays and JSON values.
+      step: The run's step, which becomes part of the checkpoint's name.
+      state: Nested dicts of numpy arrays and JSON values.
 
     Raises:
-      errors.UserError: the disk is full or not writable.
+      UserError: (74) if the disk is full or cannot be written.
     """
     try:
       self._save(step, state)
     except (OSError, tf.errors.OpError) as error:
-      # What is half written takes up the room that the next attempt needs.
+      # Half-written files take up the room that the next attempt needs.
       with contextlib.suppress(OSError):
         self._clear_temporary()
         self._prune()
+      reason = str(error).partition('\n')[0] or type(error).__name__
       raise errors.UserError(
-        f'Cannot save a checkpoint in {self._folder}: {_first_line(error)}; '
+        f'Cannot save a checkpoint in {self._folder}: {reason}; '
         f'{disk.remedy(self._folder, error)}, and the same command continues '
         'from the last good one.',
         exit_code=74,
@@ -116,16 +115,15 @@ class Checkpoints:
   def restore(self) -> tuple[int, dict[str, Any]] | None:
     """Loads the newest whole checkpoint.
 
-    Clears away what killed processes left behind. Damaged checkpoints are
-    reported and set aside if there is a whole one.
+    What killed processes left behind is removed. If newer checkpoints are
+    damaged, this is reported and they are set aside.
 
     Returns:
-      The `step` and `state` that were saved, None if the folder has no
-      checkpoint.
+      The `step` and `state` that were saved; None if there is no checkpoint.
 
     Raises:
-      errors.UserError: all checkpoints are damaged, or the newest whole one
-        is that of other variables or of another replay.
+      UserError: If all checkpoints are damaged, or the newest whole one holds
+        other variables or another kind of replay.
     """
     self._clear_temporary()
     whole, damaged = _examine(self._folder, self._replay_folder)
@@ -145,11 +143,11 @@ class Checkpoints:
     return manifest['step'], state['state']
 
   def _write_new_rows(self) -> list[dict[str, Any]]:
-    """Writes the rows that no segment holds; returns the ones now needed."""
+    """Writes the replay's new rows; returns all segments that it now needs."""
     replay = self._replay
     oldest = replay.num_added - replay.size
     segments = [s for s in self._segments if s['stop'] > oldest]
-    # Later than the last segment's end if the ring has lost rows since.
+    # With no segment left, the replay may have dropped rows never written.
     first = segments[-1]['stop'] if segments else oldest
     for start in range(first, replay.num_added, _SEGMENT_ROWS):
       stop = min(start + _SEGMENT_ROWS, replay.num_added)
@@ -160,7 +158,7 @@ class Checkpoints:
     return segments
 
   def _restore_rows(self, manifest):
-    """Puts the rows of the checkpoint back into the replay."""
+    """Puts the rows of a checkpoint back into the replay."""
     for segment in manifest['segments']:
       arrays = files.read_arrays(self._replay_folder / segment['name'])
       start = max(segment['start'], manifest['oldest_row'])
@@ -169,7 +167,7 @@ class Checkpoints:
       self._replay.restore_rows(start, arrays)
 
   def _new_path(self, step) -> pathlib.Path:
-    """A name that sorts behind all others of this step."""
+    """Returns a path behind those of all other checkpoints of this step."""
     name = f'checkpoint-{step:010d}'
     numbers = [n for s, n, _ in _checkpoints(self._folder) if s == step]
     return self._folder / (f'{name}-{max(numbers) + 1}' if numbers else name)
@@ -179,7 +177,7 @@ class Checkpoints:
       _remove(leftover)
 
   def _prune(self):
-    """Removes checkpoints that are too old and rows that none needs."""
+    """Removes checkpoints that are too old, and segments that none needs."""
     checkpoints = _checkpoints(self._folder)
     for _, _, path in checkpoints[self._keep :]:
       _remove(path)
@@ -194,7 +192,7 @@ class Checkpoints:
         _remove(segment)
 
   def _set_aside(self, path, fault, what_now):
-    """Renames a damaged checkpoint and takes the rows only it needs along."""
+    """Renames a damaged checkpoint, and moves segments that only it needs."""
     print(f'{fault}; {what_now}.', file=sys.stderr)
     aside = self._folder / f'damaged-{path.name}'
     number = 1
@@ -202,7 +200,7 @@ class Checkpoints:
       aside = self._folder / f'damaged-{path.name}-{number}'
       number += 1
     os.rename(path, aside)
-    # Its manifest may be what is damaged: keep all that no other one names.
+    # Its manifest may be damaged: move all segments that no other one names.
     needed = _needed_segments(self._folder)
     (aside / 'replay').mkdir()
     for segment in self._replay_folder.iterdir():
@@ -217,14 +215,14 @@ def restore_variables(
   """Loads `variables` from the newest whole checkpoint, changing no file.
 
   Args:
-    folder: of the checkpoints.
-    variables: the objects wanted; the checkpoint may hold more.
+    folder: The folder of the checkpoints.
+    variables: The objects to load; the checkpoint may hold more.
 
   Returns:
     The `step` and `state` that were saved.
 
   Raises:
-    errors.UserError: there is no whole checkpoint, or the variables differ.
+    UserError: If there is no whole checkpoint, or the variables differ.
   """
   folder = pathlib.Path(folder)
   whole, damaged = _examine(folder)
@@ -237,7 +235,7 @@ def restore_variables(
 
 
 def _checkpoints(folder) -> list[tuple[int, int, pathlib.Path]]:
-  """Step, number within the step and path of each one, newest first."""
+  """Returns each one's step, number within the step, and path, newest first."""
   found = []
   for path in folder.glob('checkpoint-*'):
     if match := _NAME.fullmatch(path.name):
@@ -249,12 +247,12 @@ def _examine(folder, replay_folder=None):
   """Looks for the newest whole checkpoint.
 
   Args:
-    folder: of the checkpoints.
-    replay_folder: where to verify the rows they need, None for nowhere.
+    folder: The folder of the checkpoints.
+    replay_folder: The folder of the segments, to verify these too; or None.
 
   Returns:
-    Its path and manifest, or None, and a list of the path and fault of each
-    newer one.
+    The checkpoint's path and manifest, or None if there is none; and a list of
+    the path and fault of each newer one, all of which are damaged.
   """
   damaged = []
   for _, _, path in _checkpoints(folder):
@@ -270,7 +268,7 @@ def _examine(folder, replay_folder=None):
 
 
 def _refuse_damage(folder, damaged):
-  """Raises a UserError if there are checkpoints, all of them damaged."""
+  """Raises a UserError if there are damaged checkpoints."""
   faults = [str(fault) for _, fault in damaged]
   faults += [f'{path} is damaged' for path in folder.glob('damaged-*')]
   if faults:
@@ -282,7 +280,7 @@ def _refuse_damage(folder, damaged):
 
 
 def _needed_segments(folder) -> set[str]:
-  """The names of the segments that the checkpoints in `folder` need."""
+  """Returns the names of the segments that checkpoints in `folder` need."""
   needed = set()
   for _, _, path in _checkpoints(folder):
     try:
@@ -292,11 +290,7 @@ def _needed_segments(folder) -> set[str]:
   return needed
 
 
-def _first_line(error) -> str:
-  return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-def _remove(path):
+def _remove(path: pathlib.Path) -> None:
   if path.is_dir():
     shutil.rmtree(path)
   else:

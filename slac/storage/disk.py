@@ -1,4 +1,4 @@
-"""How much disk a run will need, and whether it is there."""
+"""Whether the disk has room for a run, and what to do if a write fails."""
 
 import errno
 import os
@@ -11,11 +11,11 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def check(folder: pathlib.Path, needed: int) -> None:
-  """Checks that the run in `folder` will find room for what it needs.
+  """Checks that the disk has room for a run.
 
   Args:
-    folder: of the run; what is in it already takes no more room.
-    needed: bytes.
+    folder: The run's folder; the files in it count as room that is there.
+    needed: The size that the folder will grow to, in bytes.
 
   Raises:
     UserError: (74) if there is less.
@@ -33,8 +33,8 @@ def check(folder: pathlib.Path, needed: int) -> None:
 
 
 def remedy(folder: pathlib.Path, error: Exception) -> str:
-  """Says what to do about a write in `folder` that failed with `error`."""
-  # TensorFlow's errors have no number, but the system's words.
+  """Returns a clause: what to do about a write to `folder` that failed."""
+  # TensorFlow's errors lack the system's error number, but quote its words.
   full = {os.strerror(number) for number in _FULL}
   mount = _mount_point(folder)
   if any(text in str(error) for text in full):

@@ -1,4 +1,4 @@
-"""Files that a crash leaves whole, and that hold nothing but data."""
+"""Writes files that a crash leaves whole; reads arrays without running code."""
 
 import json
 import os
@@ -12,19 +12,16 @@ from slac import errors
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:
-  """Writes a JSON file that after a crash is whole: the old or the new one."""
+  """Replaces a JSON file; a crash leaves the old or the new one, whole."""
   temporary = path.with_name(f'.{path.name}.tmp')
-  with open(temporary, 'w', encoding='utf-8') as file:
-    json.dump(value, file, indent=2)
-    file.write('\n')
-    file.flush()
-    os.fsync(file.fileno())
+  temporary.write_text(json.dumps(value, indent=2) + '\n', encoding='utf-8')
+  fsync(temporary)
   os.replace(temporary, path)
   fsync(path.parent)
 
 
-def write_arrays(path: pathlib.Path, arrays: dict[str, np.ndarray]):
-  """Writes an .npz file, uncompressed. (`np.savez` would pickle objects.)"""
+def write_arrays(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
+  """Writes an uncompressed .npz file; arrays of objects raise a ValueError."""
   with zipfile.ZipFile(path, 'w', zipfile.ZIP_STORED) as archive:
     for name, array in arrays.items():
       with archive.open(f'{name}.npy', 'w', force_zip64=True) as file:
@@ -35,8 +32,8 @@ def read_arrays(path: pathlib.Path) -> dict[str, np.ndarray]:
   """Returns what `write_arrays` was given.
 
   Raises:
-    errors.UserError: (65) there is something else in it, such as a pickled
-      object, which is not loaded since that could execute anything.
+    UserError: (65) if something else is in the file, such as a pickled object,
+      which is not loaded since that could run any code.
   """
   try:
     with np.load(path, allow_pickle=False) as archive:
@@ -49,7 +46,7 @@ def read_arrays(path: pathlib.Path) -> dict[str, np.ndarray]:
     ) from error
 
 
-def fsync(path: pathlib.Path):
+def fsync(path: pathlib.Path) -> None:
   """Forces a file's content, or a folder's list of names, to the disk."""
   descriptor = os.open(path, os.O_RDONLY)
   try:

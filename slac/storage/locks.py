@@ -1,4 +1,4 @@
-"""One process at a time in a run's folder."""
+"""A lock that keeps a second process out of a run's folder."""
 
 import fcntl
 import os
@@ -8,21 +8,21 @@ import platform
 from slac import errors
 
 NAME = '.lock'
-_held = {}  # Open files by their path; a closed one is no longer locked.
+_held = {}  # Open files by their paths; to close one is to unlock it.
 
 
 def hold(folder: pathlib.Path) -> None:
   """Keeps other processes out of `folder` until this one ends.
 
-  The kernel itself lets go of the lock of a process that has ended, however it
-  did: no lock is ever stale. Processes on several machines exclude one another
-  where the file system passes locks on, as NFS does (`flock(2)`). The file
-  stays; it says who holds the lock or held it last.
+  However a process ends, the kernel releases its lock: none is ever stale.
+  Processes on several machines exclude one another if the file system passes
+  locks on, as NFS does (`flock(2)`). The file stays; it names the process that
+  holds the lock or held it last.
 
   Raises:
     UserError: (75) if another process holds it; (73) if the file system has no
       locks.
-    OSError: if the folder cannot be written.
+    OSError: If the folder cannot be written.
   """
   path = folder.resolve() / NAME
   if path in _held:

@@ -1,4 +1,4 @@
-"""The files of one checkpoint: written durably, verified before use."""
+"""A checkpoint's files, and the manifest that lists them with checksums."""
 
 import hashlib
 import json
@@ -11,24 +11,24 @@ import numpy as np
 from slac import errors
 from slac.storage import files
 
-FORMAT = 1  # Of the manifest and of all that it names.
+FORMAT = 1  # The version of the layout of a manifest and the files in it.
 _MANIFEST = 'manifest.json'
 
 
 class Damage(Exception):
-  """A file of a checkpoint is not what was written."""
+  """A file of a checkpoint is missing, or is not what was written."""
 
   def __init__(self, path: pathlib.Path, fault: str):
     super().__init__(f'{path} is damaged ({fault})')
 
 
-def write(folder: pathlib.Path, content: dict[str, Any]):
-  """Writes the manifest of the checkpoint in `folder`, to the disk.
+def write(folder: pathlib.Path, content: dict[str, Any]) -> None:
+  """Writes the manifest of the checkpoint in `folder`, and forces it to disk.
 
   Args:
-    folder: of the checkpoint.
-    content: JSON values; `files` and `segments` are lists of what `seal`
-      returns.
+    folder: The checkpoint's folder.
+    content: JSON values by their names, among them the lists `files` and
+      `segments`, whose items are those that `seal` returned.
   """
   content = {'format': FORMAT, **content}
   path = folder / _MANIFEST
@@ -40,8 +40,8 @@ def read(folder: pathlib.Path) -> dict[str, Any]:
   """Returns the manifest of the checkpoint in `folder`.
 
   Raises:
-    Damage: it is missing, changed or names a file outside of its folder.
-    errors.UserError: it was written by another version of the project.
+    Damage: It is missing or changed, or names a file outside its folder.
+    UserError: It was written by another version of the project.
   """
   path = folder / _MANIFEST
   try:
@@ -66,7 +66,7 @@ def read(folder: pathlib.Path) -> dict[str, Any]:
 
 
 def seal(path: pathlib.Path) -> dict[str, Any]:
-  """Forces a file to the disk; returns what `verify` needs to know of it."""
+  """Forces a file to the disk; returns its name, size in bytes and sha256."""
   files.fsync(path)
   return {
     'name': path.name,
@@ -75,8 +75,8 @@ def seal(path: pathlib.Path) -> dict[str, Any]:
   }
 
 
-def verify(folder: pathlib.Path, entries: list[dict[str, Any]]):
-  """Raises Damage unless the files in `folder` are as they were sealed."""
+def verify(folder: pathlib.Path, entries: list[dict[str, Any]]) -> None:
+  """Raises Damage unless files in `folder` still are what `seal` returned."""
   for entry in entries:
     path = folder / entry['name']
     try:
@@ -91,10 +91,10 @@ def verify(folder: pathlib.Path, entries: list[dict[str, Any]]):
       raise Damage(path, error.strerror) from error
 
 
-def write_state(folder: pathlib.Path, state: dict[str, Any]):
-  """Writes nested dicts of arrays and JSON values as state.json, arrays.npz.
+def write_state(folder: pathlib.Path, state: dict[str, Any]) -> None:
+  """Writes nested dicts of arrays and JSON values to state.json, arrays.npz.
 
-  The caller seals both.
+  The caller has to `seal` both files.
   """
   arrays = {}
   rest = _take_out_arrays(state, (), arrays)
@@ -103,7 +103,7 @@ def write_state(folder: pathlib.Path, state: dict[str, Any]):
 
 
 def read_state(folder: pathlib.Path) -> dict[str, Any]:
-  """Returns what `write_state` was given."""
+  """Returns the state that `write_state` wrote."""
   state = json.loads((folder / 'state.json').read_text())
   for name, array in files.read_arrays(folder / 'arrays.npz').items():
     *parents, key = [
@@ -117,9 +117,9 @@ def read_state(folder: pathlib.Path) -> dict[str, Any]:
 
 
 def _take_out_arrays(state, path, arrays):
-  """Moves the arrays in `state` to `arrays` by path; returns the rest.
+  """Returns `state` without its arrays, which are put into `arrays` by path.
 
-  The paths are JSON pointers (RFC 6901), with ~1 for a / within a key.
+  A path is a JSON pointer (RFC 6901), in which ~1 stands for a / within a key.
   """
   rest = {}
   for key, value in state.items():

@@ -1,4 +1,4 @@
-"""A run's folder: its name, its configuration, and who wrote it with what."""
+"""A run's folder, with its configuration and the versions that wrote it."""
 
 import hashlib
 import json
@@ -20,10 +20,10 @@ def run_name(
   seed: int,
   name: str | None = None,
 ) -> str:
-  """Returns `name`, or one made from task, overlays, overrides and seed.
+  """Returns `name`, or one made from gin files, parameters and seed.
 
-  For example 'ball_in_cup-quick-batch_size=32-seed1'. What is too long or
-  cannot stand in a file's name is replaced by a short hash.
+  An example is 'ball_in_cup-quick-batch_size=32-seed1'. A short hash replaces
+  what is too long or cannot stand in a file's name.
 
   Raises:
     UserError: (64) if `name` is not the name of one folder.
@@ -58,20 +58,20 @@ def open_run(
 ) -> pathlib.Path:
   """Returns the run's folder `root_dir/name`, new or to be continued.
 
-  From here on until this process ends no other one can open it.
+  No other process can open the folder until this one ends.
 
   Args:
-    root_dir: Where runs are kept; created if need be.
-    name: The run's name, of `run_name`.
+    root_dir: The folder of all runs; created if need be.
+    name: The run's name, as `run_name` returns it.
     fresh: Whether to take the first free of `name`, `name-2`, `name-3`, ...
       instead of continuing the run in `name`.
-    resolved: The configuration, of `config.resolved`; written to config.json.
-    version: Of `version`; added to the list in version.json at each start.
+    resolved: What `bindings.resolved` returns; written to config.json.
+    version: What `versions.version` returns; appended to version.json's list.
 
   Raises:
-    UserError: 73 if the folder cannot be written; 75 if another process is at
-      work there; 78 if it belongs to a run with another configuration, or to
-      no run.
+    UserError: 73 if the folder cannot be written; 74 if a file in it is
+      damaged; 75 if another process uses it; 78 if it belongs to a run with
+      another configuration, or to no run.
   """
   folder = pathlib.Path(root_dir, name)
   try:
@@ -104,8 +104,8 @@ def open_run(
   return folder
 
 
-def read_json(path: pathlib.Path) -> Any:
-  """Returns what a JSON file of a run holds; UserError (74) if damaged."""
+def _read_json(path: pathlib.Path) -> Any:
+  """Returns the value in a run's JSON file; UserError (74) if damaged."""
   try:
     return json.loads(path.read_text(encoding='utf-8'))
   except (OSError, RecursionError, ValueError) as error:
@@ -113,8 +113,8 @@ def read_json(path: pathlib.Path) -> Any:
 
 
 def read_config(path: pathlib.Path) -> dict[str, str]:
-  """Returns a run's configuration; UserError (74) if it is none."""
-  found = read_json(path)
+  """Returns the configuration in a config.json; UserError (74) if damaged."""
+  found = _read_json(path)
   if not isinstance(found, dict) or not all(
     isinstance(text, str) for text in found.values()
   ):
@@ -123,8 +123,8 @@ def read_config(path: pathlib.Path) -> dict[str, str]:
 
 
 def read_starts(path: pathlib.Path) -> list[dict[str, Any]]:
-  """Returns what `version` gave at each start; UserError (74) if damaged."""
-  found = read_json(path)
+  """Returns each start's entry of a version.json; UserError (74) if damaged."""
+  found = _read_json(path)
   if not isinstance(found, list) or not all(
     isinstance(start, dict) for start in found
   ):
@@ -139,10 +139,10 @@ def _damaged(path: pathlib.Path, reason: Any) -> errors.UserError:
 
 
 def refuse_links(folder: pathlib.Path) -> None:
-  """Raises a UserError (78) if there is a link in a run's folder.
+  """Raises a UserError (78) if there is a symbolic link in a run's folder.
 
-  A run writes, and clears away, what it finds there: through a link in a folder
-  from someone else, it would do so to other files.
+  A run overwrites and removes files in its folder. Through a link in a folder
+  that came from someone else, it would do so to other files.
   """
   for parent, folders, names in os.walk(folder):
     for name in [*folders, *names]:
@@ -155,7 +155,7 @@ def refuse_links(folder: pathlib.Path) -> None:
 
 
 def _is_taken(folder: pathlib.Path) -> bool:
-  """Returns whether there is anything but what a killed start left behind."""
+  """Returns whether more is there than a start leaves that was killed."""
   if not folder.is_dir():
     return folder.exists()
   leftovers = {locks.NAME, '.config.json.tmp'}
@@ -163,7 +163,7 @@ def _is_taken(folder: pathlib.Path) -> bool:
 
 
 def _check_same(folder: pathlib.Path, resolved: Mapping[str, str]) -> None:
-  """Raises a UserError with the differences from the run's configuration."""
+  """Raises a UserError that lists how the run's configuration differs."""
   own = read_config(folder / 'config.json')
   differences = [
     f'{key}: {own.get(key, "(not set)")} -> {resolved.get(key, "(not set)")}'

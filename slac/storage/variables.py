@@ -1,4 +1,4 @@
-"""Reading TensorFlow variables from a checkpoint, with readable faults."""
+"""Reads TensorFlow variables, and says in one sentence which one differs."""
 
 import os
 import tempfile
@@ -12,16 +12,16 @@ def read(
   prefix: str | os.PathLike,
   variables: tf.train.Checkpoint,
   partial: bool = False,
-):
-  """Loads `variables`, none of which may be missing.
+) -> None:
+  """Loads the values of all `variables` from a checkpoint of TensorFlow's.
 
   Args:
-    prefix: what `variables.write` was given.
-    variables: the objects to load, all of whose variables exist.
-    partial: whether the checkpoint may hold others, too.
+    prefix: The path that `tf.train.Checkpoint.write` was given.
+    variables: The objects to load; their variables must have been created.
+    partial: Whether the checkpoint may hold other variables, too.
 
   Raises:
-    errors.UserError: variables are missing or of another shape or type.
+    UserError: If variables are missing, or have another shape or type.
   """
   status = None
   try:
@@ -32,7 +32,7 @@ def read(
       status.assert_consumed()
     status.assert_existing_objects_matched()
   except (AssertionError, ValueError, tf.errors.OpError) as error:
-    if status:  # Or TensorFlow adds warnings in its own words.
+    if status:  # Keeps TensorFlow from adding warnings of its own.
       status.expect_partial()
     fault = _difference(prefix, variables, partial)
     raise errors.UserError(
@@ -43,9 +43,9 @@ def read(
 
 
 def _difference(prefix, variables, partial) -> str:
-  """Names the first variable that differs in name, shape or type."""
+  """Returns how the first variable differs in name, shape or type, or ''."""
   with tempfile.TemporaryDirectory() as folder:
-    # The one way to learn by which names TensorFlow would save them.
+    # Only writing the variables tells by which names TensorFlow saves them.
     here = _signatures(variables.write(os.path.join(folder, 'variables')))
   there = _signatures(str(prefix))
   for name in sorted(here if partial else {*here, *there}):
@@ -58,7 +58,7 @@ def _difference(prefix, variables, partial) -> str:
 
 
 def _signatures(prefix) -> dict[str, str]:
-  """The type and shape of each variable in a checkpoint."""
+  """Returns the type and shape of each variable in a checkpoint, by name."""
   reader = tf.train.load_checkpoint(prefix)
   types = reader.get_variable_to_dtype_map()
   return {

@@ -1,4 +1,4 @@
-"""What besides the configuration decides the results of a run."""
+"""The versions of code, packages and machine that a run was made with."""
 
 import datetime
 import os
@@ -21,9 +21,7 @@ PACKAGES = (
   'mujoco',
   'numpy',
 )
-
-
-# These change the backend or the bits of a result.
+# Environment variables that change the backend or the bits of a result.
 VARIABLES = (
   'CUDA_VISIBLE_DEVICES',
   'MUJOCO_GL',
@@ -54,9 +52,10 @@ def version(
 
 
 def _git() -> dict[str, Any] | None:
-  """Returns the commit and whether the tree differs from it, if there is one.
+  """Returns the commit, and whether the working tree differs from it.
 
-  A package that merely lies within some other project's repository has none.
+  That is None if the package is not in a repository of its own, as when it is
+  installed somewhere within another project's.
   """
   if not (bindings.REPOSITORY / '.git').exists():
     return None

@@ -45,6 +45,7 @@ def start(tmp_path):
     process.communicate()
 
 
+@pytest.mark.slow
 def test_the_second_process_is_refused_and_told_who_is_there(start, tmp_path):
   holder, line = start()
   assert line == 'held\n'
@@ -59,6 +60,7 @@ def test_the_second_process_is_refused_and_told_who_is_there(start, tmp_path):
   assert fault.value.exit_code == 75
 
 
+@pytest.mark.slow
 def test_the_lock_of_a_killed_process_is_taken_over(start, tmp_path):
   holder, _ = start()
   holder.kill()
