@@ -1,15 +1,16 @@
-"""Whether training can run on this machine: `python -m slac.doctor`.
+"""Tells whether training can run on this machine: `python -m slac.doctor`.
 
-A line for each thing that is examined: PASS, FAIL with the remedy, or NOTE for
-what training can do without. The exit code is 0 if no line says FAIL, else 69.
-Packages may be missing, so none is imported in this process before it is known
-to be there.
+Prints a line for each thing that it examines: PASS, FAIL with the remedy, or
+NOTE for what training can do without. The exit code is 0 if no line says FAIL,
+else 69. It also works where packages are missing, so it imports none of them at
+its beginning.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import pathlib
 import platform
 import re
@@ -22,20 +23,17 @@ from importlib import metadata
 from slac import errors
 from slac.environments import processes
 
-REQUIREMENTS = (
-  pathlib.Path(__file__).resolve().parent.parent / 'requirements.txt'
-)
+REQUIREMENTS = pathlib.Path(__file__).resolve().parents[1] / 'requirements.txt'
 CPU_INFO = pathlib.Path('/proc/cpuinfo')
 NVIDIA = pathlib.Path('/proc/driver/nvidia/gpus')
-# Of the paper's run: a replay of 100,000 steps of 12,324 bytes, and with it
-# TensorFlow and the networks. On the disk lie the replay, the steps that the
-# checkpoint before still needs, the variables and the logs.
-REPLAY_BYTES = 100_000 * 12_324
+# The paper's replay holds 100,000 steps of the agent, of 12,329 bytes each. The
+# memory must hold TensorFlow and the networks, too; the disk must hold older
+# steps, which only the last checkpoint but one needs, variables and logs.
+REPLAY_BYTES = 100_000 * 12_329
 MEMORY_BYTES = 2_960_000_000
 DISK_BYTES = 2 * REPLAY_BYTES
 _FOR_TESTS = ('pytest', 'pytest-xdist', 'ruff')
-_EXIT_UNAVAILABLE = 69
-_SECONDS = 120  # That a library may take to be loaded.
+_SECONDS = 120  # How long loading a library may take.
 _INSTALL = 'pip install -r requirements.txt'
 _INSTALL_GL = {
   'egl': 'apt-get install libegl1',
@@ -67,9 +65,9 @@ print(statistics.median(seconds))
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-  """What is so, and what to do about it."""
+  """What was found on one thing, and what to do about it."""
 
-  verdict: str  # PASS, FAIL or NOTE.
+  verdict: str  # Is PASS, FAIL or NOTE.
   name: str
   text: str
   remedy: str = ''
@@ -81,12 +79,9 @@ class Finding:
 
 def main():
   """Runs the command line."""
-  parser = errors.ArgumentParser(
-    prog='python -m slac.doctor', description=__doc__
-  )
-  parser.add_argument(
-    '--root_dir', default='runs', help='where runs are to be kept'
-  )
+  prog = 'python -m slac.doctor'
+  parser = errors.ArgumentParser(prog=prog, description=__doc__)
+  parser.add_argument('--root_dir', default='runs', help='the folder of runs')
   sys.exit(report(parser.parse_args().root_dir))
 
 
@@ -98,13 +93,13 @@ def report(root_dir: str) -> int:
     failures += finding.verdict == 'FAIL'
   if failures:
     print(f'Training cannot run here: mend what says FAIL ({failures}).')
-    return _EXIT_UNAVAILABLE
+    return os.EX_UNAVAILABLE
   print('Training can run here.')
   return 0
 
 
 def examine(root_dir: str) -> Iterator[Finding]:
-  """Yields the findings, as they come."""
+  """Yields each finding as soon as it is made."""
   yield python()
   yield from packages(pins())
   yield from tensorflow()
@@ -119,19 +114,15 @@ def python(version: tuple[int, ...] = sys.version_info[:3]) -> Finding:
   text = '.'.join(map(str, version))
   if version[:2] == (3, 11):
     return Finding('PASS', 'Python', text)
-  return Finding(
-    'FAIL',
-    'Python',
-    f'{text}, but the pinned packages are made for 3.11',
-    'uv venv --seed --python 3.11 .venv',
-  )
+  text += ', but the pinned packages are made for 3.11'
+  return Finding('FAIL', 'Python', text, 'uv venv --seed --python 3.11 .venv')
 
 
 def pins() -> dict[str, str]:
   """Returns the pinned versions by the packages' names."""
   if REQUIREMENTS.is_file():
     lines = REQUIREMENTS.read_text(encoding='utf-8').splitlines()
-  else:  # Installed elsewhere than in its repository.
+  else:  # The package is installed elsewhere than in its repository.
     lines = metadata.requires('slac') or []
   matches = [re.match(r'([\w.-]+)(?:\[.*?\])?==([\w.]+)', s) for s in lines]
   return {match[1]: match[2] for match in matches if match}
@@ -149,35 +140,29 @@ def packages(wanted: dict[str, str]) -> Iterator[Finding]:
     if found == pin:
       yield Finding('PASS', name, found)
     else:
-      text = f'{found}, but {pin} is pinned'
-      yield Finding(verdict, name, text, _INSTALL)
+      yield Finding(verdict, name, f'{found}, but {pin} is pinned', _INSTALL)
 
 
 def tensorflow() -> Iterator[Finding]:
   """Imports TensorFlow in a process of its own, and has it look for GPUs."""
   output, failure = processes.run_script(_TENSORFLOW, {}, _SECONDS)
   if failure:
-    yield Finding(
-      'FAIL', 'import of TensorFlow', f'fails ({failure})', _INSTALL
-    )
+    text = f'fails ({failure})'
+    yield Finding('FAIL', 'import of TensorFlow', text, _INSTALL)
     return
   yield Finding('PASS', 'import of TensorFlow', 'works')
-  names = json.loads(output)
-  if names:
+  if names := json.loads(output):
     yield Finding('PASS', 'GPU', ', '.join(names))
   elif NVIDIA.is_dir() and any(NVIDIA.iterdir()):
-    yield Finding(
-      'NOTE',
-      'GPU',
-      'there is one, but TensorFlow cannot use it',
-      f'{_INSTALL} "tensorflow[and-cuda]=={pins().get("tensorflow")}"',
-    )
+    text = 'there is one, but TensorFlow cannot use it'
+    remedy = f'{_INSTALL} "tensorflow[and-cuda]=={pins().get("tensorflow")}"'
+    yield Finding('NOTE', 'GPU', text, remedy)
   else:
     yield Finding('NOTE', 'GPU', 'none: the CPU does everything')
 
 
 def graphics() -> Iterator[Finding]:
-  """Renders walker at 64x64 with each GL backend, in a process of its own."""
+  """Renders walker at 64x64 with each GL library, in a process of its own."""
   try:
     from slac.environments import rendering
   except ImportError as error:
@@ -206,7 +191,7 @@ def graphics() -> Iterator[Finding]:
 
 
 def cpu(info: str) -> Iterator[Finding]:
-  """Looks for the instructions that make training fast in /proc/cpuinfo."""
+  """Looks in /proc/cpuinfo for the instructions that make training fast."""
   if platform.machine() != 'x86_64':
     yield Finding('NOTE', 'CPU', f'{platform.machine()}, which is untried')
     return
@@ -222,7 +207,7 @@ def cpu(info: str) -> Iterator[Finding]:
 
 
 def memory() -> Finding:
-  """Compares the free memory with what a run with the paper's replay takes."""
+  """Compares the free memory with that of a run with the paper's replay."""
   try:
     from slac.training import memory
   except ImportError as error:
@@ -240,7 +225,8 @@ def memory() -> Finding:
 
 
 def disk(root_dir: pathlib.Path) -> Finding:
-  """Writes to the disk of the runs, and compares its space with a run's."""
+  """Writes to the disk of the runs, and compares its free space with the need."""
+  name = f'disk of {root_dir}'
   place = root_dir.resolve()
   while not place.exists():
     place = place.parent
@@ -249,14 +235,12 @@ def disk(root_dir: pathlib.Path) -> Finding:
       free = shutil.disk_usage(place).free
   except OSError as error:
     text = f'cannot be written ({error.strerror})'
-    return Finding(
-      'FAIL', f'disk of {root_dir}', text, 'choose another --root_dir'
-    )
+    return Finding('FAIL', name, text, 'choose another --root_dir')
   text = f'{free / 1e9:.1f} GB free, a run takes {DISK_BYTES / 1e9:.1f} GB'
   if free >= DISK_BYTES:
-    return Finding('PASS', f'disk of {root_dir}', text)
+    return Finding('PASS', name, text)
   remedy = 'make room, or choose another --root_dir'
-  return Finding('FAIL', f'disk of {root_dir}', text, remedy)
+  return Finding('FAIL', name, text, remedy)
 
 
 if __name__ == '__main__':
