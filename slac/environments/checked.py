@@ -1,4 +1,4 @@
-"""Environments and evaluations that fail, so that the run outlives them."""
+"""Turns all that goes wrong in an environment into one kind of error."""
 
 import pathlib
 import traceback
@@ -12,18 +12,18 @@ from slac import errors
 
 
 class Failure(errors.UserError):
-  """An environment raised an exception or returned what its spec rules out."""
+  """An environment raised an exception or returned values against its spec."""
 
   def __init__(self, message: str):
     super().__init__(message, exit_code=69)
 
 
 class CheckedEnvironment:
-  """An environment's `reset` and `step`; all that goes wrong is a Failure.
+  """Calls an environment's `reset` and `step`, which may raise a Failure.
 
-  That is any exception, values of another shape or type than the environment's
-  spec says, and values that are not finite. After a Failure the environment is
-  to be reset.
+  They do so after any exception, and for values that are not finite or do not
+  have the shape and type of the environment's spec. After a Failure the
+  environment has to be reset.
   """
 
   def __init__(self, environment: py_environment.PyEnvironment):
@@ -43,7 +43,7 @@ class CheckedEnvironment:
       time_step = method(*arguments)
       values = tree.flatten_up_to(self._spec, time_step, check_types=False)
     except errors.UserError:
-      raise  # Such as that there is no GL library; its remedy is in it.
+      raise  # It names its remedy, as when there is no GL library.
     except Exception as error:
       raise Failure(f'the environment raised {one_line(error)}') from error
     specs = tree.flatten_with_path(self._spec)
@@ -54,9 +54,9 @@ class CheckedEnvironment:
 
 
 def one_line(error: Exception) -> str:
-  """Returns an exception's type, first line, and where it was raised.
+  """Returns an exception's type, first line and place in the code.
 
-  Of a UserError, whose message says it all, that alone.
+  For a UserError, whose message says it all, it returns the first line alone.
   """
   text = (str(error).splitlines() or [''])[0]
   if isinstance(error, errors.UserError):

@@ -67,7 +67,7 @@ class DmControlEnvironment(mujoco_environment.MujocoEnvironment):
 
   def _step(self, action: np.ndarray) -> ts.TimeStep:
     reward = 0.0
-    for _ in range(self._action_repeat):
+    for _ in range(self.action_repeat):
       step = self._environment.step(action)
       reward += step.reward
       if step.last():
@@ -90,11 +90,9 @@ class DmControlEnvironment(mujoco_environment.MujocoEnvironment):
     return self._integration_state()
 
   def _set_physics_state(self, state: np.ndarray):
-    import mujoco  # Not before MUJOCO_GL is set: see rendering.py.
-
     self._set_integration_state(state)
     # As dm_control does after each of its steps.
-    mujoco.mj_step1(self._model, self._data)
+    self._mujoco.mj_step1(self._model, self._data)
 
   @property
   def _step_count(self) -> int:
@@ -106,7 +104,7 @@ class DmControlEnvironment(mujoco_environment.MujocoEnvironment):
 
 
 def _load(domain: str, task: str):
-  """Loads dm_control's environment, and a GL library before it."""
+  """Chooses a GL library, then loads dm_control's environment."""
   rendering.choose_backend()
   from dm_control import suite  # Reads MUJOCO_GL, which the line above sets.
 
@@ -115,12 +113,12 @@ def _load(domain: str, task: str):
     raise errors.UserError(_unknown('domain', domain, tasks))
   if task not in tasks[domain]:
     raise errors.UserError(_unknown(f'{domain} task', task, tasks[domain]))
-  # Some models are drawn at random when loaded, before `seed` is called.
+  # Loading draws some models at random, before `seed` can be called.
   return suite.load(domain, task, task_kwargs={'random': 0})
 
 
 def _unknown(kind: str, name: str, names) -> str:
-  """The message for a name that is not among the names."""
+  """Returns the message for a name that is not among `names`."""
   return (
     f'The DeepMind Control Suite has no {kind} {name!r}'
     f'{errors.did_you_mean_or_all(name, names)}.'
@@ -138,5 +136,5 @@ def _state_size(specs) -> int:
 
 
 def _state(step) -> np.ndarray:
-  """The observation of one of dm_control's time steps, flattened."""
+  """Returns the observation of a time step of dm_control, flattened."""
   return np.concatenate([np.ravel(v) for v in step.observation.values()])

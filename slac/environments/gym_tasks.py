@@ -1,7 +1,7 @@
 """MuJoCo tasks of OpenAI Gym as TF-Agents environments.
 
-They come from gymnasium, its successor, which draws nothing here: two of its
-environments in one process would draw into each other's GL context.
+They come from gymnasium, its successor. It renders nothing here, since two of
+its environments in one process would draw into each other's GL context.
 """
 
 import contextlib
@@ -27,8 +27,8 @@ class GymEnvironment(mujoco_environment.MujocoEnvironment):
 
   The versions -v4 of HalfCheetah, Walker2d, Hopper and Ant have the dynamics,
   rewards and terminations of the paper's -v2; -v5 differs. A fall ends an
-  episode with discount 0, the time limit with discount 1; both are told after
-  the step of the benchmark that they happen in.
+  episode with discount 0, the time limit with discount 1; both cut short the
+  step of the agent in which they happen.
   """
 
   def __init__(
@@ -80,7 +80,7 @@ class GymEnvironment(mujoco_environment.MujocoEnvironment):
 
   def _step(self, action: np.ndarray) -> ts.TimeStep:
     total_reward = 0.0
-    for _ in range(self._action_repeat):
+    for _ in range(self.action_repeat):
       self._data.ctrl[:] = action
       self._before_last_step = self._integration_state()
       state, reward, terminated, truncated, _ = self._environment.step(action)
@@ -98,12 +98,10 @@ class GymEnvironment(mujoco_environment.MujocoEnvironment):
   def _check_physics(self):
     """Raises a FloatingPointError if MuJoCo has given up on the simulation.
 
-    It then silently goes on from the model's initial state. (dm_control raises
-    an exception of its own.)
+    MuJoCo then silently goes on from the model's initial state, and unlike
+    dm_control gymnasium raises no exception.
     """
-    import mujoco  # Not before MUJOCO_GL is set: see rendering.py.
-
-    kinds = mujoco.mjtWarning
+    kinds = self._mujoco.mjtWarning
     for kind in (
       *(kinds.mjWARN_BADQPOS, kinds.mjWARN_BADQVEL),
       *(kinds.mjWARN_BADQACC, kinds.mjWARN_BADCTRL),
@@ -118,11 +116,11 @@ class GymEnvironment(mujoco_environment.MujocoEnvironment):
     self._unwrapped.np_random.bit_generator.state = state
 
   def _physics_state(self) -> np.ndarray | None:
-    """The state before the last step, with its controls; None after a reset.
+    """Returns the state before the last step, or None after a reset.
 
     After a step, gymnasium leaves the positions of bodies as they were one step
     of MuJoCo ago; images and Ant's next reward depend on them. Only taking that
-    step again restores them.
+    step again, with the controls that the state holds, restores them.
     """
     return self._before_last_step
 
@@ -142,12 +140,12 @@ class GymEnvironment(mujoco_environment.MujocoEnvironment):
 
 
 def _load(task: str) -> gymnasium.Env:
-  """Loads gymnasium's environment, and a GL library before it."""
+  """Chooses a GL library, then loads gymnasium's environment."""
   rendering.choose_backend()
   names = [
     name
     for name, spec in gymnasium.registry.items()
-    # Those of -v2 and -v3 are functions that raise an error.
+    # The entry points of -v2 and -v3 are functions that raise an error.
     if str(spec.entry_point).startswith('gymnasium.envs.mujoco.')
   ]
   if task not in names:
@@ -161,9 +159,9 @@ def _load(task: str) -> gymnasium.Env:
 
 @contextlib.contextmanager
 def _no_advice() -> Iterator[None]:
-  """Hides that -v5 is newer, and what MuJoCo finds out of date in the models.
+  """Hides warnings that -v5 is newer, and that the models are out of date.
 
-  That MuJoCo would also write to a file in the working directory.
+  MuJoCo would write the latter to a file in the working directory, too.
   """
   import mujoco  # Not before MUJOCO_GL is set: see rendering.py.
 
@@ -178,7 +176,7 @@ def _no_advice() -> Iterator[None]:
 
 
 def _camera_index(model, task: str, name: str) -> int:
-  """The index of a model's camera; UserError if there is none of that name."""
+  """Returns the index of a model's camera; UserError if there is no `name`."""
   names = [model.camera(i).name for i in range(model.ncam)]
   if name not in names:
     raise errors.UserError(

@@ -1,4 +1,4 @@
-"""What the environments that MuJoCo simulates have in common."""
+"""The base class of environments that MuJoCo simulates."""
 
 import abc
 import time
@@ -27,6 +27,11 @@ class MujocoEnvironment(py_environment.PyEnvironment):
 
   A subclass resets and steps the benchmark, and knows its random state, its
   count of steps, and how its simulation is restored.
+
+  Attributes:
+    name: The task's name, such as 'walker walk' or 'Walker2d-v4'.
+    action_repeat: Steps of the benchmark per step of the agent.
+    render_seconds: The time spent rendering since construction, in seconds.
   """
 
   def __init__(
@@ -44,16 +49,20 @@ class MujocoEnvironment(py_environment.PyEnvironment):
     Args:
       name: The task's name.
       action_repeat: Steps of the benchmark per step of the agent.
-      model: The benchmark's own.
-      data: The benchmark's own.
-      action_spec: The actuators' controls, [d].
-      state_size: n of the state.
+      model: The benchmark's own model of the simulation.
+      data: The benchmark's own state of the simulation.
+      action_spec: The spec of the actuators' controls, float32 [d].
+      state_size: The state's length n.
       render_arguments: The camera's index, the side of the shadow map in
         texels, and samples per pixel.
     """
+    import mujoco  # Not before MUJOCO_GL is set: see rendering.py.
+
     super().__init__(handle_auto_reset=True)
-    self._name = name
-    self._action_repeat = action_repeat
+    self.name = name
+    self.action_repeat = action_repeat
+    self.render_seconds = 0.0
+    self._mujoco = mujoco
     self._model = model
     self._data = data
     self._action_spec = action_spec
@@ -65,30 +74,14 @@ class MujocoEnvironment(py_environment.PyEnvironment):
     }
     self._render_arguments = render_arguments
     self._renderer = None
-    self._render_seconds = 0.0
     self._random_at_episode_start = None
 
-  @property
-  def name(self) -> str:
-    """The task's name, such as 'walker walk' or 'Walker2d-v4'."""
-    return self._name
-
-  @property
-  def action_repeat(self) -> int:
-    """Steps of the benchmark per step of the agent."""
-    return self._action_repeat
-
-  @property
-  def render_seconds(self) -> float:
-    """The time spent rendering since construction, in seconds."""
-    return self._render_seconds
-
   def action_spec(self) -> array_spec.BoundedArraySpec:
-    """The actuators' controls, float32 [d], with their bounds."""
+    """Returns the spec of the controls, float32 [d], with their bounds."""
     return self._action_spec
 
   def observation_spec(self) -> dict[str, array_spec.ArraySpec]:
-    """The pixels, uint8 [64, 64, 3], and the state, float32 [n]."""
+    """Returns the specs of the pixels and of the state."""
     return self._observation_spec
 
   @abc.abstractmethod
@@ -102,9 +95,9 @@ class MujocoEnvironment(py_environment.PyEnvironment):
       self._renderer = None
 
   def get_state(self) -> dict[str, Any]:
-    """Everything that later steps depend on, in arrays and JSON values.
+    """Returns all that later steps depend on, as arrays and JSON values.
 
-    That is the simulation's state, the random state now and at the episode's
+    This is the simulation's state, the random state now and at the episode's
     start (a reset may change the model, so it is replayed), the number of
     steps, and the current time step with its pixels.
     """
@@ -123,7 +116,7 @@ class MujocoEnvironment(py_environment.PyEnvironment):
     return state
 
   def set_state(self, state: dict[str, Any]):
-    """Continues exactly where `get_state` was called, on the same task."""
+    """Puts back what `get_state` returned in an environment of this task."""
     episode = state['episode']
     self._current_time_step = None
     if episode is not None:
@@ -143,7 +136,7 @@ class MujocoEnvironment(py_environment.PyEnvironment):
     return ts.restart(self._observe(self._reset_episode()))
 
   def _reset_episode(self) -> np.ndarray:
-    """Starts an episode of the benchmark's; returns its state [n]."""
+    """Starts an episode, noting the random state; returns the state [n]."""
     self._random_at_episode_start = self._random_state()
     return self._begin_episode()
 
@@ -153,7 +146,7 @@ class MujocoEnvironment(py_environment.PyEnvironment):
 
   @abc.abstractmethod
   def _random_state(self) -> dict[str, Any]:
-    """What the benchmark's random draws depend on."""
+    """Returns what the benchmark's random draws depend on."""
 
   @abc.abstractmethod
   def _set_random_state(self, state: dict[str, Any]):
@@ -161,7 +154,7 @@ class MujocoEnvironment(py_environment.PyEnvironment):
 
   @abc.abstractmethod
   def _physics_state(self) -> np.ndarray | None:
-    """What the simulation can be restored from, after the episode's reset."""
+    """Returns what restores the simulation after the episode's reset."""
 
   @abc.abstractmethod
   def _set_physics_state(self, state: np.ndarray | None):
@@ -170,10 +163,10 @@ class MujocoEnvironment(py_environment.PyEnvironment):
   @property
   @abc.abstractmethod
   def _step_count(self) -> int:
-    """Steps of the benchmark in this episode; can be set."""
+    """The number of the benchmark's steps in this episode; can be set."""
 
   def _observe(self, state: np.ndarray) -> dict[str, np.ndarray]:
-    """The observation: the state [n], and what the camera sees now."""
+    """Returns the observation: the state [n] and what the camera sees now."""
     return {'pixels': self._render(), 'state': state.astype(np.float32)}
 
   def _render(self) -> np.ndarray:
@@ -181,21 +174,17 @@ class MujocoEnvironment(py_environment.PyEnvironment):
     if self._renderer is None:
       self._renderer = rendering.Renderer(self._model, *self._render_arguments)
     pixels = self._renderer.render(self._data)
-    self._render_seconds += time.perf_counter() - start
+    self.render_seconds += time.perf_counter() - start
     return pixels
 
   def _integration_state(self) -> np.ndarray:
-    """Everything that MuJoCo's next step depends on."""
-    import mujoco  # Not before MUJOCO_GL is set: see rendering.py.
-
-    kind = mujoco.mjtState.mjSTATE_INTEGRATION
-    state = np.empty(mujoco.mj_stateSize(self._model, kind))
-    mujoco.mj_getState(self._model, self._data, state, kind)
+    """Returns all that MuJoCo's next step depends on."""
+    kind = self._mujoco.mjtState.mjSTATE_INTEGRATION
+    state = np.empty(self._mujoco.mj_stateSize(self._model, kind))
+    self._mujoco.mj_getState(self._model, self._data, state, kind)
     return state
 
   def _set_integration_state(self, state: np.ndarray):
-    """Puts it back; positions of bodies and the like are not yet computed."""
-    import mujoco  # Not before MUJOCO_GL is set: see rendering.py.
-
-    kind = mujoco.mjtState.mjSTATE_INTEGRATION
-    mujoco.mj_setState(self._model, self._data, state, kind)
+    """Puts it back, without computing what MuJoCo derives from it."""
+    kind = self._mujoco.mjtState.mjSTATE_INTEGRATION
+    self._mujoco.mj_setState(self._model, self._data, state, kind)

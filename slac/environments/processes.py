@@ -1,4 +1,4 @@
-"""Trying in a process of its own what cannot be undone, or may crash."""
+"""Runs code that may crash, or cannot be undone, in a process of its own."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from collections.abc import Mapping
 def run_script(
   script: str, settings: Mapping[str, str], seconds: float
 ) -> tuple[str, str | None]:
-  """Runs Python code.
+  """Runs Python code in a new process.
 
   Args:
     script: The code.
-    settings: Environment variables beside those of this process.
-    seconds: How long it may take.
+    settings: Environment variables in addition to those of this process.
+    seconds: How long the process may take.
 
   Returns:
-    Its output, and in one line why it failed, or None.
+    What it printed, and the reason why it failed in one line, or None.
   """
   try:
     process = subprocess.run(
@@ -36,6 +36,6 @@ def run_script(
     return process.stdout, None
   if process.returncode < 0:
     return '', f'killed by signal {-process.returncode}'
-  # The error, without the tracebacks of destructors that follow it.
+  # Tracebacks of destructors may follow that of the error.
   error = process.stderr.partition('Exception ignored in')[0].strip()
   return '', (error or f'exit {process.returncode}').splitlines()[-1]

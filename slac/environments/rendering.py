@@ -1,7 +1,7 @@
-"""Headless rendering that is never silently wrong.
+"""Renders images of MuJoCo's models without a display.
 
-MuJoCo chooses its GL library from the variable MUJOCO_GL at the moment it is
-imported. So nothing here imports it before `choose_backend` could be called.
+MuJoCo chooses its GL library from the environment variable MUJOCO_GL when it is
+imported. So no module imports it before `choose_backend` has been called.
 """
 
 import atexit
@@ -37,7 +37,6 @@ with mujoco.Renderer(model, 16, 16) as renderer:
   renderer.update_scene(data)
   assert renderer.render().any(), 'the rendered image is black'
 """
-_EXIT_UNAVAILABLE = 69
 
 _open_renderers = weakref.WeakSet()
 
@@ -46,17 +45,17 @@ _open_renderers = weakref.WeakSet()
 def choose_backend() -> str:
   """Finds a GL library that renders here, and has MuJoCo use it.
 
-  Each candidate renders an image in a process of its own (a second), since a
-  failed attempt cannot be undone. The candidate is the user's MUJOCO_GL where
-  that is set, otherwise EGL and then OSMesa. Call this before MuJoCo or
-  dm_control is imported.
+  If the user has set MUJOCO_GL, this is the one candidate; otherwise EGL and
+  then OSMesa are tried. Each renders an image in a process of its own, which
+  takes a second, since a failed attempt cannot be undone. Call this before
+  MuJoCo or dm_control is imported.
 
   Returns:
-    The backend's name, as left in `os.environ['MUJOCO_GL']`.
+    The backend's name, which is also put into `os.environ['MUJOCO_GL']`.
 
   Raises:
-    UserError: No candidate works, or MuJoCo has already been imported with
-      another one.
+    UserError: (69) if no candidate works, or MuJoCo has already been imported
+      with another one.
   """
   asked = asked_backend()
   failures = []
@@ -71,17 +70,17 @@ def choose_backend() -> str:
   raise errors.UserError(
     f'Cannot render images with {" or ".join(failures)}: install libegl1 or '
     f'libosmesa6{_or_unset()}.',
-    _EXIT_UNAVAILABLE,
+    os.EX_UNAVAILABLE,
   )
 
 
 def asked_backend() -> str:
-  """The backend that the user's MUJOCO_GL names, or ''."""
+  """Returns the backend that the user's MUJOCO_GL names, or ''."""
   return os.environ.get('MUJOCO_GL', '').strip().lower()
 
 
 def settings_of(name: str) -> dict[str, str]:
-  """The environment variables that choose a backend."""
+  """Returns the environment variables that choose a backend."""
   settings = {'MUJOCO_GL': name}
   if name in BACKENDS and not os.environ.get('PYOPENGL_PLATFORM'):
     settings['PYOPENGL_PLATFORM'] = name
@@ -89,14 +88,14 @@ def settings_of(name: str) -> dict[str, str]:
 
 
 def _or_unset() -> str:
-  """The part of a sentence on variables that decide what is tried."""
+  """Returns the advice to unset variables that the user has set, or ''."""
   names = ('MUJOCO_GL', 'PYOPENGL_PLATFORM')
   given = [name for name in names if os.environ.get(name, '').strip()]
   return f', or unset {" and ".join(given)}' if given else ''
 
 
 def _check_not_imported_with_another(name: str):
-  """Raises UserError if MuJoCo already holds another GL library."""
+  """Raises a UserError if MuJoCo already uses another GL library."""
   mujoco = sys.modules.get('mujoco')
   if mujoco is None or name not in BACKENDS:
     return
@@ -105,7 +104,7 @@ def _check_not_imported_with_another(name: str):
     raise errors.UserError(
       'MuJoCo was imported before a GL library was chosen for it: set '
       f'MUJOCO_GL={name}.',
-      _EXIT_UNAVAILABLE,
+      os.EX_UNAVAILABLE,
     )
 
 
@@ -114,9 +113,9 @@ class Renderer:
 
   MuJoCo draws into, and frees textures of, whichever GL context is current in
   the calling thread. So each renderer makes its own context current before
-  every use, freeing included, and all work in one thread that no one else uses.
-  dm_control's `physics.render`, which presumes that no one changes the calling
-  thread's context, thus neither disturbs them nor is disturbed.
+  every use, freeing included, and all renderers work in one thread of their
+  own. Elsewhere dm_control's `physics.render` can then be used, too, which
+  relies on its thread's context being left alone.
   """
 
   def __init__(
@@ -129,8 +128,8 @@ class Renderer:
     """Creates the GL context, for the model as it is now.
 
     Args:
-      model: Its `vis` settings are overwritten with those given here, which
-        can no longer be changed once the context exists.
+      model: The model to render. Its `vis` settings are overwritten with those
+        given here, which cannot be changed once the context exists.
       camera: The index of a camera of the model.
       shadow_map_size: The side of the shadow map in texels; it takes most of
         the time.
@@ -153,7 +152,7 @@ class Renderer:
     self._gl = self._resources = None
     _in_thread(self._open).result()
     _open_renderers.add(self)
-    # Before the GL libraries' own shutdown: what is registered last runs first.
+    # What is registered last runs first: before the GL library's own shutdown.
     atexit.unregister(_close_all)
     atexit.register(_close_all)
 
@@ -163,7 +162,7 @@ class Renderer:
 
   def close(self):
     """Frees the GL context; further calls do nothing."""
-    # The garbage collector calls this in any thread and must not wait.
+    # The garbage collector calls this, in any thread, and must not wait.
     gl, self._gl = getattr(self, '_gl', None), None
     if gl is not None:
       _in_thread(_free, gl, self._resources)
@@ -205,11 +204,11 @@ def _free(gl: Any, resources: 'mujoco.MjrContext'):
 def _close_all():
   for renderer in list(_open_renderers):
     renderer.close()
-  _in_thread(bool).result()  # Waits until they are.
+  _in_thread(bool).result()  # Waits until all are closed.
 
 
 def _in_thread(function: Callable[..., Any], *args: Any) -> futures.Future:
-  """Has the rendering thread call a function after those asked for before."""
+  """Has the rendering thread call a function, in the order of these calls."""
   future = futures.Future()
   _jobs().put((future, function, args))
   return future
@@ -217,10 +216,10 @@ def _in_thread(function: Callable[..., Any], *args: Any) -> futures.Future:
 
 @functools.cache
 def _jobs() -> queue.SimpleQueue:
-  """The rendering thread's queue; starts the thread.
+  """Starts the rendering thread; returns the queue of what it is to call.
 
-  An executor's locks would deadlock if the garbage collector called `close`
-  while they are held; this queue is made for that.
+  If the garbage collector called `close` while an executor held its locks, they
+  would deadlock. A SimpleQueue is safe to use then.
   """
   jobs = queue.SimpleQueue()
   target = functools.partial(_work, jobs)
@@ -235,5 +234,5 @@ def _work(jobs: queue.SimpleQueue):
       future.set_result(function(*args))
     except BaseException as error:  # Raised where the result is asked for.
       future.set_exception(error)
-    # Keeps no renderer alive while it waits.
+    # While the thread waits, no renderer must be kept alive by these names.
     del future, function, args

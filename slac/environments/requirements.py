@@ -1,4 +1,4 @@
-"""What an environment must offer for SLAC to learn in it."""
+"""Checks that SLAC can learn in an environment, and rescales its actions."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from slac import errors
 from slac.environments import rendering
 
 _IMAGE_SHAPE = (rendering.IMAGE_SIZE, rendering.IMAGE_SIZE, 3)
-# float32's largest value and MuJoCo's 1e10 stand for 'no bound'.
+# Larger bounds, as MuJoCo's 1e10 and float32's largest value, mean 'no bound'.
 _LARGEST_BOUND = 1e9
 
 
@@ -22,15 +22,16 @@ def prepare(
   """Checks an environment's specs and has it take actions in [-1, 1].
 
   Args:
-    environment: Unbatched; its observation is a dict with 'pixels', uint8
-      [64, 64, 3], and its action a float vector [d] between finite bounds.
+    environment: An environment that is not batched. Its observation must be a
+      dict with 'pixels', uint8 [64, 64, 3], and its action a vector of floats
+      [d] between finite bounds.
 
   Returns:
     The environment itself if its actions are float32 in [-1, 1] already,
     otherwise a wrapper that rescales them.
 
   Raises:
-    UserError: The environment is not of this kind.
+    UserError: If the environment is of another kind.
   """
   if not isinstance(environment, py_environment.PyEnvironment):
     raise errors.UserError(
@@ -86,20 +87,20 @@ def _check_action_spec(spec: Any):
 
 
 class RescaledActions(wrappers.PyEnvironmentBaseWrapper):
-  """Takes actions in [-1, 1] and maps them linearly to the bounds within."""
+  """Maps actions in [-1, 1] linearly to the bounds of an environment."""
 
   def __init__(self, environment: py_environment.PyEnvironment):
     super().__init__(environment)
     self._inner_spec = environment.action_spec()
 
   def action_spec(self) -> array_spec.BoundedArraySpec:
-    """The same vector as within, float32 in [-1, 1]."""
+    """Returns the spec of the rescaled actions, float32 [d] in [-1, 1]."""
     return array_spec.BoundedArraySpec(
       self._inner_spec.shape, np.float32, -1.0, 1.0, self._inner_spec.name
     )
 
   def set_state(self, state: Any):
-    """Restores the environment within, and the time step kept here."""
+    """Restores the wrapped environment, and its time step in the wrapper."""
     self._env.set_state(state)
     # A wrapper without a time step would reset at its next step.
     self._current_time_step = self._env._current_time_step

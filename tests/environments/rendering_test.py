@@ -69,6 +69,7 @@ def _choose_uncached():
   return rendering.choose_backend.__wrapped__()
 
 
+@pytest.mark.slow
 def test_chooses_a_backend_without_importing_mujoco():
   result = _python(
     'import os, sys\n'
@@ -220,6 +221,7 @@ def test_neither_we_nor_dm_controls_own_rendering_disturb_the_other():
   np.testing.assert_array_equal(renderer.render(ours.data.ptr), image)
 
 
+@pytest.mark.slow
 def test_a_renderer_left_open_does_not_trouble_the_exit():
   result = _python(
     'from slac.environments import rendering\n'
