@@ -1,4 +1,4 @@
-"""One progress bar for a whole run."""
+"""A progress bar for a whole run, and warnings above it."""
 
 import contextlib
 import sys
@@ -11,9 +11,9 @@ import tqdm
 class Progress:
   """Shows how far a run is, its last results, and the time that is left.
 
-  Units are loop iterations, known up front. As the phases of a run differ in
-  speed, the time left is all that remains, at the present phase's rate. Off a
-  terminal a line is printed now and then instead of a bar.
+  The bar counts loop iterations, whose total is known from the start. As the
+  phases of a run differ in speed, the time left assumes the present phase's
+  rate. Where there is no terminal, a line is printed now and then instead.
   """
 
   def __init__(
@@ -39,7 +39,7 @@ class Progress:
     )
 
   def phase(self, name: str) -> None:
-    """Starts a phase of the run, which has its own speed."""
+    """Starts a phase of the run, and measures its speed anew."""
     self._bar.start_phase()
     self._bar.set_description_str(f'{name}:')
 
@@ -48,7 +48,7 @@ class Progress:
     self._bar.update(n)
 
   def show(self, **values: int | float | str) -> None:
-    """Shows values beside the bar; those of earlier calls stay."""
+    """Shows values beside the bar, with the other values of earlier calls."""
     self._values.update(values)
     self._bar.set_postfix_str(
       ', '.join(
@@ -70,18 +70,18 @@ class Progress:
 
 def warn(text: str) -> None:
   """Prints a line to the standard error, above a bar if there is one."""
-  with contextlib.suppress(OSError):  # It may be a file on a disk that is full.
+  with contextlib.suppress(OSError):  # It may be a file, and the disk full.
     _Bar.write(text, file=sys.stderr)
 
 
 class _Bar(tqdm.tqdm):
   """A bar whose rate is the average since the present phase began.
 
-  Evaluations and checkpoints interrupt the iterations for seconds or minutes,
-  which would make a moving average jump.
+  A moving average would jump, as evaluations and checkpoints interrupt the
+  iterations for seconds or minutes.
   """
 
-  monitor_interval = 0  # With miniters=1 a monitor thread has no use.
+  monitor_interval = 0  # A monitor thread would be of no use with miniters=1.
   _phase_begin = None
 
   def start_phase(self) -> None:
@@ -99,12 +99,11 @@ class _Bar(tqdm.tqdm):
 class _Lines:
   """A file to which tqdm's frames are written as lines.
 
-  They are lost where the disk is full, for which no run need end.
+  A full disk loses lines, but raises no error that would end the run.
   """
 
   def __init__(self, file: TextIO):
     self._file = file
-    self.encoding = getattr(file, 'encoding', None)
 
   def write(self, text: str) -> None:
     if text.strip():

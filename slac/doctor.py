@@ -225,7 +225,7 @@ def memory() -> Finding:
 
 
 def disk(root_dir: pathlib.Path) -> Finding:
-  """Writes to the disk of the runs, and compares its free space with the need."""
+  """Writes to the disk of the runs, and compares its space with the need."""
   name = f'disk of {root_dir}'
   place = root_dir.resolve()
   while not place.exists():

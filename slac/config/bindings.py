@@ -183,12 +183,8 @@ def check_all_used() -> None:
 def _resolve(value: Any, above: tuple[str, ...] = ()) -> Any:
   """Returns a value with the macros and constants inside it replaced.
 
-  Args:
-    value: A binding's value, or a part of one.
-    above: The macros that are being replaced, none of which may come again.
-
-  Raises:
-    UserError: A macro is missing, or refers to itself.
+  `above` holds the macros that are being replaced around this value. A
+  UserError says which macro is missing, or refers to itself.
   """
   if isinstance(value, (list, tuple)):
     return type(value)(_resolve(item, above) for item in value)

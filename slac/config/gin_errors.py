@@ -27,6 +27,7 @@ _UNBOUND = re.compile(
   r'missing \d+ required .*\n  No values supplied .*?: (?P<parameters>\[.*\])\n'
   r"(?:.*\n)*?  In call to configurable '(?P<selector>\w+)'"
 )
+_VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def annotations(selector: str) -> tuple[dict[str, Any], bool]:
@@ -37,33 +38,26 @@ def annotations(selector: str) -> tuple[dict[str, Any], bool]:
   hands **kwargs to no known base.
   """
   wrapped = gin_internals.registry()[selector].wrapped
-  if not inspect.isclass(wrapped):
-    return _annotations(wrapped)
+  functions = [wrapped]
+  if inspect.isclass(wrapped):
+    classes = [cls for cls in wrapped.__mro__[:-1] if '__init__' in vars(cls)]
+    functions = [cls.__init__ for cls in classes]
   found = {}
-  for cls in wrapped.__mro__:
-    if '__init__' not in vars(cls) or cls is object:
-      continue
-    parameters, is_open = _annotations(cls.__init__)
-    found = {**parameters, **found}
-    if not is_open:
+  for function in functions:
+    parameters = inspect.signature(function).parameters
+    try:
+      hints = typing.get_type_hints(
+        inspect.unwrap(function), include_extras=True
+      )
+    except (AttributeError, NameError, TypeError):
+      hints = {}  # Some names may be imported for type checkers only.
+    kinds = {name: parameter.kind for name, parameter in parameters.items()}
+    for name, kind in kinds.items():
+      if name != 'self' and kind not in _VARIABLE:
+        found.setdefault(name, hints.get(name))
+    if inspect.Parameter.VAR_KEYWORD not in kinds.values():
       return found, False
   return found, True
-
-
-def _annotations(function: Any) -> tuple[dict[str, Any], bool]:
-  """Returns what `annotations` does, for one function."""
-  parameters = inspect.signature(function).parameters
-  found, is_open = {}, False
-  try:
-    hints = typing.get_type_hints(inspect.unwrap(function), include_extras=True)
-  except (AttributeError, NameError, TypeError):
-    hints = {}  # Some names may be imported for type checkers only.
-  for name, parameter in parameters.items():
-    if parameter.kind is parameter.VAR_KEYWORD:
-      is_open = True
-    elif parameter.kind is not parameter.VAR_POSITIONAL and name != 'self':
-      found[name] = hints.get(name)
-  return found, is_open
 
 
 def statement_fault(error: Exception, place: str) -> str:

@@ -34,7 +34,6 @@ class Range:
 Count = Annotated[int, Range(1)]
 WholeNumber = Annotated[int, Range(0)]
 Positive = Annotated[float, Range(0, above=True)]
-NonNegative = Annotated[float, Range(0)]
 Fraction = Annotated[float, Range(0, 1)]
 ComputeDtype = Literal['float32', 'bfloat16']
 
@@ -49,17 +48,15 @@ def requirement(value: Any, annotation: Any) -> str | None:
   """
   origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
   is_reference = isinstance(value, gin_config.ConfigurableReference)
+  is_call = is_reference and value.evaluate
   if annotation is Callable:
-    is_made = is_reference and value.evaluate and _is_class(value)
-    is_fit = is_reference and not is_made
+    is_object = is_call and inspect.isclass(value.configurable.wrapped)
+    is_fit = is_reference and not is_object
     return None if is_fit else 'a configurable, written @NAME without ()'
-  if is_reference and value.evaluate:
+  if is_call:
     return None  # Its value is known only once it is called.
-  if (
-    origin in (Union, types.UnionType)
-    and len(arguments) == 2
-    and type(None) in arguments
-  ):
+  is_union = origin in (Union, types.UnionType)
+  if is_union and len(arguments) == 2 and type(None) in arguments:
     inner = next(kind for kind in arguments if kind is not type(None))
     needed = None if value is None else requirement(value, inner)
     return needed and f'{needed}, or None'
@@ -72,11 +69,10 @@ def requirement(value: Any, annotation: Any) -> str | None:
   if origin is Literal:
     one_of = ' or '.join(map(repr, arguments))
     return None if value in arguments else one_of
-  limits = Range(-math.inf)
+  ranges = [x for x in arguments if isinstance(x, Range)]
+  limits = ranges[0] if ranges else Range(-math.inf)
   if origin is Annotated:
     annotation = arguments[0]
-    ranges = [x for x in arguments if isinstance(x, Range)]
-    limits = ranges[0] if ranges else limits
   if annotation is bool and not isinstance(value, bool):
     return 'True or False'
   if annotation is str and not isinstance(value, str):
@@ -89,7 +85,3 @@ def requirement(value: Any, annotation: Any) -> str | None:
     return None
   number = 'a whole number' if annotation is int else 'a finite number'
   return f'{number} {limits}'.rstrip()
-
-
-def _is_class(reference: gin_config.ConfigurableReference) -> bool:
-  return inspect.isclass(reference.configurable.wrapped)

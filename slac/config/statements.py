@@ -116,13 +116,10 @@ class Statements:
           except _NAME_ERRORS as error:
             caught.append(error)
           # A block's unknown name is met again with each binding in it.
-          messages = {str(error): error for error in caught}
-          self.faults.extend(
-            gin_errors.statement_fault(error, place(line))
-            for message, error in messages.items()
-            if message not in told
-          )
-          told.update(messages)
+          for error in caught:
+            if str(error) not in told:
+              self.faults.append(gin_errors.statement_fault(error, place(line)))
+              told.add(str(error))
         gin_internals.imports().update(context.imports)
     except errors.UserError:
       raise
@@ -182,18 +179,14 @@ def check_plain(name: str, text: str, package: str | None) -> None:
     text: The text of its value.
     package: How the selectors of allowed configurables begin; None allows all.
   """
-  statements = []
-  if isinstance(name, str) and isinstance(text, str):
-    delegate = _Delegate(package)
-    with contextlib.suppress(Exception):
-      statements = list(
-        config_parser.ConfigParser(f'{name} = {text}', delegate)
-      )
-    if delegate.foreign:
-      raise errors.UserError(
-        f'The configuration refers to {delegate.foreign[0]}, whose code is not '
-        "this package's; if you trust it, add --allow_gin_imports."
-      )
+  statements, delegate = [], _Delegate(package)
+  with contextlib.suppress(Exception):
+    statements = list(config_parser.ConfigParser(f'{name} = {text}', delegate))
+  if delegate.foreign:
+    raise errors.UserError(
+      f'The configuration refers to {delegate.foreign[0]}, whose code is not '
+      "this package's; if you trust it, add --allow_gin_imports."
+    )
   kinds = [type(statement) for statement in statements]
   if kinds != [config_parser.BindingStatement] or not statements[0].arg_name:
     raise errors.UserError(

@@ -41,6 +41,8 @@ class DmControlEnvironment(mujoco_environment.MujocoEnvironment):
     self._environment = _load(domain, task)
     name = f'{domain} {task}'
     physics = self._environment.physics
+    actions = self._environment.action_spec()
+    states = self._environment.observation_spec().values()
     if camera >= physics.model.ncam:
       raise errors.UserError(
         f'{name} has no camera {camera}: it has {physics.model.ncam}, counted '
@@ -51,8 +53,10 @@ class DmControlEnvironment(mujoco_environment.MujocoEnvironment):
       action_repeat,
       physics.model.ptr,
       physics.data.ptr,
-      _action_spec(self._environment.action_spec()),
-      _state_size(self._environment.observation_spec()),
+      array_spec.BoundedArraySpec(
+        actions.shape, np.float32, actions.minimum, actions.maximum, 'action'
+      ),
+      sum(int(np.prod(spec.shape)) for spec in states),
       (camera, shadow_map_size, multisamples),
     )
 
@@ -123,16 +127,6 @@ def _unknown(kind: str, name: str, names) -> str:
     f'The DeepMind Control Suite has no {kind} {name!r}'
     f'{errors.did_you_mean_or_all(name, names)}.'
   )
-
-
-def _action_spec(spec) -> array_spec.BoundedArraySpec:
-  return array_spec.BoundedArraySpec(
-    spec.shape, np.float32, spec.minimum, spec.maximum, 'action'
-  )
-
-
-def _state_size(specs) -> int:
-  return sum(int(np.prod(spec.shape)) for spec in specs.values())
 
 
 def _state(step) -> np.ndarray:

@@ -167,15 +167,12 @@ class MujocoEnvironment(py_environment.PyEnvironment):
 
   def _observe(self, state: np.ndarray) -> dict[str, np.ndarray]:
     """Returns the observation: the state [n] and what the camera sees now."""
-    return {'pixels': self._render(), 'state': state.astype(np.float32)}
-
-  def _render(self) -> np.ndarray:
     start = time.perf_counter()
     if self._renderer is None:
       self._renderer = rendering.Renderer(self._model, *self._render_arguments)
     pixels = self._renderer.render(self._data)
     self.render_seconds += time.perf_counter() - start
-    return pixels
+    return {'pixels': pixels, 'state': state.astype(np.float32)}
 
   def _integration_state(self) -> np.ndarray:
     """Returns all that MuJoCo's next step depends on."""

@@ -67,9 +67,12 @@ def choose_backend() -> str:
       os.environ.update(settings)
       return name
     failures.append(f'{name} ({failure})')
+  names = ('MUJOCO_GL', 'PYOPENGL_PLATFORM')
+  given = [name for name in names if os.environ.get(name, '').strip()]
+  unset = f', or unset {" and ".join(given)}' if given else ''
   raise errors.UserError(
     f'Cannot render images with {" or ".join(failures)}: install libegl1 or '
-    f'libosmesa6{_or_unset()}.',
+    f'libosmesa6{unset}.',
     os.EX_UNAVAILABLE,
   )
 
@@ -85,13 +88,6 @@ def settings_of(name: str) -> dict[str, str]:
   if name in BACKENDS and not os.environ.get('PYOPENGL_PLATFORM'):
     settings['PYOPENGL_PLATFORM'] = name
   return settings
-
-
-def _or_unset() -> str:
-  """Returns the advice to unset variables that the user has set, or ''."""
-  names = ('MUJOCO_GL', 'PYOPENGL_PLATFORM')
-  given = [name for name in names if os.environ.get(name, '').strip()]
-  return f', or unset {" and ".join(given)}' if given else ''
 
 
 def _check_not_imported_with_another(name: str):

@@ -27,6 +27,7 @@ from slac.storage import variables as variable_files
 
 # Bounds the memory that writing and reading take in addition to the replay.
 _SEGMENT_ROWS = 4096
+_KEPT = 2  # Checkpoints that `save` leaves in the folder.
 _NAME = re.compile(r'checkpoint-(\d+)(?:-(\d+))?')
 _VARIABLES = 'variables'
 
@@ -42,7 +43,6 @@ class Checkpoints:
     folder: str | os.PathLike,
     variables: tf.train.Checkpoint,
     replay: Any,
-    keep: int = 2,
   ):
     """Creates `folder` if it does not exist.
 
@@ -51,12 +51,10 @@ class Checkpoints:
       variables: The TensorFlow objects to save.
       replay: A `replay.Replay`, or an object with its `size`, `num_added`,
         `rows`, `restore_rows`, `get_state` and `set_state`.
-      keep: How many checkpoints to keep.
     """
     self._folder = pathlib.Path(folder)
     self._variables = variables
     self._replay = replay
-    self._keep = keep
     self._segments = []  # Those of the newest checkpoint, oldest first.
     self._replay_folder = self._folder / 'replay'
     self._replay_folder.mkdir(parents=True, exist_ok=True)
@@ -126,12 +124,11 @@ class Checkpoints:
         other variables or another kind of replay.
     """
     self._clear_temporary()
-    whole, damaged = _examine(self._folder, self._replay_folder)
-    if not whole:
-      _refuse_damage(self._folder, damaged)
+    newest = _newest_whole(self._folder, self._replay_folder)
+    if not newest:
       self._prune()
       return None
-    path, manifest = whole
+    path, manifest, damaged = newest
     for other, fault in damaged:
       self._set_aside(other, fault, f'continuing from {path.name}')
     self._prune()
@@ -179,17 +176,15 @@ class Checkpoints:
   def _prune(self):
     """Removes checkpoints that are too old, and segments that none needs."""
     checkpoints = _checkpoints(self._folder)
-    for _, _, path in checkpoints[self._keep :]:
+    for _, _, path in checkpoints[_KEPT:]:
       _remove(path)
-    for _, _, path in checkpoints[: self._keep]:
+    for _, _, path in checkpoints[:_KEPT]:
       try:
         manifests.read(path)
       except manifests.Damage as fault:
         self._set_aside(path, fault, 'newer checkpoints are whole')
-    needed = _needed_segments(self._folder)
-    for segment in self._replay_folder.iterdir():
-      if segment.name not in needed:
-        _remove(segment)
+    for segment in self._unneeded_segments():
+      _remove(segment)
 
   def _set_aside(self, path, fault, what_now):
     """Renames a damaged checkpoint, and moves segments that only it needs."""
@@ -200,13 +195,19 @@ class Checkpoints:
       aside = self._folder / f'damaged-{path.name}-{number}'
       number += 1
     os.rename(path, aside)
-    # Its manifest may be damaged: move all segments that no other one names.
-    needed = _needed_segments(self._folder)
+    # As its manifest may be damaged, all that no other one names is moved.
     (aside / 'replay').mkdir()
-    for segment in self._replay_folder.iterdir():
-      if segment.name not in needed:
-        os.rename(segment, aside / 'replay' / segment.name)
+    for segment in self._unneeded_segments():
+      os.rename(segment, aside / 'replay' / segment.name)
     files.fsync(self._folder)
+
+  def _unneeded_segments(self) -> list[pathlib.Path]:
+    """Returns the segments that no checkpoint's manifest names."""
+    needed = set()
+    for _, _, path in _checkpoints(self._folder):
+      with contextlib.suppress(manifests.Damage):
+        needed |= {s['name'] for s in manifests.read(path)['segments']}
+    return [s for s in self._replay_folder.iterdir() if s.name not in needed]
 
 
 def restore_variables(
@@ -225,11 +226,10 @@ def restore_variables(
     UserError: If there is no whole checkpoint, or the variables differ.
   """
   folder = pathlib.Path(folder)
-  whole, damaged = _examine(folder)
-  if not whole:
-    _refuse_damage(folder, damaged)
+  newest = _newest_whole(folder)
+  if not newest:
     raise errors.UserError(f'There is no checkpoint in {folder}.', 66)
-  path, manifest = whole
+  path, manifest, _ = newest
   variable_files.read(path / _VARIABLES, variables, partial=True)
   return manifest['step'], manifests.read_state(path)['state']
 
@@ -243,7 +243,7 @@ def _checkpoints(folder) -> list[tuple[int, int, pathlib.Path]]:
   return sorted(found, reverse=True)
 
 
-def _examine(folder, replay_folder=None):
+def _newest_whole(folder, replay_folder=None):
   """Looks for the newest whole checkpoint.
 
   Args:
@@ -251,8 +251,11 @@ def _examine(folder, replay_folder=None):
     replay_folder: The folder of the segments, to verify these too; or None.
 
   Returns:
-    The checkpoint's path and manifest, or None if there is none; and a list of
-    the path and fault of each newer one, all of which are damaged.
+    The checkpoint's path and manifest, and a list of the path and fault of each
+    newer one, all of which are damaged. None if there are no checkpoints.
+
+  Raises:
+    UserError: (74) if there are checkpoints, but all are damaged.
   """
   damaged = []
   for _, _, path in _checkpoints(folder):
@@ -261,14 +264,9 @@ def _examine(folder, replay_folder=None):
       manifests.verify(path, manifest['files'])
       if replay_folder:
         manifests.verify(replay_folder, manifest['segments'])
-      return (path, manifest), damaged
+      return path, manifest, damaged
     except manifests.Damage as fault:
       damaged.append((path, fault))
-  return None, damaged
-
-
-def _refuse_damage(folder, damaged):
-  """Raises a UserError if there are damaged checkpoints."""
   faults = [str(fault) for _, fault in damaged]
   faults += [f'{path} is damaged' for path in folder.glob('damaged-*')]
   if faults:
@@ -277,17 +275,7 @@ def _refuse_damage(folder, damaged):
       'copy, or start anew in a new folder with --fresh.',
       exit_code=74,
     )
-
-
-def _needed_segments(folder) -> set[str]:
-  """Returns the names of the segments that checkpoints in `folder` need."""
-  needed = set()
-  for _, _, path in _checkpoints(folder):
-    try:
-      needed |= {s['name'] for s in manifests.read(path)['segments']}
-    except manifests.Damage:
-      continue
-  return needed
+  return None
 
 
 def _remove(path: pathlib.Path) -> None:
