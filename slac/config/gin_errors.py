@@ -46,9 +46,8 @@ def annotations(selector: str) -> tuple[dict[str, Any], bool]:
   for function in functions:
     parameters = inspect.signature(function).parameters
     try:
-      hints = typing.get_type_hints(
-        inspect.unwrap(function), include_extras=True
-      )
+      unwrapped = inspect.unwrap(function)
+      hints = typing.get_type_hints(unwrapped, include_extras=True)
     except (AttributeError, NameError, TypeError):
       hints = {}  # Some names may be imported for type checkers only.
     kinds = {name: parameter.kind for name, parameter in parameters.items()}
@@ -60,18 +59,23 @@ def annotations(selector: str) -> tuple[dict[str, Any], bool]:
   return found, True
 
 
-def statement_fault(error: Exception, place: str) -> str:
-  """Returns a clause with the place, what is wrong there, and the remedy.
+def statement_fault(error: Exception) -> str:
+  """Returns what is wrong with a statement, and the remedy, as a clause.
 
   Args:
-    error: The exception that gin raised at a statement.
-    place: Where the statement stands, such as 'gin/slac.gin, line 3'.
+    error: The exception that gin raised at the statement.
   """
   text = str(error)
   if isinstance(error, tokenize.TokenError):
-    return f'{place}: a bracket or a quote is not closed before the end'
+    return 'a bracket or a quote is not closed before the end'
   if isinstance(error, SyntaxError):
-    return _grammar_fault(error, place)
+    if match := re.search(r"Failed to parse token '(.+)'", error.msg):
+      return (
+        f'{match[1]} is not a value; a string needs quotes, a configurable an '
+        '@, a macro a %'
+      )
+    line = f' in {error.text.strip()!r}' if error.text else ''
+    return f'{error.msg.rstrip(".")}{line}'
   if match := re.search(
     r"No configurable matching (?:reference )?'@?(?:\S+/)?(.+?)(?:\(\))?'", text
   ):
@@ -80,17 +84,17 @@ def statement_fault(error: Exception, place: str) -> str:
     others = [s.split('.')[-1] for s in selectors]
     near = errors.did_you_mean(match[1], own, others)
     near = near or f' (there are {", ".join(sorted(own))})'
-    return f'{place}: nothing configurable is named {match[1]}{near}'
+    return f'nothing configurable is named {match[1]}{near}'
   if match := re.search(
     r"Configurable '(.+?)' (?:doesn't|has denylisted) .*?'(\w+)'", text
   ):
     selector = gin_internals.registry().get_match(match[1]).selector
     near = errors.did_you_mean_or_all(match[2], annotations(selector)[0])
-    return f'{place}: {match[1]} has no parameter {match[2]}{near}'
+    return f'{match[1]} has no parameter {match[2]}{near}'
   if match := re.search(r"Ambiguous .*'(.+?)', matches (\[.*?\])", text):
     names = ' or '.join(sorted(ast.literal_eval(match[2])))
-    return f'{place}: {match[1]} is ambiguous; write {names}'
-  return f'{place}: {text.splitlines()[0].rstrip(".")}'
+    return f'{match[1]} is ambiguous; write {names}'
+  return text.splitlines()[0].rstrip('.')
 
 
 def line_of(error: Exception) -> int | None:
@@ -100,19 +104,8 @@ def line_of(error: Exception) -> int | None:
   return getattr(error, 'lineno', None)
 
 
-def _grammar_fault(error: SyntaxError, place: str) -> str:
-  """Returns a clause for a line that is no statement of gin."""
-  if match := re.search(r"Failed to parse token '(.+)'", error.msg):
-    return (
-      f'{place}: {match[1]} is not a value; a string needs quotes, a '
-      'configurable an @, a macro a %'
-    )
-  line = f' in {error.text.strip()!r}' if error.text else ''
-  return f'{place}: {error.msg.rstrip(".")}{line}'
-
-
-def import_fault(error: Exception, place: str) -> str:
-  """Returns a clause for an import at `place` that failed, and the reason."""
+def import_fault(error: Exception) -> str:
+  """Returns why an import failed, as a clause."""
   frames = traceback.extract_tb(error.__traceback__)
   reason = str(error).split('\n')[0].rstrip('.')
   within = [frame for frame in frames if not frame.filename.startswith('<')][-1]
@@ -120,8 +113,8 @@ def import_fault(error: Exception, place: str) -> str:
     name = os.path.relpath(within.filename)
     reason = f'{type(error).__name__} in {name}, line {within.lineno}: {reason}'
   return (
-    f'{place}: the import failed: {reason} (modules are looked up in the '
-    'working directory and in the Python environment)'
+    f'the import failed: {reason} (modules are looked up in the working '
+    'directory and in the Python environment)'
   )
 
 

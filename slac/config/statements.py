@@ -118,7 +118,8 @@ class Statements:
           # A block's unknown name is met again with each binding in it.
           for error in caught:
             if str(error) not in told:
-              self.faults.append(gin_errors.statement_fault(error, place(line)))
+              fault = gin_errors.statement_fault(error)
+              self.faults.append(f'{place(line)}: {fault}')
               told.add(str(error))
         gin_internals.imports().update(context.imports)
     except errors.UserError:
@@ -126,7 +127,7 @@ class Statements:
     except Exception as error:
       # Where the grammar is broken, nothing after it can be told apart.
       line = gin_errors.line_of(error) or line
-      self.faults.append(gin_errors.statement_fault(error, place(line)))
+      self.faults.append(f'{place(line)}: {gin_errors.statement_fault(error)}')
 
   def _note(self, statement, place, bound, is_own) -> gin_internals.Key:
     """Returns a binding's key, and notes that it is bound."""
@@ -163,8 +164,8 @@ class Statements:
       try:
         context.process_import(statement)
       except Exception as error:
-        fault = gin_errors.import_fault(error, place)
-        raise errors.UserError(f'{fault}.') from error
+        fault = gin_errors.import_fault(error)
+        raise errors.UserError(f'{place}: {fault}.') from error
 
 
 def check_plain(name: str, text: str, package: str | None) -> None:
@@ -213,13 +214,10 @@ class _Delegate(gin_config.ParserDelegate):
     caught, self._caught = self._caught, []
     return caught
 
-  def configurable_reference(self, scoped_selector, evaluate):
-    reference = self._tried(
-      super().configurable_reference, scoped_selector, evaluate
-    )
-    if reference and not reference.configurable.selector.startswith(
-      self._package
-    ):
+  def configurable_reference(self, *arguments):
+    reference = self._tried(super().configurable_reference, *arguments)
+    selector = reference.configurable.selector if reference else self._package
+    if not selector.startswith(self._package):
       self.foreign.append(reference)
     return reference
 

@@ -1,4 +1,4 @@
-"""What counts as a failure of an environment, and trying twice."""
+"""Tests of slac/environments/checked.py: what counts as a failure."""
 
 import numpy as np
 import pytest

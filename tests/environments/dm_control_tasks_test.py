@@ -1,3 +1,5 @@
+"""Tests of slac/environments/dm_control_tasks.py against dm_control's own."""
+
 import io
 import json
 

@@ -1,4 +1,4 @@
-"""OpenAI Gym's tasks against gymnasium's own."""
+"""Tests of slac/environments/gym_tasks.py against gymnasium itself."""
 
 import warnings
 

@@ -1,3 +1,5 @@
+"""Tests of slac/environments/rendering.py: GL libraries, images, threads."""
+
 import os
 import subprocess
 import sys

@@ -1,3 +1,5 @@
+"""Tests of slac/environments/requirements.py: checks, and rescaled actions."""
+
 import numpy as np
 import pytest
 from tf_agents.environments import py_environment

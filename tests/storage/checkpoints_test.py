@@ -1,4 +1,4 @@
-"""Checkpoints: all or nothing, whatever happens to process and disk."""
+"""Tests of slac/storage/checkpoints.py: all or nothing, whatever happens."""
 
 import builtins
 import io
