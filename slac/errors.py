@@ -8,7 +8,9 @@ configuration.
 import argparse
 import contextlib
 import difflib
+import pathlib
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator
 
 
@@ -34,6 +36,25 @@ def reported_by(program: str) -> Iterator[None]:
     lines = [line.strip() for line in str(error).splitlines()]
     print(f'{program}:', *lines, file=sys.stderr)
     sys.exit(error.exit_code)
+
+
+@contextlib.contextmanager
+def written(path: pathlib.Path, option: str) -> Iterator[None]:
+  """Turns a failure to write what `option` names into a UserError (73)."""
+  try:
+    yield
+  except OSError as error:
+    raise UserError(
+      f'{path} cannot be written ({error.strerror}); choose another {option}, '
+      'in a folder that is there.',
+      73,
+    ) from error
+
+
+def check_can_write(path: pathlib.Path, option: str) -> None:
+  """Raises a UserError (73) if nothing can be written beside `path`."""
+  with written(path, option), tempfile.TemporaryFile(dir=path.parent):
+    pass
 
 
 class ArgumentParser(argparse.ArgumentParser):

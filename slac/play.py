@@ -9,11 +9,8 @@ a training sequence, 9 of them by default. An agent without a model has a film
 of the images alone.
 """
 
-import contextlib
 import itertools
 import pathlib
-import tempfile
-from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -80,9 +77,9 @@ def play(arguments):
   )
   video = arguments.video or folder / 'videos' / 'play.gif'
   # Before it takes minutes to make them.
-  check_target(video, '--video')
+  errors.check_can_write(video, '--video')
   if arguments.export:
-    check_target(arguments.export, '--export')
+    errors.check_can_write(arguments.export, '--export')
   devices.prepare()
   with bindings.translate_gin_errors():
     parts = experiment.Experiment()
@@ -114,7 +111,7 @@ def play(arguments):
   print(f'  mean return {np.mean(returns):.1f}')
   files = draw(agent, episodes[0], arguments.seed, video)
   for path, content in files.items():
-    with written(path, '--video'):
+    with errors.written(path, '--video'):
       path.write_bytes(content)
   print(f'Wrote {", ".join(str(path) for path in files)}.')
 
@@ -157,25 +154,6 @@ def draw(
 def encode_film(frames: np.ndarray) -> bytes:
   """Returns frames, uint8 `[n, H, W, 3]`, some left out, as a GIF."""
   return pictures.encode_gif(pictures.thin(frames), pictures.FPS)
-
-
-def check_target(path: pathlib.Path, option: str):
-  """Raises a UserError (73) if nothing can be written beside `path`."""
-  with written(path, option), tempfile.TemporaryFile(dir=path.parent):
-    pass
-
-
-@contextlib.contextmanager
-def written(path: pathlib.Path, option: str) -> Iterator[None]:
-  """Turns a failure to write `path` into a UserError (73)."""
-  try:
-    yield
-  except OSError as error:
-    raise errors.UserError(
-      f'{path} cannot be written ({error.strerror}); choose another {option}, '
-      'in a folder that is there.',
-      73,
-    ) from error
 
 
 if __name__ == '__main__':

@@ -263,6 +263,13 @@ FAULTS = [
   module(
     'slac.benchmark', 'benchmark: unknown flag', 64, '--steps', '--steps=1'
   ),
+  module(
+    'slac.benchmark',
+    'benchmark: results below a file',
+    73,
+    'choose another --out',
+    '--out=file/benchmark.json',
+  ),
   module('slac.doctor', 'doctor: unknown flag', 64, '--root', '--roots=x'),
 ]
 

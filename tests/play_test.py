@@ -181,7 +181,7 @@ def test_a_target_that_cannot_be_written_is_refused_at_once(
 def test_a_failure_while_writing_is_a_sentence_too(tmp_path):
   with (
     pytest.raises(errors.UserError, match='--video') as caught,
-    play.written(tmp_path, '--video'),
+    errors.written(tmp_path, '--video'),
   ):
     tmp_path.write_bytes(b'')
   assert caught.value.exit_code == 73

@@ -65,31 +65,30 @@ class SeededPolicy(tf_policy.TFPolicy):
     return self._generator.uniform_full_int([2], tf.int32)
 
 
-@gin.configurable
-class TanhGaussianPolicy(SeededPolicy):
-  """The random policy a = tanh(u), u ~ N(0, 2^2), of DeepMind Control."""
-
-  STDDEV = 2.0
-
-  def _distribution(self, time_step, policy_state):
-    batch_size = tf.shape(time_step.step_type)[0]
-    zeros = tf.zeros([batch_size, *self.action_spec.shape])
-    distribution = tfd.TransformedDistribution(
-      tfd.MultivariateNormalDiag(zeros, self.STDDEV * tf.ones_like(zeros)),
-      tfb.Tanh(),
-    )
-    return policy_step.PolicyStep(distribution, policy_state)
-
-
-@gin.configurable
-class UniformPolicy(SeededPolicy):
-  """The random policy of OpenAI Gym: actions uniform in [-1, 1]."""
+class RandomPolicy(SeededPolicy):
+  """Draws actions whatever it sees; a subclass says from what distribution."""
 
   def _distribution(self, time_step, policy_state):
     batch_size = tf.shape(time_step.step_type)[0]
     ones = tf.ones([batch_size, *self.action_spec.shape])
-    distribution = tfd.Independent(tfd.Uniform(-ones, ones), 1)
-    return policy_step.PolicyStep(distribution, policy_state)
+    return policy_step.PolicyStep(self._random_actions(ones), policy_state)
+
+
+@gin.configurable
+class TanhGaussianPolicy(RandomPolicy):
+  """The random policy a = tanh(u), u ~ N(0, 2^2), of DeepMind Control."""
+
+  def _random_actions(self, ones):
+    normal = tfd.MultivariateNormalDiag(0.0 * ones, 2.0 * ones)
+    return tfd.TransformedDistribution(normal, tfb.Tanh())
+
+
+@gin.configurable
+class UniformPolicy(RandomPolicy):
+  """The random policy of OpenAI Gym: actions uniform in [-1, 1]."""
+
+  def _random_actions(self, ones):
+    return tfd.Independent(tfd.Uniform(-ones, ones), 1)
 
 
 class StatePolicy(SeededPolicy):

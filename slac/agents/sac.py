@@ -205,15 +205,12 @@ class SoftActorCritic(base.Agent):
   def apply(self, gradients):
     """Updates critics, actor, temperature and, after them, the targets."""
     critics = self._critic_variables
-    optimizers.apply_gradients(
-      self._critic_optimizer, gradients['critic'], critics
-    )
-    optimizers.apply_gradients(
-      self._actor_optimizer, gradients['actor'], self._actor.variables
-    )
-    optimizers.apply_gradients(
-      self._alpha_optimizer, gradients['alpha'], [self._log_alpha]
-    )
+    for name, optimizer, variables in (
+      ('critic', self._critic_optimizer, critics),
+      ('actor', self._actor_optimizer, self._actor.variables),
+      ('alpha', self._alpha_optimizer, [self._log_alpha]),
+    ):
+      optimizers.apply_gradients(optimizer, gradients[name], variables)
     common.soft_variables_update(
       critics, self._target_variables, self._target_update_rate
     )

@@ -50,8 +50,10 @@ def main():
   """Runs the command line."""
   arguments = parse_arguments()
   with errors.reported_by('slac.benchmark'):
+    errors.check_can_write(arguments.out, '--out')
     report = benchmark(arguments.gin_param, arguments.repeats)
-    files.write_json(arguments.out, report)
+    with errors.written(arguments.out, '--out'):
+      files.write_json(arguments.out, report)
   print(f'\nWrote {arguments.out}.')
 
 

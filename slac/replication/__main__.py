@@ -98,7 +98,7 @@ def write_curves(arguments):
     arguments.variance,
   )
   out = arguments.out
-  try:
+  with errors.written(out, '--out'):
     out.mkdir(parents=True, exist_ok=True)
     paths = figures.write(comparisons, out)
     text = table.markdown(comparisons)
@@ -106,10 +106,6 @@ def write_curves(arguments):
     command = shlex.join(['python', '-m', 'slac.replication', *sys.argv[1:]])
     page = report.html_page(comparisons, paths, command)
     (out / 'report.html').write_text(page, encoding='utf-8')
-  except OSError as error:
-    raise errors.UserError(
-      f'The report cannot be written ({error}); choose another --out.', 73
-    ) from error
   print(f'Wrote {out / "report.html"}, table.md, and {len(paths)} figures.')
   return 0
 
@@ -123,14 +119,8 @@ def make_plan(arguments):
   )
   if arguments.slurm:
     script = plan.slurm_script(f'slac-figure{number}', commands)
-    try:
+    with errors.written(arguments.slurm, '--slurm'):
       arguments.slurm.write_text(script, encoding='utf-8')
-    except OSError as error:
-      raise errors.UserError(
-        f'{arguments.slurm} cannot be written ({error.strerror}); choose '
-        'another --slurm.',
-        73,
-      ) from error
     print(f'Wrote {arguments.slurm}: an array of {len(commands)} jobs.')
     return 0
   if arguments.run:

@@ -30,6 +30,16 @@ class Selection:
   trials: Sequence[trials.Trial]
   curves: statistics.Curves
 
+  def __str__(self) -> str:
+    """Returns how many trials a mean is of, and which variance they have."""
+    most = len(self.trials)
+    fewest = self.curves.counts.min(initial=most)
+    number = f'{most}' if fewest == most else f'{fewest}-{most}'
+    text = f'{number} {"trial" if most == 1 else "trials"}'
+    if self.variance is None:
+      return text
+    return f'{text}, variance {self.variance:g}'
+
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
@@ -39,6 +49,11 @@ class Comparison:
   action_repeat: int
   published: Selection | None
   ours: Selection | None
+
+  @property
+  def sides(self) -> dict[str, Selection | None]:
+    """Both selections by the names that a reader sees."""
+    return {'published': self.published, 'ours': self.ours}
 
 
 def compare(

@@ -10,8 +10,7 @@ from matplotlib import axes, figure, ticker
 from slac.replication import comparison
 
 # Told apart also by those who do not see red and green, and in grey.
-_PUBLISHED = '#0072b2'
-_OURS = '#d55e00'
+_COLOURS = {'published': '#0072b2', 'ours': '#d55e00'}
 _COLUMNS = 3
 _SIZE = (5.0, 3.6)  # Of one set of axes, in inches.
 # How far the x axis reaches, in environment steps.
@@ -42,13 +41,9 @@ def write(
 
 def draw(area: axes.Axes, item: comparison.Comparison) -> None:
   """Draws a task's curves: mean, standard deviation, and each trial thin."""
-  selections = (
-    ('published', item.published, _PUBLISHED),
-    ('ours', item.ours, _OURS),
-  )
-  for label, selection, colour in selections:
+  for side, selection in item.sides.items():
     if selection and len(selection.curves.steps):
-      _draw_selection(area, label, selection, colour)
+      _draw_selection(area, selection, f'{side}: {selection}', _COLOURS[side])
   area.set_title(f'{item.task} (action repeat {item.action_repeat})')
   area.set_xlabel('environment steps')
   area.set_ylabel('average return')
@@ -60,7 +55,7 @@ def draw(area: axes.Axes, item: comparison.Comparison) -> None:
     area.legend(loc='best', fontsize='small')
 
 
-def _draw_selection(area, label, selection, colour):
+def _draw_selection(area, selection, label, colour):
   curves = selection.curves
   # A NaN interrupts a line: steps that a trial lacks are not bridged.
   for returns in curves.returns:
@@ -76,19 +71,8 @@ def _draw_selection(area, label, selection, colour):
     linewidth=2,
     # One evaluation alone would be a line without length.
     marker='o' if len(curves.steps) == 1 else None,
-    label=_describe(label, selection),
+    label=label,
   )
-
-
-def _describe(label: str, selection: comparison.Selection) -> str:
-  """Returns the legend's text, with the number of trials behind the mean."""
-  counts = selection.curves.counts
-  fewest, most = counts.min(), counts.max()
-  number = f'{most}' if fewest == most else f'{fewest}-{most}'
-  noun = 'trial' if most == 1 else 'trials'
-  if selection.variance is None:
-    return f'{label}: {number} {noun}'
-  return f'{label}: {number} {noun}, variance {selection.variance:g}'
 
 
 def _reach(item: comparison.Comparison) -> float:
@@ -102,7 +86,7 @@ def _range(item: comparison.Comparison) -> tuple[float, float]:
   """Returns where the y axis begins and ends, so that all trials are seen."""
   returns = [
     value
-    for selection in (item.published, item.ours)
+    for selection in item.sides.values()
     for trial in (selection.trials if selection else ())
     for value in trial.returns.values()
   ]

@@ -4,7 +4,7 @@ import base64
 import html
 import pathlib
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from slac.replication import comparison, ours, table
 
@@ -63,13 +63,9 @@ def html_page(
 
 def newest_strip(folder: pathlib.Path) -> pathlib.Path | None:
   """Returns the picture of Fig. 14 that a run wrote last, if there is one."""
+  strips = (folder / 'videos').glob('*dream*.png')
   # Not by the step in the name: pretraining has steps of its own.
-  paths = [(path.stat().st_mtime_ns, path) for path in _strips(folder)]
-  return max(paths)[1] if paths else None
-
-
-def _strips(folder: pathlib.Path) -> Iterable[pathlib.Path]:
-  return (folder / 'videos').glob('*dream*.png')
+  return max(strips, key=lambda path: path.stat().st_mtime_ns, default=None)
 
 
 def _selections(comparisons) -> list[str]:
@@ -77,26 +73,13 @@ def _selections(comparisons) -> list[str]:
   lines = []
   for item in comparisons:
     texts = [
-      _selection(name, selection)
-      for name, selection in (
-        ('published', item.published),
-        ('ours', item.ours),
-      )
+      f'{side}: {selection or table.NO_DATA}'
+      for side, selection in item.sides.items()
     ]
     task = f'{item.task}, action repeat {item.action_repeat}'
     text = html.escape(f'{task}: ' + '; '.join(texts))
     lines.append(f'<li>{text}</li>')
   return ['<ul>', *lines, '</ul>']
-
-
-def _selection(name: str, selection: comparison.Selection | None) -> str:
-  if not selection:
-    return f'{name}: {table.NO_DATA}'
-  number = len(selection.trials)
-  text = f'{name}: {number} {"trial" if number == 1 else "trials"}'
-  if selection.variance is not None:
-    text += f' with decoder variance {selection.variance:g}'
-  return text
 
 
 def _table(comparisons) -> list[str]:

@@ -47,7 +47,7 @@ def _row(item, step):
     statistics.summarize(selection.curves, step)
     if selection
     else statistics.Summary(0)
-    for selection in (item.published, item.ours)
+    for selection in item.sides.values()
   )
   verdict = statistics.verdict(ours, published) or '-'
   cells = (*_cells(published), *_cells(ours), verdict)

@@ -70,7 +70,7 @@ def test_the_page_shows_what_there_is_and_names_what_there_is_not(
   text = page(run, tmp_path)
   assert '<td>50 ± 10</td>' in text
   assert '<td class="within">within</td>' in text
-  assert 'published: 4 trials with decoder variance 0.1' in text
+  assert 'published: 1-4 trials, variance 0.1' in text
   assert 'tensorflow 2.15.1' in text and 'with changes' in text
   assert 'Experiment.seed = 0' in text
   assert 'Fig. 14: no data' in text
