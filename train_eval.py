@@ -4,6 +4,7 @@ The same command again continues the run.
 """
 
 import contextlib
+import functools
 import sys
 
 # The package comes first: it keeps TensorFlow's notices off the screen.
@@ -139,17 +140,15 @@ class Run:
     """Reports the returns; a signal leaves all of it to the next start."""
     counters, interval = self._counters, self._schedule.eval_interval
     with self._report.stopwatch('evaluation'):
-      episodes = faults.attempt(
-        'evaluation', counters, self._episodes_of_both_policies
-      )
+      episodes = faults.attempt('evaluation', counters, self._run_policies)
     if self._stop.requested:
       return
     if episodes:
       self._report.evaluated(*episodes)
     counters.next_evaluation = (counters.env_steps // interval + 1) * interval
 
-  def _episodes_of_both_policies(self):
-    """Runs the stochastic policy, and then the greedy one."""
+  def _run_policies(self):
+    """Returns episodes of the stochastic policy, and of the greedy one."""
     plan = self._schedule
     return (
       self._run(self._evaluator, plan.eval_episodes, self._draw_evaluation),
@@ -172,12 +171,10 @@ class Run:
       counters.drawn_at = counters.env_steps
 
   def _draw_pretraining(self):
-    def draw(episode):
-      self._draw('pretraining', self._counters.model_updates, episode)
-
-    faults.attempt(
-      'picture', self._counters, lambda: self._run(self._evaluator, 1, draw)
-    )
+    counters = self._counters
+    draw = functools.partial(self._draw, 'pretraining', counters.model_updates)
+    run = functools.partial(self._run, self._evaluator, 1, draw)
+    faults.attempt('picture', counters, run)
 
   def _draw(self, name, step, episode):
     drawn = pictures.of_episode(self._agent, episode, [0, step])

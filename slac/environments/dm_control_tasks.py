@@ -30,10 +30,9 @@ class DmControlEnvironment(mujoco_environment.MujocoEnvironment):
     Args:
       domain: The suite's domain, such as 'walker'.
       task: A task of that domain, such as 'walk'.
-      action_repeat: Steps of the benchmark per step of the agent.
       camera: The index of the model's camera that renders the pixels.
-      shadow_map_size: The side of the shadow map in texels.
-      multisamples: Samples per pixel; 0 turns antialiasing off.
+      action_repeat: See `MujocoEnvironment`.
+      shadow_map_size, multisamples: See `rendering.Renderer`.
 
     Raises:
       UserError: There is no such domain, task or camera, or no GL library.

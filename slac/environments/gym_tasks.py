@@ -43,10 +43,9 @@ class GymEnvironment(mujoco_environment.MujocoEnvironment):
 
     Args:
       task: Its name and version, such as 'Hopper-v4'.
-      action_repeat: Steps of the benchmark per step of the agent.
       camera: The name of the model's camera that renders the pixels.
-      shadow_map_size: The side of the shadow map in texels.
-      multisamples: Samples per pixel; 0 turns antialiasing off.
+      action_repeat: See `MujocoEnvironment`.
+      shadow_map_size, multisamples: See `rendering.Renderer`.
 
     Raises:
       UserError: There is no such task or camera, or no GL library.

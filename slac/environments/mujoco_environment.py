@@ -47,14 +47,12 @@ class MujocoEnvironment(py_environment.PyEnvironment):
     """Keeps what it is given; draws nothing.
 
     Args:
-      name: The task's name.
-      action_repeat: Steps of the benchmark per step of the agent.
+      name, action_repeat: The attributes.
       model: The benchmark's own model of the simulation.
       data: The benchmark's own state of the simulation.
       action_spec: The spec of the actuators' controls, float32 [d].
       state_size: The state's length n.
-      render_arguments: The camera's index, the side of the shadow map in
-        texels, and samples per pixel.
+      render_arguments: What `rendering.Renderer` takes beside the model.
     """
     import mujoco  # Not before MUJOCO_GL is set: see rendering.py.
 

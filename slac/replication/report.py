@@ -97,12 +97,13 @@ def _table(comparisons) -> list[str]:
 
 def _run(run: ours.Run) -> list[str]:
   last = f'{max(run.returns):,}' if run.returns else table.NO_DATA
+  config = '\n'.join(f'{name} = {value}' for name, value in run.config.items())
   summary = f'seed {run.seed}, last evaluation at environment step {last}'
   lines = [
     f'<h3>{html.escape(run.name)}</h3>',
     f'<p>{html.escape(summary)}</p>',
     f'<pre>{html.escape(_starts(run))}</pre>',
-    f'<details><summary>configuration</summary><pre>{_config(run)}</pre>'
+    f'<details><summary>configuration</summary><pre>{html.escape(config)}</pre>'
     '</details>',
   ]
   strip = newest_strip(run.folder)
@@ -138,11 +139,6 @@ def _starts(run: ours.Run) -> str:
       f'# {", ".join(f"{name} {packages[name]}" for name in packages)}'
     )
   return '\n'.join(texts) or f'command and versions: {table.NO_DATA}'
-
-
-def _config(run: ours.Run) -> str:
-  lines = [f'{name} = {value}' for name, value in run.config.items()]
-  return html.escape('\n'.join(lines))
 
 
 def _figure(path: pathlib.Path, title: str) -> str:

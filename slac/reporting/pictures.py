@@ -70,7 +70,8 @@ def strip(rows: np.ndarray) -> np.ndarray:
   Returns:
     uint8 `[4 H, LABEL_WIDTH + n W, 3]`.
   """
-  return _with_labels(np.concatenate([_row(row) for row in rows]))
+  over_time = [np.concatenate(list(row), axis=1) for row in rows]
+  return _with_labels(np.concatenate(over_time))
 
 
 def film(rows: np.ndarray) -> np.ndarray:
@@ -88,10 +89,6 @@ def film(rows: np.ndarray) -> np.ndarray:
 def thin(frames: np.ndarray) -> np.ndarray:
   """Returns every k-th frame, such that at most MAX_FRAMES are left."""
   return frames[:: -(-len(frames) // MAX_FRAMES)]
-
-
-def _row(images):
-  return np.concatenate(list(images), axis=1)
 
 
 def _with_labels(image):
