@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
-import tensorflow_probability as tfp
 from tf_agents.agents import tf_agent
 from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import policy_step, trajectory
@@ -13,7 +12,7 @@ from tf_agents.trajectories import time_step as ts
 
 from slac import errors
 from slac.agents import policies
-from slac.models import networks
+from slac.models import latents, networks
 
 
 class Update(NamedTuple):
@@ -122,7 +121,7 @@ class Agent(tf_agent.TFAgent):
   def _draw_seeds(self, n: int) -> list[tf.Tensor]:
     """Draws n stateless seeds, `[2]` each."""
     seed = self._generator.uniform_full_int([2], tf.int32)
-    return tf.unstack(tfp.random.split_seed(seed, n=n))
+    return latents.split_seed(seed, n)
 
 
 def compiled(update: Callable, jit_compile: bool) -> Callable:

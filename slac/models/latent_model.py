@@ -124,7 +124,7 @@ class LatentModel(tf.Module, abc.ABC):
     fresh = self.first_posterior(features, fresh_seed)
     first = step_type == ts.StepType.FIRST
     states = [latents.step(fresh, 0)]
-    seeds = tf.unstack(tfp.random.split_seed(seed, n=step_type.shape[1] - 1))
+    seeds = latents.split_seed(seed, step_type.shape[1] - 1)
     for t, step_seed in enumerate(seeds, start=1):
       state = self.posterior_step(
         states[-1], actions[:, t - 1], features[:, t], step_seed
@@ -160,9 +160,7 @@ class LatentModel(tf.Module, abc.ABC):
       n + 1 states, the given one first, a structure of `[B, n + 1, ...]`.
     """
     states = [state]
-    for t, step_seed in enumerate(
-      tf.unstack(tfp.random.split_seed(seed, n=actions.shape[1]))
-    ):
+    for t, step_seed in enumerate(latents.split_seed(seed, actions.shape[1])):
       states.append(self.prior_step(states[-1], actions[:, t], step_seed))
     return latents.stack(states)
 
@@ -255,7 +253,7 @@ class LatentModel(tf.Module, abc.ABC):
       reconstruction; generated from the first image (posterior at step 1, prior
       after); generated from the prior alone.
     """
-    seeds = tf.unstack(tfp.random.split_seed(seed, n=4))
+    seeds = latents.split_seed(seed, 4)
     batch_size, length = pixels.shape[:2]
     step_type = tf.fill([batch_size, length], ts.StepType.MID)
     features = self.encoder(pixels)

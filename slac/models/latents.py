@@ -55,6 +55,6 @@ def where(mask, x, y):
   return tf.nest.map_structure(select, x, y)
 
 
-def split_seed(seed: tf.Tensor) -> list[tf.Tensor]:
-  """Returns two independent stateless seeds."""
-  return tf.unstack(tfp.random.split_seed(seed, n=2))
+def split_seed(seed: tf.Tensor, n: int = 2) -> list[tf.Tensor]:
+  """Returns n independent stateless seeds, `[2]` each."""
+  return tf.unstack(tfp.random.split_seed(seed, n))

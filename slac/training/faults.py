@@ -81,11 +81,9 @@ class FiniteCheck:
       '/'.join(['batch', *map(str, name)]): leaf.numpy()
       for name, leaf in tree.flatten_with_path(experience)
     }
-    for folder, values in (
-      ('metrics', metrics),
-      ('counters', dataclasses.asdict(counters)),
-    ):
-      arrays |= {f'{folder}/{n}': np.asarray(v) for n, v in values.items()}
+    counts = dataclasses.asdict(counters)
+    arrays |= {f'metrics/{n}': np.asarray(v) for n, v in metrics.items()}
+    arrays |= {f'counters/{n}': np.asarray(v) for n, v in counts.items()}
     try:
       files.write_arrays(path, arrays)
       files.fsync(path)

@@ -263,14 +263,16 @@ class Replay:
 
   def _check_same_fields(self, arrays):
     """Raises a UserError if `arrays` are not of this replay's fields."""
-    own = {n: (a.shape[1:], a.dtype) for n, a in self._rows.items()}
-    other = {n: (a.shape[1:], a.dtype) for n, a in arrays.items()}
-    for name in sorted({*own, *other}):
-      if own.get(name) != other.get(name):
+    here, there = (
+      {name: f'{array.dtype} {list(array.shape[1:])}' for name, array in rows}
+      for rows in (self._rows.items(), arrays.items())
+    )
+    for name in sorted({*here, *there}):
+      if here.get(name) != there.get(name):
         raise errors.UserError(
           f'The replay in the checkpoint does not fit: {name} is '
-          f'{_shape_text(other.get(name))} there and '
-          f'{_shape_text(own.get(name))} here.'
+          f'{there.get(name, "missing")} there and '
+          f'{here.get(name, "missing")} here.'
         )
 
   def _check_fits_memory(self, leaves):
@@ -288,10 +290,3 @@ class Replay:
 
 def _numpy_dtype(spec) -> np.dtype:
   return np.dtype(getattr(spec.dtype, 'as_numpy_dtype', spec.dtype))
-
-
-def _shape_text(shape_and_dtype) -> str:
-  if shape_and_dtype is None:
-    return 'missing'
-  shape, dtype = shape_and_dtype
-  return f'{dtype} {list(shape)}'
