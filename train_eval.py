@@ -166,7 +166,7 @@ class Run:
   def _draw_evaluation(self, episode):
     """Draws the first episode at once, as the others can take minutes."""
     counters = self._counters
-    if counters.drawn_at < counters.env_steps:  # Once, also if repeated.
+    if counters.drawn_at < counters.env_steps:  # An evaluation may be repeated.
       self._draw('evaluation', counters.env_steps, episode)
       counters.drawn_at = counters.env_steps
 
@@ -241,7 +241,7 @@ def train_eval(arguments):
   seed = arguments.seed
   bindings.load(
     arguments.gin_file,
-    [*arguments.gin_param, f'Experiment.seed = {seed}  # Of --seed.'],
+    [*arguments.gin_param, f'Experiment.seed = {seed}  # Given by --seed.'],
     arguments.allow_gin_imports,
   )
   name = run_folder.run_name(

@@ -76,7 +76,7 @@ def play(arguments):
     run_folder.read_config(folder / 'config.json'), arguments.allow_gin_imports
   )
   video = arguments.video or folder / 'videos' / 'play.gif'
-  # Before it takes minutes to make them.
+  # It takes minutes to make the pictures, so this is asked before.
   errors.check_can_write(video, '--video')
   if arguments.export:
     errors.check_can_write(arguments.export, '--export')
@@ -132,7 +132,7 @@ def draw(
   windows = pictures.covering_windows(
     len(episode.pixels), agent.train_sequence_length
   )
-  # A tensor, and of 32 bits, whatever the number.
+  # The model takes a tensor of 32 bits, whatever number --seed is.
   seed = np.random.SeedSequence(seed).generate_state(2).astype(np.int32)
   rows = agent.model.dream(
     episode.pixels[windows], episode.actions[windows], tf.constant(seed)

@@ -9,7 +9,7 @@ tfd = tfp.distributions
 tfb = tfp.bijectors
 
 
-# Of the actor's log standard deviation, as in the SAC paper.
+# The actor's log standard deviation is clipped to this, as in the SAC paper.
 LOG_STDDEV_RANGE = (-20.0, 2.0)
 
 

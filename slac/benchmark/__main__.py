@@ -40,7 +40,7 @@ TASKS = (
 DTYPES = ('float32', 'bfloat16')
 FRAMES = 300  # Agent steps that are recorded, and repeated to fill the replay.
 FULL, MODEL_ONLY = 'full update', 'model-only update'
-# By their names in `agent.updates`.
+# The labels of the updates, by their names in `agent.updates`.
 UPDATES = {'train': FULL, 'train_model': MODEL_ONLY}
 REFERENCE = ', as the reference'
 EPISODE_LENGTH = 1000  # Environment steps of every task, unless it falls.
@@ -88,7 +88,7 @@ def benchmark(gin_params: Sequence[str], repeats: int) -> dict[str, Any]:
     f'{version["cpus"]} cores, {", ".join(version["devices"])}; {load=:.1f}'
   )
   timer = measuring.Timer(repeats)
-  # First of all, as it measures the memory that is ever taken.
+  # This comes first, as it measures the most memory that is ever taken.
   loop, sizes, ring, default = measure_loop(timer, gin_params)
   peaks = {
     dtype: measuring.matrix_product_rate(timer, dtype) for dtype in DTYPES

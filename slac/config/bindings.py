@@ -165,7 +165,7 @@ def check_all_used() -> None:
   bindings, used, names = gin_internals.bindings(), set(), set()
   for scope, selector, parameter in gin_internals.passed():
     names.add(gin_internals.name(('', selector, parameter)))
-    # Of the scopes around a call, the innermost that binds a value counts.
+    # Among the scopes around a call, the innermost that binds a value counts.
     parts = scope.split('/') if scope else []
     scopes = ['/'.join(parts[:n]) for n in range(len(parts), -1, -1)]
     keys = [(scope, selector, parameter) for scope in scopes]

@@ -94,7 +94,7 @@ class DmControlEnvironment(mujoco_environment.MujocoEnvironment):
 
   def _set_physics_state(self, state: np.ndarray):
     self._set_integration_state(state)
-    # As dm_control does after each of its steps.
+    # dm_control does this after each of its steps.
     self._mujoco.mj_step1(self._model, self._data)
 
   @property

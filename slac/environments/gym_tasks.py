@@ -69,7 +69,7 @@ class GymEnvironment(mujoco_environment.MujocoEnvironment):
 
   def seed(self, seed: int):
     """Makes all episodes after the current one a function of the seed."""
-    # As gymnasium's reset(seed=seed) does.
+    # This is what gymnasium's reset(seed=seed) does.
     self._unwrapped.np_random, _ = seeding.np_random(seed)
 
   def _begin_episode(self) -> np.ndarray:

@@ -119,7 +119,7 @@ class LatentModel(tf.Module, abc.ABC):
     Returns:
       States, a structure of `[B, n, ...]`.
     """
-    # For every step at once, as only the data tell which of them are needed.
+    # Every step is inferred afresh, as only the data tell which are first ones.
     fresh_seed, seed = latents.split_seed(seed)
     fresh = self.first_posterior(features, fresh_seed)
     first = step_type == ts.StepType.FIRST

@@ -9,7 +9,7 @@ from matplotlib import axes, figure, ticker
 
 from slac.replication import comparison
 
-# Told apart also by those who do not see red and green, and in grey.
+# These colours differ in grey too, and for eyes that confuse red and green.
 _COLOURS = {'published': '#0072b2', 'ours': '#d55e00'}
 _COLUMNS = 3
 _SIZE = (5.0, 3.6)  # Of one set of axes, in inches.
@@ -17,7 +17,7 @@ _SIZE = (5.0, 3.6)  # Of one set of axes, in inches.
 _WITHOUT_OURS = 1_000_000
 _AT_LEAST = 100_000
 _BEYOND_OURS = 1.25
-# Of an episode of the DeepMind Control Suite; those of Gym are not bounded.
+# The returns of the DeepMind Control Suite; those of Gym are not bounded.
 _RETURNS = (0, 1000)
 
 

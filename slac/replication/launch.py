@@ -82,8 +82,8 @@ class Launcher:
     try:
       self._logs.mkdir(parents=True, exist_ok=True)
       with open(self._log(name), 'ab') as log:
-        # In a session of its own, or a terminal's Ctrl-C would reach it twice:
-        # from the terminal and from here. At the second it would not save.
+        # It has a session of its own. A terminal's Ctrl-C would otherwise reach
+        # it twice, and at the second it would not save.
         process = subprocess.Popen(
           command,
           cwd=self._cwd,

@@ -64,7 +64,7 @@ def html_page(
 def newest_strip(folder: pathlib.Path) -> pathlib.Path | None:
   """Returns the picture of Fig. 14 that a run wrote last, if there is one."""
   strips = (folder / 'videos').glob('*dream*.png')
-  # Not by the step in the name: pretraining has steps of its own.
+  # The step in the name does not tell, as pretraining has steps of its own.
   return max(strips, key=lambda path: path.stat().st_mtime_ns, default=None)
 
 

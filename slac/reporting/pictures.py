@@ -129,7 +129,7 @@ def encode_gif(frames: np.ndarray, fps: float) -> bytes:
     'GIF',
     save_all=True,
     append_images=images[1:],
-    # In milliseconds, of which GIF stores tens; browsers slow down below 20.
+    # In milliseconds; GIF stores tens of them, and browsers slow down below 20.
     duration=max(20, 10 * round(100 / fps)),
     loop=0,
     optimize=False,

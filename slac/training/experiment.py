@@ -21,9 +21,9 @@ from slac.training import devices  # noqa: F401
 # Steps on the disk that are no longer in the ring: files of steps are removed
 # as wholes, and the older of two checkpoints still needs some.
 _SPARE_ROWS = 2 * 4096
-# For a parameter, its two moments and, in the critics, its target.
+# A parameter is stored with its two moments and, in the critics, a target.
 _BYTES_PER_PARAMETER = 4 * 4
-# For those of one evaluation, in videos/ and in TensorBoard.
+# The pictures of one evaluation, in videos/ and in TensorBoard.
 _BYTES_PER_PICTURES = 2_000_000
 _OTHER_BYTES = 20_000_000  # For curves and the exported policy.
 
