@@ -273,7 +273,7 @@ def train_eval(arguments):
   if stop.requested:
     print('Stopped and saved; the same command continues.')
     return stop.exit_code
-  policies.export(parts.agent.policy, str(folder / 'policy'))
+  policies.export(parts.agent.policy, folder / 'policy')
   return 0
 
 

@@ -91,7 +91,7 @@ def play(arguments):
   env_steps = agent_steps * parts.schedule.action_repeat
   policy = agent.greedy_policy if arguments.greedy else agent.policy
   if arguments.export:
-    policies.export(policy, str(arguments.export))
+    policies.export(policy, arguments.export)
     print(f'Exported the policy to {arguments.export}.')
   evaluator = evaluation.Evaluator(
     parts.eval_environment, policy, arguments.seed

@@ -1,5 +1,6 @@
 """Policies that act on the state or on the recent history, and random ones."""
 
+import pathlib
 from collections.abc import Callable
 
 import gin
@@ -11,9 +12,17 @@ from tf_agents.trajectories import policy_step
 from tf_agents.trajectories import time_step as ts
 
 from slac import errors
+from slac.storage import files
 
 tfd = tfp.distributions
 tfb = tfp.bijectors
+
+
+# What PolicySaver may write into its folder.
+_FILES_OF_A_POLICY = {
+  *('assets', 'fingerprint.pb', 'keras_metadata.pb', 'policy_specs.pbtxt'),
+  *('saved_model.pb', 'variables'),
+}
 
 
 class SeededPolicy(tf_policy.TFPolicy):
@@ -199,14 +208,25 @@ class HistoryPolicy(SeededPolicy):
     return self._actor(self._actor_input(evidence)[:, 0]), window
 
 
-def export(policy: tf_policy.TFPolicy, folder: str):
+def export(policy: tf_policy.TFPolicy, folder: pathlib.Path):
   """Writes a SavedModel that acts without this package (PolicySaver).
 
+  It takes the folder's place when it is whole, so that nothing can cut it off.
+
   Raises:
-    errors.UserError: (74) if the disk does not take it.
+    errors.UserError: 74 if the disk does not take it; 73 if the folder holds
+      what is no policy.
   """
   try:
-    policy_saver.PolicySaver(policy).save(folder)
+    others = {p.name for p in folder.glob('*')} - _FILES_OF_A_POLICY
+    if others:
+      raise errors.UserError(
+        f'{folder} holds {min(others)}, which is no part of a policy: name a '
+        'new folder.',
+        73,
+      )
+    with files.new_folder(folder) as temporary:
+      policy_saver.PolicySaver(policy).save(str(temporary))
   except (OSError, tf.errors.OpError) as error:
     fault = str(error).splitlines()[0]
     raise errors.UserError(

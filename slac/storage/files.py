@@ -1,9 +1,12 @@
 """Writes files that a crash leaves whole; reads arrays without running code."""
 
+import contextlib
 import json
 import os
 import pathlib
+import shutil
 import zipfile
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,6 +21,30 @@ def write_json(path: pathlib.Path, value: Any) -> None:
   fsync(temporary)
   os.replace(temporary, path)
   fsync(path.parent)
+
+
+@contextlib.contextmanager
+def new_folder(path: pathlib.Path) -> Iterator[pathlib.Path]:
+  """Gives a folder to fill, which then replaces `path` as a whole.
+
+  What a killed process has left of such a folder is removed. If the body raises
+  an error, `path` is as it was.
+  """
+  temporary, old = (path.with_name(f'.{path.name}.{x}') for x in ('tmp', 'old'))
+  for leftover in (temporary, old):
+    shutil.rmtree(leftover, ignore_errors=True)
+  temporary.mkdir()
+  try:
+    yield temporary
+    for file in sorted(temporary.rglob('*')):
+      fsync(file)
+    if path.exists():
+      os.rename(path, old)
+    os.rename(temporary, path)
+    fsync(path.parent)
+  finally:
+    for leftover in (temporary, old):
+      shutil.rmtree(leftover, ignore_errors=True)
 
 
 def write_arrays(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:

@@ -1,5 +1,6 @@
 """Stops a run that is told to, and saves it from time to time."""
 
+import math
 import os
 import signal
 import time
@@ -7,21 +8,33 @@ from collections.abc import Callable
 
 from slac import console, errors
 
+# What tells a run to stop: Ctrl-C, a closed terminal, and what batch systems
+# send before they kill.
+SIGNALS = (
+  *(signal.SIGINT, signal.SIGTERM, signal.SIGHUP),
+  *(signal.SIGXCPU, signal.SIGUSR1),
+)
+# A terminal, or coreutils' timeout, may send several signals at once.
+SECONDS_AS_ONE = 1.0
 _FAILURES = 3  # So many saves in a row may fail; the last ends the run.
 
 
 class StopRequest:
-  """Remembers a first Ctrl-C or SIGTERM; a second ends the process at once.
+  """Remembers the first of SIGNALS; a later one ends the process at once.
 
-  Before `defer` the run has done nothing, and after `release` all of it is
-  saved: then the first signal ends the process as well.
+  Those within a second of the first count as the same. Before `defer` the run
+  has done nothing, and after `release` all of it is saved: then the first
+  signal ends the process as well.
   """
 
   def __init__(self):
     self._signal = None
+    self._when = math.inf  # The first signal came, by the monotonic clock.
     self._deferred = False
-    for number in (signal.SIGINT, signal.SIGTERM):
-      signal.signal(number, self._handle)
+    for number in SIGNALS:
+      # Under nohup, a closed terminal is to be ignored.
+      if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+        signal.signal(number, self._handle)
 
   def defer(self):
     """From here on, the first signal only sets `requested`."""
@@ -43,9 +56,11 @@ class StopRequest:
 
   def _handle(self, number, frame):
     del frame
-    if self.requested or not self._deferred:
+    now = time.monotonic()
+    if not self._deferred or now - self._when >= SECONDS_AS_ONE:
       os._exit(128 + number)
-    self._signal = number
+    if not self.requested:
+      self._signal, self._when = number, now
 
 
 class Autosave:

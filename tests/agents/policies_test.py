@@ -292,7 +292,7 @@ def test_an_exported_policy_acts_alike_without_this_package(tmp_path):
   agent = tiny.agent()
   tiny.shake(agent.greedy_policy._actor)
   pixels = tiny.pixels(4)
-  policies.export(agent.greedy_policy, str(tmp_path / 'policy'))
+  policies.export(agent.greedy_policy, tmp_path / 'policy')
   np.save(tmp_path / 'pixels.npy', pixels)
   names = ['policy', 'pixels.npy', 'actions.npy']
   result = subprocess.run(
@@ -308,20 +308,45 @@ def test_an_exported_policy_acts_alike_without_this_package(tmp_path):
   assert np.ptp(here, axis=0).min() > 1e-4  # They tell the images apart.
 
 
+class Saver:
+  """Stands for PolicySaver, which takes seconds; a policy is its content."""
+
+  def __init__(self, policy):
+    self._content = policy
+
+  def save(self, folder):
+    tf.io.write_file(f'{folder}/saved_model.pb', self._content)
+    if self._content == 'killed':
+      raise KeyboardInterrupt
+
+
+def test_an_export_replaces_the_one_before_as_a_whole(tmp_path, monkeypatch):
+  monkeypatch.setattr(policies.policy_saver, 'PolicySaver', Saver)
+  folder = tmp_path / 'policy'
+  policies.export('first', folder)
+  with pytest.raises(KeyboardInterrupt):
+    policies.export('killed', folder)
+  assert (folder / 'saved_model.pb').read_text() == 'first'
+  policies.export('second', folder)
+  assert (folder / 'saved_model.pb').read_text() == 'second'
+  assert [path.name for path in tmp_path.iterdir()] == ['policy']
+
+
+def test_an_export_replaces_nothing_but_a_policy(tmp_path, monkeypatch):
+  monkeypatch.setattr(policies.policy_saver, 'PolicySaver', Saver)
+  (tmp_path / 'thesis.tex').write_text('precious')
+  with pytest.raises(errors.UserError, match=r'holds thesis\.tex') as error:
+    policies.export('first', tmp_path)
+  assert error.value.exit_code == 73
+  assert (tmp_path / 'thesis.tex').read_text() == 'precious'
+
+
 def test_an_export_that_cannot_be_written_is_a_sentence(tmp_path, monkeypatch):
   (tmp_path / 'file').write_text('')
-
-  class Saver:
-    def __init__(self, policy):
-      del policy
-
-    def save(self, folder):
-      tf.io.write_file(f'{folder}/x', 'x')
-
   monkeypatch.setattr(policies.policy_saver, 'PolicySaver', Saver)
   with pytest.raises(
     errors.UserError, match='Cannot write the policy'
   ) as error:
-    policies.export(None, f'{tmp_path}/file')
+    policies.export('first', tmp_path / 'file' / 'policy')
   assert error.value.exit_code == 74
   assert '\n' not in str(error.value) and f'{tmp_path}/file' in str(error.value)

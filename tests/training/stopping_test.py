@@ -1,8 +1,11 @@
 """Signals, in a process of its own."""
 
+import functools
+import re
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -21,23 +24,26 @@ print('ready', stop.requested, flush=True)
 while not stop.requested:
   time.sleep(0.01)
 print('requested', stop.exit_code, flush=True)
+if 'save' in sys.argv:
+  time.sleep(0.5)
 if 'wait' in sys.argv:
   time.sleep(60)
 sys.exit(stop.exit_code)
 """
-SIGNALS = pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+SIGNALS = pytest.mark.parametrize('number', stopping.SIGNALS)
 
 
 @pytest.fixture
 def start():
   processes = []
 
-  def start(*arguments):
+  def start(*arguments, **keywords):
     process = subprocess.Popen(
       [sys.executable, '-c', SCRIPT, *arguments],
       stdout=subprocess.PIPE,
       stderr=subprocess.PIPE,
       text=True,
+      **keywords,
     )
     processes.append(process)
     assert process.stdout.readline() == 'ready False\n'
@@ -63,8 +69,32 @@ def test_the_second_signal_ends_the_process_at_once(start, number):
   process = start('defer', 'wait')
   process.send_signal(signal.SIGTERM)
   assert process.stdout.readline() == f'requested {128 + signal.SIGTERM}\n'
+  time.sleep(stopping.SECONDS_AS_ONE)
   process.send_signal(number)
   assert process.wait(timeout=30) == 128 + number
+
+
+@pytest.mark.parametrize('gap', [0.0, 0.005, 0.05])
+def test_signals_sent_together_are_one(start, gap):
+  """As a terminal sends them, or coreutils' timeout."""
+  process = start('defer', 'save')
+  process.send_signal(signal.SIGTERM)
+  time.sleep(gap)
+  for number in stopping.SIGNALS:
+    process.send_signal(number)
+  out, _ = process.communicate(timeout=30)
+  # Those that come before the handler runs are handled in another order.
+  assert re.fullmatch(r'requested (\d+)\n', out)
+  assert process.returncode == int(out.split()[1])
+
+
+def test_a_closed_terminal_is_nothing_under_nohup(start):
+  ignore = functools.partial(signal.signal, signal.SIGHUP, signal.SIG_IGN)
+  process = start('defer', 'save', preexec_fn=ignore)
+  process.send_signal(signal.SIGHUP)
+  process.send_signal(signal.SIGTERM)
+  out, _ = process.communicate(timeout=30)
+  assert out == f'requested {128 + signal.SIGTERM}\n'
 
 
 @SIGNALS
