@@ -21,8 +21,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from slac import errors
-from slac.storage import disk, files, manifests
+from slac import console, errors
+from slac.storage import disk, files, manifests, states
 from slac.storage import variables as variable_files
 
 # Bounds the memory that writing and reading take in addition to the replay.
@@ -56,6 +56,7 @@ class Checkpoints:
     self._variables = variables
     self._replay = replay
     self._segments = []  # Those of the newest checkpoint, oldest first.
+    self._to_check = []  # The names of segments whose content is next.
     self._replay_folder = self._folder / 'replay'
     self._replay_folder.mkdir(parents=True, exist_ok=True)
 
@@ -75,11 +76,13 @@ class Checkpoints:
     """
     try:
       self._save(step, state)
-    except (OSError, tf.errors.OpError) as error:
+    except Exception as error:
       # Half-written files take up the room that the next attempt needs.
       with contextlib.suppress(OSError):
         self._clear_temporary()
         self._prune()
+      if not isinstance(error, (OSError, tf.errors.OpError)):
+        raise
       reason = str(error).partition('\n')[0] or type(error).__name__
       raise errors.UserError(
         f'Cannot save a checkpoint in {self._folder}: {reason}; '
@@ -96,7 +99,7 @@ class Checkpoints:
     temporary.mkdir()
     self._variables.write(str(temporary / _VARIABLES))
     state = {'state': state, 'replay': self._replay.get_state()}
-    manifests.write_state(temporary, state)
+    states.write(temporary, state)
     manifest = {
       'step': step,
       'oldest_row': self._replay.num_added - self._replay.size,
@@ -133,7 +136,7 @@ class Checkpoints:
       self._set_aside(other, fault, f'continuing from {path.name}')
     self._prune()
     variable_files.read(path / _VARIABLES, self._variables)
-    state = manifests.read_state(path)
+    state = states.read(path)
     self._restore_rows(manifest)
     self._replay.set_state(state['replay'])
     self._segments = manifest['segments']
@@ -143,16 +146,37 @@ class Checkpoints:
     """Writes the replay's new rows; returns all segments that it now needs."""
     replay = self._replay
     oldest = replay.num_added - replay.size
-    segments = [s for s in self._segments if s['stop'] > oldest]
-    # With no segment left, the replay may have dropped rows never written.
-    first = segments[-1]['stop'] if segments else oldest
-    for start in range(first, replay.num_added, _SEGMENT_ROWS):
-      stop = min(start + _SEGMENT_ROWS, replay.num_added)
-      path = self._replay_folder / f'rows-{start:010d}-{stop:010d}.npz'
-      files.write_arrays(path, replay.rows(start, stop))
-      segments.append({**manifests.seal(path), 'start': start, 'stop': stop})
+    segments = self._whole_segments(oldest)
+    # What no segment holds: rows that are new, and those of lost segments.
+    starts = [*(s['start'] for s in segments), replay.num_added]
+    stops = [oldest, *(s['stop'] for s in segments)]
+    for begin, end in zip(stops, starts, strict=True):
+      for start in range(begin, end, _SEGMENT_ROWS):
+        stop = min(start + _SEGMENT_ROWS, end)
+        path = self._replay_folder / f'rows-{start:010d}-{stop:010d}.npz'
+        files.write_arrays(path, replay.rows(start, stop))
+        segments.append({**manifests.seal(path), 'start': start, 'stop': stop})
     files.fsync(self._replay_folder)
-    return segments
+    return sorted(segments, key=lambda segment: segment['start'])
+
+  def _whole_segments(self, oldest: int) -> list[dict[str, Any]]:
+    """Returns the segments with rows from `oldest` on that are still whole.
+
+    All are there and have their size; the content of one of them, each time
+    another, is what was written.
+    """
+    segments = [s for s in self._segments if s['stop'] > oldest]
+    self._to_check = self._to_check or [s['name'] for s in segments]
+    in_turn = self._to_check.pop() if self._to_check else None
+    whole = []
+    for segment in segments:
+      content = segment['name'] == in_turn
+      try:
+        manifests.verify(self._replay_folder, [segment], content)
+        whole.append(segment)
+      except manifests.Damage as fault:
+        console.warn(f'{fault}; what is in memory of it is written again.')
+    return whole
 
   def _restore_rows(self, manifest):
     """Puts the rows of a checkpoint back into the replay."""
@@ -231,15 +255,21 @@ def restore_variables(
     raise errors.UserError(f'There is no checkpoint in {folder}.', 66)
   path, manifest, _ = newest
   variable_files.read(path / _VARIABLES, variables, partial=True)
-  return manifest['step'], manifests.read_state(path)['state']
+  return manifest['step'], states.read(path)['state']
 
 
 def _checkpoints(folder) -> list[tuple[int, int, pathlib.Path]]:
   """Returns each one's step, number within the step, and path, newest first."""
-  found = []
-  for path in folder.glob('checkpoint-*'):
-    if match := _NAME.fullmatch(path.name):
-      found.append((int(match[1]), int(match[2] or 0), path))
+  try:
+    names = os.listdir(folder) if folder.exists() else []
+  except OSError as error:
+    raise errors.UserError(
+      f'{folder} cannot be read ({error.strerror}), so nobody knows what is in '
+      'it: make it readable, or start anew with --fresh.',
+      74,
+    ) from error
+  matches = filter(None, map(_NAME.fullmatch, names))
+  found = [(int(m[1]), int(m[2] or 0), folder / m[0]) for m in matches]
   return sorted(found, reverse=True)
 
 

@@ -1,7 +1,9 @@
 """Reads TensorFlow variables, and says in one sentence which one differs."""
 
+import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 
 import tensorflow as tf
 
@@ -25,7 +27,8 @@ def read(
   """
   status = None
   try:
-    status = variables.read(str(prefix))
+    with _no_pattern(prefix) as path:
+      status = variables.read(path)
     if partial:
       status.expect_partial()
     else:
@@ -42,12 +45,26 @@ def read(
     ) from error
 
 
+@contextlib.contextmanager
+def _no_pattern(prefix: str | os.PathLike) -> Iterator[str]:
+  """Gives a path to the same files that TensorFlow takes for no pattern.
+
+  Where a folder is named a[1], it would look for a folder a1.
+  """
+  folder, name = os.path.split(prefix)
+  descriptor = os.open(folder, os.O_RDONLY)
+  try:
+    yield f'/proc/self/fd/{descriptor}/{name}'
+  finally:
+    os.close(descriptor)
+
+
 def _difference(prefix, variables, partial) -> str:
   """Returns how the first variable differs in name, shape or type, or ''."""
   with tempfile.TemporaryDirectory() as folder:
     # Only writing the variables tells by which names TensorFlow saves them.
     here = _signatures(variables.write(os.path.join(folder, 'variables')))
-  there = _signatures(str(prefix))
+  there = _signatures(prefix)
   for name in sorted(here if partial else {*here, *there}):
     if here.get(name) != there.get(name):
       return (
@@ -59,7 +76,8 @@ def _difference(prefix, variables, partial) -> str:
 
 def _signatures(prefix) -> dict[str, str]:
   """Returns the type and shape of each variable in a checkpoint, by name."""
-  reader = tf.train.load_checkpoint(prefix)
+  with _no_pattern(prefix) as path:
+    reader = tf.train.load_checkpoint(path)
   types = reader.get_variable_to_dtype_map()
   return {
     name.replace('/.ATTRIBUTES/VARIABLE_VALUE', ''): (

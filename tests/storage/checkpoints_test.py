@@ -587,14 +587,65 @@ def test_full_disk_is_an_error_of_one_line_and_leaves_no_rest(tmp_path):
   assert again.ring.restored == list(range(run.ring.num_added))
 
 
-def test_objects_are_not_pickled(tmp_path):
+def test_a_state_that_cannot_be_saved_leaves_no_rest(tmp_path):
   run = Run(tmp_path / 'a')
-  with pytest.raises(ValueError, match='allow_pickle'):
-    run.checkpoints.save(1, {'x': np.array([{}])})
-  with pytest.raises(TypeError, match='JSON'):
+  with pytest.raises(errors.UserError, match='x holds a'):
     run.checkpoints.save(1, {'x': {1, 2}})
-  with pytest.raises(ValueError, match='The key 3'):
-    run.checkpoints.save(1, {3: 1})
+  assert names(tmp_path / 'a') == []
+
+
+@pytest.mark.parametrize('damage', ['flip', 'cut', 'remove'])
+def test_rows_on_the_disk_that_are_lost_are_written_again(
+  damage, tmp_path, capsys
+):
+  """While the run lives, it has them in memory."""
+  run = saved(tmp_path / 'a')
+  first = tmp_path / 'a' / segments(tmp_path / 'a')[0]
+  content = first.read_bytes()
+  if damage == 'remove':
+    first.unlink()
+  else:
+    end = content[40:] if damage == 'flip' else b''
+    first.write_bytes(content[:39] + b'?' + end)
+  run.save(3)
+  run.save(4)  # Two saves look at the content of both.
+  assert str(first) in capsys.readouterr().err
+  assert first.read_bytes() == content
+  assert restored_step(tmp_path / 'a') == 4
+
+
+def test_lost_rows_that_the_ring_has_lost_too_are_left_out(tmp_path):
+  run = saved(tmp_path / 'a', capacity=25)  # Rows 0 to 10 and 10 to 20.
+  (tmp_path / 'a' / segments(tmp_path / 'a')[0]).unlink()
+  run.save(3)  # Rows 5 to 30 are in the ring.
+  assert [name[-26:-4] for name in segments(tmp_path / 'a')] == [
+    '-0000000005-0000000010',
+    '-0000000010-0000000020',
+    '-0000000020-0000000030',
+  ]
+  assert restored_step(tmp_path / 'a', capacity=25) == 3
+
+
+@pytest.mark.parametrize('name', ['a[1]', 'a*', 'a\\b', '[a-z]?'])
+def test_a_folder_may_be_named_like_a_pattern(name, tmp_path):
+  """TensorFlow looks for a file 1 where it is told to read [1]."""
+  saved(tmp_path / name)
+  assert restored_step(tmp_path / name) == 2
+  other = Run(tmp_path / 'other', width=4)
+  with pytest.raises(errors.UserError, match=r'float32 \[3\] there'):
+    checkpoints.restore_variables(tmp_path / name, other.variables)
+
+
+def test_a_folder_that_cannot_be_listed_is_no_empty_one(tmp_path, monkeypatch):
+  run = saved(tmp_path / 'a')
+
+  def denied(*_):
+    raise PermissionError(13, 'Permission denied')
+
+  monkeypatch.setattr(os, 'listdir', denied)
+  with pytest.raises(errors.UserError, match='Permission denied') as caught:
+    run.checkpoints.restore()
+  assert caught.value.exit_code == 74
 
 
 def test_variables_alone_for_a_policy(tmp_path):
