@@ -21,12 +21,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from slac import console, errors
-from slac.storage import disk, files, manifests, states
+from slac import errors
+from slac.storage import disk, files, manifests, segments, states
 from slac.storage import variables as variable_files
 
-# Bounds the memory that writing and reading take in addition to the replay.
-_SEGMENT_ROWS = 4096
 _KEPT = 2  # Checkpoints that `save` leaves in the folder.
 _NAME = re.compile(r'checkpoint-(\d+)(?:-(\d+))?')
 _VARIABLES = 'variables'
@@ -55,10 +53,7 @@ class Checkpoints:
     self._folder = pathlib.Path(folder)
     self._variables = variables
     self._replay = replay
-    self._segments = []  # Those of the newest checkpoint, oldest first.
-    self._to_check = []  # The names of segments whose content is next.
-    self._replay_folder = self._folder / 'replay'
-    self._replay_folder.mkdir(parents=True, exist_ok=True)
+    self._segments = segments.Segments(self._folder / 'replay', replay)
 
   def save(self, step: int, state: dict[str, Any]) -> None:
     """Writes a checkpoint, then removes those that are too old.
@@ -92,7 +87,7 @@ class Checkpoints:
       ) from error
 
   def _save(self, step, state):
-    segments = self._write_new_rows()
+    written = self._segments.write()
     path = self._new_path(step)
     temporary = self._folder / f'tmp-{path.name}'
     self._clear_temporary()
@@ -104,12 +99,12 @@ class Checkpoints:
       'step': step,
       'oldest_row': self._replay.num_added - self._replay.size,
       'files': [manifests.seal(file) for file in sorted(temporary.iterdir())],
-      'segments': segments,
+      'segments': written,
     }
     manifests.write(temporary, manifest)
     files.fsync(temporary)
     os.rename(temporary, path)
-    self._segments = segments
+    self._segments.newest = written
     files.fsync(self._folder)
     self._prune()
 
@@ -127,7 +122,7 @@ class Checkpoints:
         other variables or another kind of replay.
     """
     self._clear_temporary()
-    newest = _newest_whole(self._folder, self._replay_folder)
+    newest = _newest_whole(self._folder, self._segments.folder)
     if not newest:
       self._prune()
       return None
@@ -137,55 +132,9 @@ class Checkpoints:
     self._prune()
     variable_files.read(path / _VARIABLES, self._variables)
     state = states.read(path)
-    self._restore_rows(manifest)
+    self._segments.restore(manifest['segments'], manifest['oldest_row'])
     self._replay.set_state(state['replay'])
-    self._segments = manifest['segments']
     return manifest['step'], state['state']
-
-  def _write_new_rows(self) -> list[dict[str, Any]]:
-    """Writes the replay's new rows; returns all segments that it now needs."""
-    replay = self._replay
-    oldest = replay.num_added - replay.size
-    segments = self._whole_segments(oldest)
-    # What no segment holds: rows that are new, and those of lost segments.
-    starts = [*(s['start'] for s in segments), replay.num_added]
-    stops = [oldest, *(s['stop'] for s in segments)]
-    for begin, end in zip(stops, starts, strict=True):
-      for start in range(begin, end, _SEGMENT_ROWS):
-        stop = min(start + _SEGMENT_ROWS, end)
-        path = self._replay_folder / f'rows-{start:010d}-{stop:010d}.npz'
-        files.write_arrays(path, replay.rows(start, stop))
-        segments.append({**manifests.seal(path), 'start': start, 'stop': stop})
-    files.fsync(self._replay_folder)
-    return sorted(segments, key=lambda segment: segment['start'])
-
-  def _whole_segments(self, oldest: int) -> list[dict[str, Any]]:
-    """Returns the segments with rows from `oldest` on that are still whole.
-
-    All are there and have their size; the content of one of them, each time
-    another, is what was written.
-    """
-    segments = [s for s in self._segments if s['stop'] > oldest]
-    self._to_check = self._to_check or [s['name'] for s in segments]
-    in_turn = self._to_check.pop() if self._to_check else None
-    whole = []
-    for segment in segments:
-      content = segment['name'] == in_turn
-      try:
-        manifests.verify(self._replay_folder, [segment], content)
-        whole.append(segment)
-      except manifests.Damage as fault:
-        console.warn(f'{fault}; what is in memory of it is written again.')
-    return whole
-
-  def _restore_rows(self, manifest):
-    """Puts the rows of a checkpoint back into the replay."""
-    for segment in manifest['segments']:
-      arrays = files.read_arrays(self._replay_folder / segment['name'])
-      start = max(segment['start'], manifest['oldest_row'])
-      skipped = start - segment['start']
-      arrays = {name: array[skipped:] for name, array in arrays.items()}
-      self._replay.restore_rows(start, arrays)
 
   def _new_path(self, step) -> pathlib.Path:
     """Returns a path behind those of all other checkpoints of this step."""
@@ -231,7 +180,7 @@ class Checkpoints:
     for _, _, path in _checkpoints(self._folder):
       with contextlib.suppress(manifests.Damage):
         needed |= {s['name'] for s in manifests.read(path)['segments']}
-    return [s for s in self._replay_folder.iterdir() if s.name not in needed]
+    return [s for s in self._segments.folder.iterdir() if s.name not in needed]
 
 
 def restore_variables(

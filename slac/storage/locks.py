@@ -50,3 +50,29 @@ def hold(folder: pathlib.Path) -> None:
   file.write(f'process {os.getpid()} on {platform.node()}\n')
   file.flush()
   _held[path] = file
+
+
+def check(folder: pathlib.Path) -> None:
+  """Makes sure that a folder is still the one that `hold` has locked.
+
+  Somebody may have moved it, or removed the lock's file, and begun another
+  process there. A file that is merely gone is made anew.
+
+  Raises:
+    UserError: (75) if the folder is another one, or another process's.
+  """
+  path = folder.resolve() / NAME
+  try:
+    if os.path.samestat(os.stat(path), os.fstat(_held[path].fileno())):
+      return
+  except FileNotFoundError:
+    if folder.is_dir():
+      del _held[path]
+      hold(folder)
+      return
+  raise errors.UserError(
+    f'{folder} was moved away, or another process has taken it over, while '
+    'this run was at work: this run ends, and what it has saved is where the '
+    'folder is now.',
+    os.EX_TEMPFAIL,
+  )
