@@ -14,7 +14,7 @@ from slac.agents import policies
 from slac.config import bindings
 from slac.environments import checked, rendering
 from slac.reporting import pictures, report, summary
-from slac.storage import checkpoints, disk, run_folder, versions
+from slac.storage import checkpoints, disk, locks, run_folder, versions
 from slac.training import (
   collecting,
   compiled,
@@ -38,6 +38,7 @@ class Run:
   def __init__(self, parts, ring, folder, stop):
     agent = parts.agent
     self._agent = agent
+    self._folder = folder
     self._schedule = parts.schedule
     self._replay = ring
     self._stop = stop
@@ -84,6 +85,8 @@ class Run:
     autosave = stopping.Autosave(self._save, plan.checkpoint_seconds)
     self._report.open()
     with contextlib.closing(self._report):
+      if not counters.iterations:
+        self._save()  # What has logged anything is never without a checkpoint.
       while not self._stop.requested:
         if counters.env_steps >= counters.next_evaluation:
           self._evaluate()
@@ -182,18 +185,21 @@ class Run:
 
   def _save(self):
     self._finite_check.check()
+    locks.check(self._folder)
     with contextlib.suppress(checked.Failure):  # The next step meets it again.
       self._collector.prepare()
     state = {name: part.get_state() for name, part in self._stateful.items()}
     self._checkpoints.save(self._counters.iterations, state)
 
   def _restore(self):
-    """Continues from the newest checkpoint, if there is one."""
+    """Continues from the newest checkpoint; a new run has none."""
     if restored := self._checkpoints.restore():
       _, state = restored
       for name, part in self._stateful.items():
         part.set_state(state[name])
       print(f'Continuing at {self._counters.env_steps:,} environment steps.')
+    else:
+      run_folder.refuse_to_forget(self._folder)
 
 
 def main():

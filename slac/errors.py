@@ -8,6 +8,7 @@ configuration.
 import argparse
 import contextlib
 import difflib
+import os
 import pathlib
 import sys
 import tempfile
@@ -30,6 +31,8 @@ class UserError(Exception):
 def reported_by(program: str) -> Iterator[None]:
   """Ends the process with the sentence and exit code of a UserError inside."""
   try:
+    if not os.stat(os.curdir).st_nlink:  # Libraries ask for its name.
+      raise UserError('The working directory is gone: go to another one.', 66)
     yield
   except UserError as error:
     # The message may quote a text of several lines.

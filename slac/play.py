@@ -71,7 +71,7 @@ def play(arguments):
     )
   if arguments.seed < 0:
     raise errors.UserError(f'--seed={arguments.seed} must be at least 0.', 64)
-  run_folder.refuse_links(folder)
+  run_folder.refuse_what_no_run_makes(folder)
   bindings.load_resolved(
     run_folder.read_config(folder / 'config.json'), arguments.allow_gin_imports
   )

@@ -253,13 +253,12 @@ def test_no_link_leads_out_of_a_run_s_folder(tmp_path, monkeypatch, place):
     run_folder.open_run, str(tmp_path), 'run', False, settings, version
   )
   assert (message, code) == (
-    f'{link} is a link, which a run never makes: replace it by what it leads '
-    'to.',
-    78,
+    f'{link} is a link, which no run makes: replace it by what it leads to.',
+    74,
   )
   assert (folder / 'version.json').read_text() == before
   monkeypatch.setattr(sys, 'argv', ['play', str(folder)])
-  assert refused(play.play, play.parse_arguments()) == (message, 78)
+  assert refused(play.play, play.parse_arguments()) == (message, 74)
   # Where the runs are kept may well be a link.
   link.unlink()
   pathlib.Path('runs').symlink_to(tmp_path)

@@ -115,10 +115,10 @@ class Logs:
   def _begin_csv(self, name: str) -> None:
     """Writes a CSV file's header, or checks the one that is there."""
     path, header = self._csv(name), ','.join(self._columns[name]) + '\n'
-    found = path.read_text(encoding='utf-8') if path.exists() else ''
+    found = path.read_bytes() if path.exists() else b''
     if not found:
       self._appender.append(path, header.encode())
-    elif not found.startswith(header):
+    elif not found.startswith(header.encode()):
       raise errors.UserError(
         f'{path} has other columns than this version of the code writes; '
         'continue the run with the version that began it, or start a new one '

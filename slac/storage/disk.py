@@ -7,6 +7,8 @@ import shutil
 
 from slac import errors
 
+# Pictures and steps of the replay are in files of their own.
+_FILES = 1000
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -23,6 +25,14 @@ def check(folder: pathlib.Path, needed: int) -> None:
   there = sum(p.stat().st_size for p in folder.rglob('*') if p.is_file())
   missing = needed - there
   free = shutil.disk_usage(folder).free
+  files = os.statvfs(folder)
+  if files.f_files and files.f_favail < _FILES:
+    raise errors.UserError(
+      f'The run in {folder} needs {_FILES:,} files, but {_mount_point(folder)} '
+      f'takes {files.f_favail:,} more: remove some there, or choose '
+      'another --root_dir.',
+      os.EX_IOERR,
+    )
   if free < missing:
     raise errors.UserError(
       f'The run in {folder} needs {missing / 1e9:.2f} GB of disk, but on '

@@ -1,6 +1,8 @@
 """A run's folder, with its configuration and the versions that wrote it."""
 
+import contextlib
 import hashlib
+import itertools
 import json
 import os
 import pathlib
@@ -12,6 +14,8 @@ from slac import errors
 from slac.storage import files, locks
 
 _MAX_NAME_LENGTH = 80
+_FOLDERS = ('checkpoints', 'policy', 'tensorboard', 'videos')
+_SUFFIXES = ('.csv', '.json')
 
 
 def run_name(
@@ -69,18 +73,16 @@ def open_run(
     version: What `versions.version` returns; appended to version.json's list.
 
   Raises:
-    UserError: 73 if the folder cannot be written; 74 if a file in it is
+    UserError: 64 if its path is no UTF-8; 73 if it cannot be written; 74 if a
+      file in it is
       damaged; 75 if another process uses it; 78 if it belongs to a run with
       another configuration, or to no run.
   """
   folder = pathlib.Path(root_dir, name)
+  _check_is_text(folder)
   try:
-    number = 1
-    while fresh and _is_taken(folder):
-      number += 1
-      folder = pathlib.Path(root_dir, f'{name}-{number}')
-    folder.mkdir(parents=True, exist_ok=True)
-    refuse_links(folder)
+    folder = _make(pathlib.Path(root_dir), name, fresh)
+    refuse_what_no_run_makes(folder)
     if _is_taken(folder) and not (folder / 'config.json').exists():
       raise errors.UserError(
         f'{folder} holds files but no config.json, so it is no run to '
@@ -138,20 +140,76 @@ def _damaged(path: pathlib.Path, reason: Any) -> errors.UserError:
   )
 
 
-def refuse_links(folder: pathlib.Path) -> None:
-  """Raises a UserError (78) if there is a symbolic link in a run's folder.
+def refuse_to_forget(folder: pathlib.Path) -> None:
+  """Raises a UserError (74) if a run without a checkpoint has left results.
+
+  To begin it anew in the same folder would overwrite them.
+  """
+  found = []
+  for path in sorted(folder.glob('*.csv')):
+    rows = path.read_bytes().count(b'\n') - 1
+    if rows > 0:
+      found.append(f'{rows} rows in {path.name}')
+  if (folder / 'policy').exists():
+    found.append('a policy')
+  if found:
+    raise errors.UserError(
+      f'{folder} has {", ".join(found)}, but no checkpoint to continue from: '
+      'put its checkpoints back, or start anew in another folder with --fresh.',
+      74,
+    )
+
+
+def refuse_what_no_run_makes(folder: pathlib.Path) -> None:
+  """Raises a UserError (74) if there are links, pipes, or wrong kinds of files.
 
   A run overwrites and removes files in its folder. Through a link in a folder
-  that came from someone else, it would do so to other files.
+  that came from someone else, it would do so to other files; a pipe it would
+  read from for ever.
   """
-  for parent, folders, names in os.walk(folder):
+  for parent, folders, names in os.walk(folder, onerror=_raise):
     for name in [*folders, *names]:
       path = pathlib.Path(parent, name)
+      fault = ''
       if path.is_symlink():
-        raise errors.UserError(
-          f'{path} is a link, which a run never makes: replace it by what it '
-          'leads to.'
-        )
+        fault = 'a link, which no run makes: replace it by what it leads to'
+      elif not path.is_dir() and not path.is_file():
+        fault = 'neither a file nor a folder, so no run made it: remove it'
+      elif name in _FOLDERS and not path.is_dir() and path.parent == folder:
+        fault = 'a file where a run keeps a folder: move it away'
+      elif path.suffix in _SUFFIXES and path.is_dir():
+        fault = 'a folder where a run keeps a file: move it away'
+      if fault:
+        raise errors.UserError(f'{path} is {fault}.', 74)
+
+
+def _raise(error: OSError):
+  raise error
+
+
+def _check_is_text(folder: pathlib.Path) -> None:
+  """Raises a UserError (64) for a path that no JSON file could hold."""
+  try:
+    str(folder.absolute()).encode()
+  except UnicodeEncodeError as error:
+    raise errors.UserError(
+      f'The path {str(folder.absolute())!r} is no UTF-8: choose another '
+      '--root_dir or --name.',
+      64,
+    ) from error
+
+
+def _make(root: pathlib.Path, name: str, fresh: bool) -> pathlib.Path:
+  """Creates a run's folder; a fresh one is nobody else's."""
+  if not fresh:
+    (root / name).mkdir(parents=True, exist_ok=True)
+    return root / name
+  root.mkdir(parents=True, exist_ok=True)
+  for number in itertools.count(1):
+    folder = root / (name if number == 1 else f'{name}-{number}')
+    with contextlib.suppress(FileExistsError):
+      folder.mkdir()
+      return folder
 
 
 def _is_taken(folder: pathlib.Path) -> bool:

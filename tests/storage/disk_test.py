@@ -44,3 +44,19 @@ def test_the_remedy_names_the_file_system(tmp_path):
   assert disk.remedy(pathlib.Path('/proc'), broken) == (
     'see that the file system /proc can be written'
   )
+
+
+def test_a_disk_that_takes_no_more_files_is_refused(tmp_path, monkeypatch):
+  def files(total, free):
+    found = types.SimpleNamespace(f_files=total, f_favail=free)
+    monkeypatch.setattr(os, 'statvfs', lambda _: found)
+
+  monkeypatch.setattr(shutil, 'disk_usage', usage(1))
+  files(10_000, 2_000)
+  disk.check(tmp_path, 0)
+  files(0, 0)  # Some file systems have no such limit.
+  disk.check(tmp_path, 0)
+  files(10_000, 12)
+  with pytest.raises(errors.UserError, match='takes 12 more') as fault:
+    disk.check(tmp_path, 0)
+  assert fault.value.exit_code == 74

@@ -28,9 +28,9 @@ def start(tmp_path):
   """Starts a process that holds the lock until it is told to end."""
   processes = []
 
-  def start():
+  def start(name='.'):
     process = subprocess.Popen(
-      [sys.executable, '-c', SCRIPT, str(tmp_path)],
+      [sys.executable, '-c', SCRIPT, str(tmp_path / name)],
       stdin=subprocess.PIPE,
       stdout=subprocess.PIPE,
       stderr=subprocess.PIPE,
@@ -87,3 +87,40 @@ def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch):
   with pytest.raises(errors.UserError, match='not supported') as fault:
     locks.hold(tmp_path)
   assert fault.value.exit_code == 73
+
+
+@pytest.mark.slow
+def test_a_folder_that_was_moved_is_still_locked(start, tmp_path):
+  folder = tmp_path / 'run'
+  folder.mkdir()
+  holder, line = start('run')
+  assert line == 'held\n'
+  folder.rename(tmp_path / 'moved')
+  folder.mkdir()
+  with pytest.raises(errors.UserError, match='in use by'):
+    locks.hold(tmp_path / 'moved')
+  locks.hold(folder)  # Another run, in the place of the one that was moved.
+  holder.kill()
+
+
+@pytest.mark.parametrize('elsewhere', [True, False])
+def test_who_has_lost_the_folder_notices(tmp_path, elsewhere):
+  folder = tmp_path / 'run'
+  folder.mkdir()
+  locks.hold(folder)
+  locks.check(folder)
+  folder.rename(tmp_path / 'moved')
+  if elsewhere:
+    folder.mkdir()
+    (folder / '.lock').write_text('process 1 on another machine')
+  with pytest.raises(errors.UserError, match='was moved away') as fault:
+    locks.check(folder)
+  assert fault.value.exit_code == 75
+
+
+def test_a_lock_that_is_removed_is_made_anew(tmp_path):
+  locks.hold(tmp_path)
+  (tmp_path / '.lock').unlink()
+  locks.check(tmp_path)
+  with open(tmp_path / '.lock') as file, pytest.raises(BlockingIOError):
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -99,13 +99,6 @@ def test_a_damaged_list_of_starts(tmp_path, text):
   assert (folder / 'version.json').read_text() == text
 
 
-def test_a_folder_in_the_place_of_a_file(tmp_path):
-  folder = open_run(tmp_path)
-  (folder / 'config.json').unlink()
-  (folder / 'config.json').mkdir()
-  assert 'config.json is damaged (Is a directory)' in fault(74, tmp_path)
-
-
 def test_a_root_that_cannot_be_written(tmp_path):
   (tmp_path / 'file').write_text('')
   for fresh in (False, True):
@@ -145,3 +138,50 @@ def test_a_given_name_is_one_folder(name):
   with pytest.raises(errors.UserError) as caught:
     run_folder.run_name([], [], 0, name=name)
   assert caught.value.exit_code == 64
+
+
+def test_two_fresh_starts_at_once_have_two_folders(tmp_path):
+  """The second looks before the first has written anything."""
+  (tmp_path / 'walker').mkdir()
+  assert open_run(tmp_path, fresh=True).name == 'walker-2'
+
+
+@pytest.mark.parametrize('root', ['a\udcff', 'b'])
+def test_a_path_that_is_no_utf_8_is_refused_before_it_is_made(tmp_path, root):
+  name = 'walker' if root != 'b' else 'walker\udcff'
+  message = fault(64, tmp_path / root, name)
+  assert 'no UTF-8' in message
+  message.encode()
+  assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_without_a_checkpoint_keeps_its_results(tmp_path):
+  run_folder.refuse_to_forget(tmp_path)
+  (tmp_path / 'train.csv').write_text('env_steps\n')
+  run_folder.refuse_to_forget(tmp_path)
+  (tmp_path / 'train.csv').write_text('env_steps\n1\n2\n')
+  (tmp_path / 'policy').mkdir()
+  with pytest.raises(errors.UserError) as caught:
+    run_folder.refuse_to_forget(tmp_path)
+  assert caught.value.exit_code == 74
+  assert 'has 2 rows in train.csv, a policy, but no' in str(caught.value)
+
+
+@pytest.mark.parametrize(
+  ('make', 'name', 'says'),
+  [
+    (os.mkfifo, 'config.json', 'neither a file nor a folder'),
+    (os.mkfifo, 'checkpoints/checkpoint-1/manifest.json', 'neither'),
+    (os.mkdir, 'train.csv', 'a folder where a run keeps a file'),
+    (os.mkdir, 'config.json', 'a folder where a run keeps a file'),
+    (os.mkdir, 'version.json', 'a folder where a run keeps a file'),
+    (os.mknod, 'videos', 'a file where a run keeps a folder'),
+    (os.mknod, 'checkpoints', 'a file where a run keeps a folder'),
+  ],
+)
+def test_what_no_run_makes_is_named(tmp_path, make, name, says):
+  path = tmp_path / 'walker' / name
+  path.parent.mkdir(parents=True)
+  make(path)
+  message = fault(74, tmp_path)
+  assert str(path) in message and says in message
