@@ -23,11 +23,14 @@ from gin import config as gin_config
 from slac import errors
 from slac.config import gin_errors, gin_internals, settings, statements
 
-REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+_PACKAGE = pathlib.Path(__file__).resolve().parents[1]
+IS_INSTALLED = (_PACKAGE / 'gin').is_dir()
+# The folder that gin/ is in: the repository's, or that of an installed package.
+ROOT = _PACKAGE if IS_INSTALLED else _PACKAGE.parent
 
 translate_gin_errors = gin_errors.translate_gin_errors
 
-gin.add_config_file_search_path(str(REPOSITORY))
+gin.add_config_file_search_path(str(ROOT))
 
 # The bindings that must have an effect. Gin's own bindings are global too.
 _named: set[gin_internals.Key] = set()
@@ -41,8 +44,9 @@ def load(
   """Replaces gin's bindings by those of files, in order, then of parameters.
 
   A path is looked up from the working directory, then from the repository's
-  root; so is `include 'gin/slac.gin'` inside a file. It is a fault to bind a
-  parameter twice within one file, or twice on the command line.
+  root or the installed package; so is `include 'gin/slac.gin'` inside a file.
+  It is a fault to bind a parameter twice within one file, or twice on the
+  command line.
 
   Args:
     gin_files: Paths of gin files.
@@ -102,9 +106,7 @@ def _start(allow_imports: bool) -> statements.Statements:
     sys.path.append(os.getcwd())
   gin.clear_config()
   _named.clear()
-  return statements.Statements(
-    (pathlib.Path(os.curdir), REPOSITORY), allow_imports
-  )
+  return statements.Statements((pathlib.Path(os.curdir), ROOT), allow_imports)
 
 
 def _refuse(faults: Sequence[str]) -> None:

@@ -10,7 +10,6 @@ import shlex
 import sys
 
 from slac import errors
-from slac.config import bindings
 from slac.replication import (
   comparison,
   experiments,
@@ -126,8 +125,8 @@ def make_plan(arguments):
   if arguments.run:
     launcher = launch.Launcher(
       arguments.jobs,
-      bindings.REPOSITORY / arguments.root_dir,
-      bindings.REPOSITORY,
+      plan.FOLDER / arguments.root_dir,
+      plan.FOLDER,
     )
     return launcher.run(
       {c.name: [sys.executable, *c.arguments] for c in commands}

@@ -1,6 +1,7 @@
 """The train_eval.py commands of a figure, and a SLURM script of them."""
 
 import dataclasses
+import pathlib
 import shlex
 
 from slac import errors
@@ -8,10 +9,14 @@ from slac.config import bindings
 from slac.replication import experiments
 from slac.storage import run_folder
 
+# Where commands run: in the repository, or wherever an installed package is
+# asked for them.
+FOLDER = pathlib.Path.cwd() if bindings.IS_INSTALLED else bindings.ROOT
+
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-  """One training run, as train_eval.py is told of it."""
+  """One training run, as train_eval is told of it."""
 
   gin_files: tuple[str, ...]
   gin_params: tuple[str, ...]
@@ -21,9 +26,9 @@ class Command:
 
   @property
   def arguments(self) -> list[str]:
-    """The words after `python`, in the repository's folder."""
+    """The words after `python`, in the folder `FOLDER`."""
     return [
-      'train_eval.py',
+      *(['-m', 'train_eval'] if bindings.IS_INSTALLED else ['train_eval.py']),
       *(f'--gin_file={path}' for path in self.gin_files),
       *(f'--gin_param={param}' for param in self.gin_params),
       f'--seed={self.seed}',
@@ -62,9 +67,9 @@ def commands(
     for gin_files, gin_params in figure.variants.values()
   ]
   for path in dict.fromkeys(path for c in found for path in c.gin_files):
-    if not (bindings.REPOSITORY / path).is_file():
+    if not (bindings.ROOT / path).is_file():
       raise errors.UserError(
-        f'The figure needs {path}, which {bindings.REPOSITORY} does not have; '
+        f'The figure needs {path}, which {bindings.ROOT} does not have; '
         'choose another --figure, or a version of the project that has it.',
         66,
       )
@@ -85,7 +90,7 @@ def slurm_script(name: str, lines: list[Command]) -> str:
 #SBATCH --array=0-{len(lines) - 1}
 #SBATCH --signal=B:TERM@300
 set -euo pipefail
-cd {shlex.quote(str(bindings.REPOSITORY))}
+cd {shlex.quote(str(FOLDER))}
 mapfile -t commands <<'COMMANDS'
 {text}
 COMMANDS

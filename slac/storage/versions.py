@@ -57,9 +57,9 @@ def _git() -> dict[str, Any] | None:
   That is None if the package is not in a repository of its own, as when it is
   installed somewhere within another project's.
   """
-  if not (bindings.REPOSITORY / '.git').exists():
+  if not (bindings.ROOT / '.git').exists():
     return None
-  command = ['git', '-C', str(bindings.REPOSITORY)]
+  command = ['git', '-C', str(bindings.ROOT)]
   try:
     commit, status = (
       subprocess.run(

@@ -92,15 +92,15 @@ def test_files_are_found_from_the_repository_root(tmp_path, monkeypatch):
   (root / 'gin').mkdir(parents=True)
   (root / 'gin/base.gin').write_text('Painter.batch_size = 3\n')
   (root / 'gin/top.gin').write_text("include 'gin/base.gin'\n")
-  monkeypatch.setattr(bindings, 'REPOSITORY', root)
+  monkeypatch.setattr(bindings, 'ROOT', root)
   monkeypatch.setattr(gin_config, '_LOCATION_PREFIXES', ['', str(root)])
   bindings.load(['gin/top.gin'])
   assert Painter().batch_size == 3
 
 
 def test_the_repository_root_holds_the_package():
-  assert (bindings.REPOSITORY / 'slac' / 'config' / 'bindings.py').exists()
-  assert str(bindings.REPOSITORY) in gin_config._LOCATION_PREFIXES
+  assert (bindings.ROOT / 'slac' / 'config' / 'bindings.py').exists()
+  assert str(bindings.ROOT) in gin_config._LOCATION_PREFIXES
 
 
 def test_missing_file_names_the_nearest(tmp_path):

@@ -9,7 +9,7 @@ from gin import config as gin_config
 
 from slac.config import bindings, gin_internals
 
-PACKAGE = bindings.REPOSITORY / 'slac'
+PACKAGE = bindings.ROOT / 'slac'
 ADAPTER = PACKAGE / 'config' / 'gin_internals.py'
 
 
@@ -75,7 +75,7 @@ def test_private_names_are_found_however_gin_is_imported(tmp_path, line):
 
 
 def test_no_other_file_takes_private_names_from_gin():
-  files = [*PACKAGE.rglob('*.py'), bindings.REPOSITORY / 'train_eval.py']
+  files = [*PACKAGE.rglob('*.py'), bindings.ROOT / 'train_eval.py']
   taken = {
     str(path): names
     for path in files

@@ -113,7 +113,8 @@ def test_plan_refuses_no_jobs(call):
 def test_plan_runs_the_commands_in_the_repository(call, tmp_path, monkeypatch):
   figure = experiments.Figure('a title', ('walker',), experiments.FULL, 2)
   monkeypatch.setitem(experiments.FIGURES, 3, figure)
-  monkeypatch.setattr(bindings, 'REPOSITORY', tmp_path)
+  monkeypatch.setattr(bindings, 'ROOT', tmp_path)
+  monkeypatch.setattr(plan, 'FOLDER', tmp_path)
   (tmp_path / 'gin').mkdir()
   (tmp_path / 'gin' / 'walker.gin').write_text('')
   (tmp_path / 'train_eval.py').write_text('import sys\nprint(sys.argv)\n')

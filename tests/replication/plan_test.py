@@ -118,5 +118,5 @@ def test_each_job_of_the_array_is_one_command(two_variants, tmp_path):
       check=True,
     )
     folder, *arguments = result.stdout.splitlines()
-    assert folder == str(bindings.REPOSITORY)
+    assert folder == str(bindings.ROOT)
     assert arguments == commands[number].arguments

@@ -24,7 +24,7 @@ def test_version_names_the_commit(monkeypatch, tmp_path):
     output = subprocess.run(command, check=True, capture_output=True, text=True)
     return output.stdout.strip()
 
-  monkeypatch.setattr(versions.bindings, 'REPOSITORY', tmp_path)
+  monkeypatch.setattr(versions.bindings, 'ROOT', tmp_path)
   assert versions.version()['git'] is None
   git('init')
   assert versions.version()['git'] is None  # No commit yet.
@@ -38,5 +38,5 @@ def test_version_names_the_commit(monkeypatch, tmp_path):
 
   inner = tmp_path / 'site-packages'  # In another project's repository.
   inner.mkdir()
-  monkeypatch.setattr(versions.bindings, 'REPOSITORY', inner)
+  monkeypatch.setattr(versions.bindings, 'ROOT', inner)
   assert versions.version()['git'] is None
