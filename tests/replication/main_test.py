@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from slac.config import bindings
-from slac.replication import __main__, experiments
+from slac.replication import __main__, experiments, plan
 from tests.replication import made_up
 
 
