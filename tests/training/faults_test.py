@@ -10,7 +10,7 @@ from slac import errors
 from slac.environments import checked
 from slac.training import faults, schedule
 from tests import tiny
-from tests.agents import finite_test
+from tests.agents import optimizers_test
 
 
 def make_counters():
@@ -29,7 +29,7 @@ def test_finite_metrics_pass(tmp_path):
 
 def test_the_run_ends_and_leaves_the_batch(tmp_path):
   watch, counters = faults.FiniteCheck(tmp_path), make_counters()
-  experience = finite_test.with_reward((2, -2), math.nan)
+  experience = optimizers_test.with_reward((2, -2), math.nan)
   values = tiny.agent().train(experience).extra
   watch.add(counters, experience, tuple(values), tf.stack([*values.values()]))
   counters.gradient_steps += 1  # Of the loop, which goes on counting.

@@ -22,7 +22,7 @@ import tensorflow as tf
 
 from tests import run_folders
 
-REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 ARCHIVE = REPOSITORY / 'tests' / 'data' / 'run-0.1.tar.xz'
 SAVED_STEPS, STEPS = 4900, 6000
 
