@@ -155,8 +155,12 @@ def test_numbers_that_are_not_finite_end_the_run_and_nothing_is_saved(failed):
   """A reward whose square is infinite in float32."""
   root, _, _ = failed
   before = saved(root)
-  code, (warning, line) = run(root, {'training': [None, 'step', '1e30']})
-  assert code == 70
+  code, lines = run(root, {'training': [None, 'step', '1e30']})
+  assert code == 70, lines
+  new_episode, warning, line = lines
+  assert new_episode == (
+    'The environment cannot be restored: a new episode begins.'
+  )
   # Had it not finished one before, this would have been the fourth in a row.
   assert 'an episode ends' in warning
   rows = table(root, 'train')

@@ -261,10 +261,10 @@ def test_a_run_without_a_model_has_no_pictures_of_one(tmp_path):
     assert film.n_frames > 1
 
 
-def test_the_readme_s_own_environment_trains(tmp_path):
-  readme = (REPOSITORY / 'README.md').read_text()
-  python = re.search(r'```python\n(import gin\n.*?)```', readme, re.S)[1]
-  gin = re.search(r'```\n(import point\n.*?)```', readme, re.S)[1]
+def test_the_documented_own_environment_trains(tmp_path):
+  page = (REPOSITORY / 'docs' / 'environments.md').read_text()
+  python = re.search(r'```python\n(import gin\n.*?)```', page, re.S)[1]
+  gin = re.search(r'```\n(import point\n.*?)```', page, re.S)[1]
   (tmp_path / 'point.py').write_text(python)
   (tmp_path / 'point.gin').write_text(gin)
   code, stdout, stderr = run(
