@@ -48,7 +48,7 @@ Schedule.log_interval = 1
 Schedule.picture_interval = 1000
 Schedule.checkpoint_seconds = {CHECKPOINT_SECONDS}
 """
-SECONDS_TO_BEGIN = 120
+SECONDS_TO_BEGIN = 600  # On a busy machine too; after so many it hangs.
 # A fault comes at most so long after the loop's beginning, by the process's own
 # clock, as a busy machine would not let it get anywhere. Of these 1.5 to 2 go
 # into the first evaluation or update. None that could be among the last turns.

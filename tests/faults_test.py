@@ -1,6 +1,7 @@
 """A run that is killed and interrupted many times: the slow part of the suite.
 
-`python -m tests.faults --kills 200` does more of the same.
+`python -m tests.faults --kills 200` does more of the same, and also fails if a
+stop takes long, which on a busy machine says nothing.
 """
 
 from tests import faults

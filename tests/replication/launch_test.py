@@ -12,11 +12,18 @@ import pytest
 from slac import errors
 from slac.replication import launch
 
-# Says when it begins and ends; saves a while after the first signal, and is
-# gone at the second.
+FOREVER = 600  # Seconds; a signal comes before on the busiest machine.
+# Says when it begins and ends, but does not end before the logs that it awaits
+# say that others have begun; saves a while after the first signal, and is gone
+# at the second.
 RUN = """
 import pathlib, signal, sys, time
 name, seconds = sys.argv[1], float(sys.argv[2])
+awaited = [pathlib.Path(path) for path in sys.argv[3:]]
+def waits():
+  now = time.monotonic()
+  begun = all(path.exists() and path.read_text() for path in awaited)
+  return now < end or (not begun and now < end + 600)
 stopped = []
 def stop(number, frame):
   if stopped:
@@ -26,7 +33,7 @@ for number in (signal.SIGINT, signal.SIGTERM):
   signal.signal(number, stop)
 print(name, 'begin', time.monotonic(), flush=True)
 end = time.monotonic() + seconds
-while time.monotonic() < end and not stopped:
+while not stopped and waits():
   time.sleep(0.01)
 if stopped:
   time.sleep(0.3)
@@ -36,8 +43,8 @@ print(name, 'end', time.monotonic())
 """
 
 
-def command(name, seconds):
-  return [sys.executable, '-c', RUN, name, str(seconds)]
+def command(name, seconds, *awaited):
+  return [sys.executable, '-c', RUN, name, str(seconds), *map(str, awaited)]
 
 
 def lines(folder, name):
@@ -45,12 +52,16 @@ def lines(folder, name):
 
 
 def test_no_more_than_jobs_at_a_time_and_all_of_them(tmp_path):
-  launcher = launch.Launcher(2, tmp_path / 'logs', tmp_path)
+  logs = tmp_path / 'logs'
+  launcher = launch.Launcher(2, logs, tmp_path)
   names = ['a', 'b', 'c', 'd']
-  assert launcher.run({name: command(name, 0.5) for name in names}) == 0
+  # Of the first two, which begin together, neither ends before the other began.
+  others = {'a': [logs / 'b.log'], 'b': [logs / 'a.log']}
+  commands = {name: command(name, 0.5, *others.get(name, [])) for name in names}
+  assert launcher.run(commands) == 0
   events = []
   for name in names:
-    begin, end = lines(tmp_path / 'logs', name)
+    begin, end = lines(logs, name)
     events += [(float(begin[2]), 1), (float(end[2]), -1)]
   running = [sum(n for _, n in sorted(events)[: i + 1]) for i in range(8)]
   assert max(running) == 2
@@ -87,7 +98,7 @@ def test_a_signal_is_passed_on_once_and_waited_for(tmp_path, number):
   thread.start()
   names = ['a', 'b', 'c']
   code = launch.Launcher(2, tmp_path, tmp_path).run(
-    {name: command(name, 20) for name in names}
+    {name: command(name, FOREVER) for name in names}
   )
   thread.join()
   assert code == 128 + number
@@ -106,7 +117,7 @@ def test_a_terminals_ctrl_c_does_not_reach_the_runs_as_well(tmp_path):
     'sys.exit(launcher.run({"a": sys.argv[2:]}))\n'
   )
   process = subprocess.Popen(
-    [sys.executable, '-c', script, tmp_path, *command('a', 20)],
+    [sys.executable, '-c', script, tmp_path, *command('a', FOREVER)],
     start_new_session=True,
   )
   path = tmp_path / 'a.log'

@@ -12,7 +12,8 @@ import pytest
 from slac import errors
 from slac.training import stopping
 
-SCRIPT = """
+SECONDS, FOREVER = 600, 3600  # After the first a process hangs.
+SCRIPT = f"""
 import sys, time
 from slac.training import stopping
 stop = stopping.StopRequest()
@@ -27,7 +28,7 @@ print('requested', stop.exit_code, flush=True)
 if 'save' in sys.argv:
   time.sleep(0.5)
 if 'wait' in sys.argv:
-  time.sleep(60)
+  time.sleep({FOREVER})
 sys.exit(stop.exit_code)
 """
 SIGNALS = pytest.mark.parametrize('number', stopping.SIGNALS)
@@ -59,7 +60,7 @@ def start():
 def test_the_first_signal_is_remembered(start, number):
   process = start('defer')
   process.send_signal(number)
-  out, err = process.communicate(timeout=30)
+  out, err = process.communicate(timeout=SECONDS)
   assert (out, err) == (f'requested {128 + number}\n', '')
   assert process.returncode == 128 + number
 
@@ -71,7 +72,7 @@ def test_the_second_signal_ends_the_process_at_once(start, number):
   assert process.stdout.readline() == f'requested {128 + signal.SIGTERM}\n'
   time.sleep(stopping.SECONDS_AS_ONE)
   process.send_signal(number)
-  assert process.wait(timeout=30) == 128 + number
+  assert process.wait(timeout=SECONDS) == 128 + number
 
 
 @pytest.mark.parametrize('gap', [0.0, 0.005, 0.05])
@@ -102,7 +103,7 @@ def test_a_closed_terminal_is_nothing_under_nohup(start):
 def test_with_nothing_to_save_the_first_one_does(start, number, arguments):
   process = start(*arguments)
   process.send_signal(number)
-  out, err = process.communicate(timeout=30)
+  out, err = process.communicate(timeout=SECONDS)
   assert (out, err) == ('', '')
   assert process.returncode == 128 + number
 
