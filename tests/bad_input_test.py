@@ -81,7 +81,7 @@ def train(name, code, says, *arguments, environment=None):
 
 def tiny(name, code, says, *arguments, environment=None):
   """A run that has the one fault only."""
-  files = ('--gin_file=gin/cartpole.gin', '--gin_file=tiny.gin')
+  files = ('--gin_file=gin/cartpole.gin', '--gin_file=tests/tiny.gin')
   return train(name, code, says, *files, *arguments, environment=environment)
 
 
@@ -294,12 +294,6 @@ def write_inputs(folder):
       "Schedule.env_steps = 'many'\n"
       "Experiment.agent = 'SlacAgent'\n"
       'ACTION_REPEATS = 2\n'
-    ),
-    'tiny.gin': (
-      'LatentModel.base_depth = 1\n'
-      'LatentModel.feature_size = 4\n'
-      'LatentModel.hidden_size = 4\n'
-      'SoftActorCritic.hidden_size = 4\n'
     ),
     'runs/other/config.json': '{"Experiment.seed": "7"}',
     'runs/other/videos/play.gif': '',

@@ -16,19 +16,11 @@ from tests import event_files, failing
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 GIN = """
 include 'gin/slac.gin'
+include 'tests/tiny.gin'
 Experiment.environment = @failing
 ACTION_REPEAT = 2
 DECODER_VARIANCE = 0.1
-LatentModel.base_depth = 1
-LatentModel.feature_size = 4
-LatentModel.hidden_size = 4
-LatentModel.latent1_size = 2
-LatentModel.latent2_size = 2
-LatentModel.compute_dtype = 'float32'
-SoftActorCritic.hidden_size = 4
 SlacAgent.sequence_length = 2
-SlacAgent.model_batch_size = 1
-Replay.capacity = 1000
 Schedule.batch_size = 20
 Schedule.random_episodes = 2
 Schedule.model_updates = 4

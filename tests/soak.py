@@ -21,6 +21,9 @@ from typing import NamedTuple
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 ACTION_REPEAT = 4  # Of gin/cartpole.gin.
+# Not those of tests/tiny.gin: of networks so small, what a turn leaks would be
+# lost in the noise, and most turns are to be in the third phase, long after a
+# replay of thousands of images is full.
 SETTINGS = (
   'LatentModel.base_depth = 4',
   'LatentModel.feature_size = 32',

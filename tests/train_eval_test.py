@@ -14,27 +14,18 @@ from PIL import Image
 from tests import event_files, run_folders
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
-TINY_MODEL = """
-LatentModel.base_depth = 2
-LatentModel.feature_size = 8
-LatentModel.hidden_size = 8
-LatentModel.latent1_size = 4
-LatentModel.latent2_size = 8
-LatentModel.compute_dtype = 'bfloat16'
-SlacAgent.sequence_length = 3
-SlacAgent.model_batch_size = 2
-Schedule.model_updates = 20
-"""
+# Included, it binds sizes that a run without a model does not read.
 TINY = """
-SoftActorCritic.hidden_size = 8
-Replay.capacity = 280
-Schedule.batch_size = 4
+include 'tests/tiny.gin'
 Schedule.random_episodes = 1
 Schedule.eval_interval = 800
-Schedule.eval_episodes = 1
-Schedule.log_interval = 20
-Schedule.picture_interval = 20
 Schedule.checkpoint_seconds = 0.2
+"""
+TINY_MODEL = """
+LatentModel.compute_dtype = 'bfloat16'
+SlacAgent.sequence_length = 3
+Schedule.model_updates = 20
+Replay.capacity = 280
 """
 # 250 random agent steps, 20 updates of the model, 150 gradient steps. The
 # replay overflows on the way.
@@ -43,15 +34,19 @@ CARTPOLE = '--gin_file=gin/cartpole.gin'
 SECONDS = 600  # After so many a process hangs, on a busy machine too.
 
 
-def command(root, *arguments, settings=TINY_MODEL + TINY):
-  """The command line of a tiny run under a root, in a folder of its own."""
+def command(root, task, *arguments, settings=TINY + TINY_MODEL):
+  """The command line of a tiny run under a root, in a folder of its own.
+
+  The settings change those of the task; the arguments may change both.
+  """
   overlay = root / 'tiny.gin'
   overlay.write_text(settings + f'Schedule.env_steps = {ENV_STEPS}\n')
   return [
     sys.executable,
     str(REPOSITORY / 'train_eval.py'),
-    *arguments,
+    task,
     f'--gin_file={overlay}',
+    *arguments,
   ]
 
 

@@ -10,7 +10,6 @@ from slac.benchmark import measuring, tables
 from slac.config import bindings
 from slac.models import networks
 from slac.training import schedule
-from tests import gin_files_test
 
 
 @pytest.fixture(autouse=True)
@@ -88,10 +87,8 @@ def test_everything_is_measured(monkeypatch, capsys):
   monkeypatch.setattr(benchmark, 'FRAMES', 10)
   monkeypatch.setattr(measuring, 'WARM_UP', 1)
   params = [
-    *(text for text in gin_files_test.TINY if 'capacity' not in text),
+    "include 'tests/tiny.gin'",
     'Replay.capacity = 25',
-    'Schedule.batch_size = 3',
-    "LatentModel.compute_dtype = 'float32'",
   ]
   report = benchmark.benchmark(params, repeats=2)
   assert [row['name'] for row in report['loop']] == [

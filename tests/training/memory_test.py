@@ -83,5 +83,5 @@ def test_a_run_whose_replay_does_not_fit_is_refused_at_once(tmp_path):
   largest = int(re.search(r'set it to (\d+) at most', line)[1])
   assert largest == 150_000_000 // step
   assert not (tmp_path / 'runs').exists()
-  # Seconds of all but the imports.
+  # Seconds of all but the imports, and of the processor: others do not count.
   assert float(result.stdout) < 2
