@@ -19,6 +19,8 @@ from collections.abc import Mapping
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 # After the first a process hangs, on a busy machine too; the second is what one
 # may take on an idle machine.

@@ -1,7 +1,12 @@
 """The order of the tests."""
 
-# Of these files each takes minutes.
-SLOWEST = ('faults_test', 'train_eval_test')
+# Of these files each takes minutes, or most of the inner loop's time.
+SLOWEST = (
+  'faults_test',
+  'train_eval_test',
+  'gin_files_test',
+  'slac_agent_test',
+)
 
 
 def pytest_collection_modifyitems(items):

@@ -13,6 +13,8 @@ import tensorflow as tf
 
 from tests import event_files, failing
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 GIN = """
 include 'gin/slac.gin'

@@ -4,7 +4,11 @@
 stop takes long, which on a busy machine says nothing.
 """
 
+import pytest
+
 from tests import faults
+
+pytestmark = pytest.mark.slow
 
 
 def test_kills_and_signals_leave_no_trace(tmp_path, capsys):

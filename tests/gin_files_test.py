@@ -164,12 +164,14 @@ def test_builds_and_trains_one_step(task, overlays, small):
   assert all((a != b).any() for a, b in zip(before, after, strict=True))
 
 
+@pytest.mark.slow  # All cases together.
 @pytest.mark.parametrize('task', [t for t in TASKS if t != 'ball_in_cup'])
 @pytest.mark.parametrize('overlay', OVERLAYS)
 def test_every_overlay_builds_on_every_other_task(task, overlay, small):
   assert_is_of(build([task, small, overlay]), task, overlay)
 
 
+@pytest.mark.slow  # All cases together.
 @pytest.mark.parametrize('task', TASKS)
 @pytest.mark.parametrize('overlay', BASELINES)
 def test_a_baseline_trains_one_step_on_every_task(task, overlay, small):

@@ -22,6 +22,8 @@ import tensorflow as tf
 
 from tests import run_folders
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 ARCHIVE = REPOSITORY / 'tests' / 'data' / 'run-0.1.tar.xz'
 SAVED_STEPS, STEPS = 4900, 6000

@@ -1,6 +1,12 @@
+"""Tests of slac/__init__.py: what is said on stderr, in new processes."""
+
 import os
 import subprocess
 import sys
+
+import pytest
+
+pytestmark = pytest.mark.slow
 
 _LIBRARIES = (
   'import tensorflow, dm_control.suite\n'

@@ -13,6 +13,8 @@ from PIL import Image
 
 from tests import event_files, run_folders
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 # Included, it binds sizes that a run without a model does not read.
 TINY = """

@@ -288,6 +288,7 @@ def test_spawned_generators_differ_and_come_back():
   assert len({tuple(draw) for draw in everything}) == 6
 
 
+@pytest.mark.slow
 def test_an_exported_policy_acts_alike_without_this_package(tmp_path):
   agent = tiny.agent()
   tiny.shake(agent.greedy_policy._actor)

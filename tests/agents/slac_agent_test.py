@@ -112,6 +112,7 @@ def test_parts_have_the_sizes_of_their_inputs(agent):
   )
 
 
+@pytest.mark.slow
 def test_trace_names_the_metrics_and_nothing_is_traced_again(agent):
   names = agent.trace(BATCH)
   for seed in range(3):
@@ -168,6 +169,7 @@ def test_training_moves_everything(agent):
   assert agent.train_step_counter.numpy() == counter + 1
 
 
+@pytest.mark.slow
 def test_the_model_has_a_learning_rate_of_its_own_while_it_is_alone():
   """Adam's first step is the rate wherever there is a gradient.
 
@@ -354,6 +356,7 @@ def test_a_batch_may_be_no_larger_than_the_models(plain, batch_size):
   assert_same(step['model'], pretraining['model'], rtol=0, atol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
 def test_equal_seeds_give_equal_numbers_and_a_checkpoint_goes_on(
   dtype, tmp_path
@@ -443,6 +446,7 @@ def test_bfloat16_is_used_where_rounding_does_no_harm(agent):
     assert types(agent, kind) == ['float32'] * (rounded + exact), kind
 
 
+@pytest.mark.slow
 def test_xla_compiles_the_updates_if_told_to(agent):
   compiled = tiny.agent(SlacAgent__jit_compile=True)
   experience = tiny.experience(MODEL_BATCH)

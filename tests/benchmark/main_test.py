@@ -80,6 +80,7 @@ def test_shares_are_of_the_rate_at_the_same_type(capsys):
   assert lines[4] == '| y |  | 1000.0 (1000.0 to 1000.0) |  |  |  |'
 
 
+@pytest.mark.slow
 def test_everything_is_measured(monkeypatch, capsys):
   monkeypatch.setattr(benchmark, 'TASKS', ('cartpole',))
   monkeypatch.setattr(benchmark, 'DTYPES', ('float32',))

@@ -85,6 +85,7 @@ def test_chooses_a_backend_without_importing_mujoco():
   assert result.stdout.split() == ['True', 'False', 'True']
 
 
+@pytest.mark.slow
 def test_falls_back_to_osmesa(clean_process, monkeypatch):
   probe = 'import os; assert os.environ["MUJOCO_GL"] == "osmesa"'
   monkeypatch.setattr(rendering, '_PROBE', probe)
@@ -93,12 +94,14 @@ def test_falls_back_to_osmesa(clean_process, monkeypatch):
   assert os.environ['PYOPENGL_PLATFORM'] == 'osmesa'
 
 
+@pytest.mark.slow
 def test_keeps_the_users_backend(clean_process, monkeypatch):
   monkeypatch.setenv('MUJOCO_GL', 'OSMesa')
   monkeypatch.setattr(rendering, '_PROBE', 'pass')
   assert _choose_uncached() == 'osmesa'
 
 
+@pytest.mark.slow
 def test_no_backend_names_what_was_tried_and_the_remedy(
   clean_process, monkeypatch
 ):
@@ -112,6 +115,7 @@ def test_no_backend_names_what_was_tried_and_the_remedy(
   assert raised.value.exit_code == 69
 
 
+@pytest.mark.slow
 def test_the_users_backend_does_not_work(clean_process, monkeypatch):
   monkeypatch.setenv('MUJOCO_GL', 'banana')
   with pytest.raises(errors.UserError, match='unset MUJOCO_GL') as e:
@@ -119,6 +123,7 @@ def test_the_users_backend_does_not_work(clean_process, monkeypatch):
   assert 'banana (' in str(e.value) and e.value.exit_code == 69
 
 
+@pytest.mark.slow
 def test_mujoco_was_imported_too_early(clean_process, monkeypatch):
   monkeypatch.setattr(rendering, '_PROBE', 'pass')
   context = type('GLContext', (), {'__module__': 'mujoco.glfw'})

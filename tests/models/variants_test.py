@@ -208,6 +208,7 @@ def episode():
   )
 
 
+@pytest.mark.slow  # All models together.
 @pytest.mark.parametrize('variant', VARIANTS, ids=lambda v: v.__name__)
 def test_updates_lower_the_loss_on_a_recorded_episode(variant, episode):
   tf.keras.utils.set_random_seed(0)

@@ -51,6 +51,7 @@ def lines(folder, name):
   return [line.split() for line in (folder / f'{name}.log').open()]
 
 
+@pytest.mark.slow
 def test_no_more_than_jobs_at_a_time_and_all_of_them(tmp_path):
   logs = tmp_path / 'logs'
   launcher = launch.Launcher(2, logs, tmp_path)
@@ -67,6 +68,7 @@ def test_no_more_than_jobs_at_a_time_and_all_of_them(tmp_path):
   assert max(running) == 2
 
 
+@pytest.mark.slow
 def test_a_failure_lets_the_others_run_and_is_named(tmp_path):
   launcher = launch.Launcher(1, tmp_path, tmp_path)
   bad = [sys.executable, '-c', 'import sys; sys.exit(66)']
@@ -78,12 +80,14 @@ def test_a_failure_lets_the_others_run_and_is_named(tmp_path):
   assert lines(tmp_path, 'good')[1][1] == 'end'
 
 
+@pytest.mark.slow
 def test_the_output_is_appended(tmp_path):
   for _ in range(2):
     launch.Launcher(1, tmp_path, tmp_path).run({'a': command('a', 0)})
   assert len(lines(tmp_path, 'a')) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_is_passed_on_once_and_waited_for(tmp_path, number):
   def interrupt():
@@ -109,6 +113,7 @@ def test_a_signal_is_passed_on_once_and_waited_for(tmp_path, number):
   assert signal.getsignal(number) is before
 
 
+@pytest.mark.slow
 def test_a_terminals_ctrl_c_does_not_reach_the_runs_as_well(tmp_path):
   script = (
     'import pathlib, sys\nfrom slac.replication import launch\n'

@@ -84,6 +84,7 @@ def test_plan_passes_on_that_imports_are_allowed(call):
   assert len(lines) == 60
 
 
+@pytest.mark.slow
 def test_a_reader_may_leave_early():
   process = subprocess.Popen(
     [sys.executable, '-m', 'slac.replication', 'plan', '--figure', '12'],
@@ -110,6 +111,7 @@ def test_plan_refuses_no_jobs(call):
   assert (code, error.count('\n')) == (64, 1)
 
 
+@pytest.mark.slow
 def test_plan_runs_the_commands_in_the_repository(call, tmp_path, monkeypatch):
   figure = experiments.Figure('a title', ('walker',), experiments.FULL, 2)
   monkeypatch.setitem(experiments.FIGURES, 3, figure)

@@ -97,6 +97,7 @@ def test_every_command_of_a_figure_is_an_experiment_of_its_own(number):
   assert len(settings) == len(figure.tasks) * len(figure.variants)
 
 
+@pytest.mark.slow
 def test_each_job_of_the_array_is_one_command(two_variants, tmp_path):
   commands = plan.commands(two_variants, "it's $HOME")
   script = tmp_path / 'array.sh'

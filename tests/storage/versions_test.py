@@ -2,7 +2,11 @@
 
 import json
 
+import pytest
+
 from slac.storage import versions
+
+pytestmark = pytest.mark.slow  # They start git.
 
 
 def test_version_says_what_ran(monkeypatch, tmp_path):

@@ -56,6 +56,7 @@ def start():
     process.communicate()
 
 
+@pytest.mark.slow
 @SIGNALS
 def test_the_first_signal_is_remembered(start, number):
   process = start('defer')
@@ -65,6 +66,7 @@ def test_the_first_signal_is_remembered(start, number):
   assert process.returncode == 128 + number
 
 
+@pytest.mark.slow
 @SIGNALS
 def test_the_second_signal_ends_the_process_at_once(start, number):
   process = start('defer', 'wait')
@@ -75,6 +77,7 @@ def test_the_second_signal_ends_the_process_at_once(start, number):
   assert process.wait(timeout=SECONDS) == 128 + number
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('gap', [0.0, 0.005, 0.05])
 def test_signals_sent_together_are_one(start, gap):
   """As a terminal sends them, or coreutils' timeout."""
@@ -83,21 +86,23 @@ def test_signals_sent_together_are_one(start, gap):
   time.sleep(gap)
   for number in stopping.SIGNALS:
     process.send_signal(number)
-  out, _ = process.communicate(timeout=30)
+  out, _ = process.communicate(timeout=SECONDS)
   # Those that come before the handler runs are handled in another order.
   assert re.fullmatch(r'requested (\d+)\n', out)
   assert process.returncode == int(out.split()[1])
 
 
+@pytest.mark.slow
 def test_a_closed_terminal_is_nothing_under_nohup(start):
   ignore = functools.partial(signal.signal, signal.SIGHUP, signal.SIG_IGN)
   process = start('defer', 'save', preexec_fn=ignore)
   process.send_signal(signal.SIGHUP)
   process.send_signal(signal.SIGTERM)
-  out, _ = process.communicate(timeout=30)
+  out, _ = process.communicate(timeout=SECONDS)
   assert out == f'requested {128 + signal.SIGTERM}\n'
 
 
+@pytest.mark.slow
 @SIGNALS
 @pytest.mark.parametrize('arguments', [[], ['release']])
 def test_with_nothing_to_save_the_first_one_does(start, number, arguments):
