@@ -1,15 +1,19 @@
 """Stochastic Latent Actor-Critic in TensorFlow 2 and TF-Agents.
 
-Importing this package, which is cheap, keeps the notices of the libraries it
-builds on off the screen, so import it before them. Their errors and our own
-warnings still show, and settings the user made in the environment win.
+Importing this package, which is cheap, has TensorFlow choose Keras 2 and load
+beside a renderer, and keeps the notices of the libraries it builds on off the
+screen, so import it before them. Their errors and our own warnings still show,
+and settings the user made in the environment win.
 """
 
 import contextlib
 import logging
 import os
 import re
+import sys
 import warnings
+
+from slac.installation import loading
 
 _CHATTY = (
   'dm_control|gin|glfw|gym|keras|pygame|tensorboard|tensorflow|'
@@ -26,7 +30,9 @@ def _is_worth_showing(record: logging.LogRecord) -> bool:
 # TensorFlow's C++ code logs 'Unable to register cuDNN factory' as an error.
 # What truly goes wrong there reaches the user as a Python exception as well.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
-os.environ.setdefault('PYGAME_HIDE_SUPPORT_PROMPT', 'hide')
+# TF-Agents knows Keras 2 alone.
+os.environ['TF_USE_LEGACY_KERAS'] = '1'
+sys.meta_path.insert(0, loading.Finder())
 logging.getLogger('tensorflow').setLevel(logging.ERROR)
 # A package that is missing is for `python -m slac.doctor` to tell.
 with contextlib.suppress(ImportError):

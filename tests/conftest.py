@@ -1,4 +1,6 @@
-"""The order of the tests."""
+"""The order of the tests, and of the first imports."""
+
+import slac  # noqa: F401  # Before any test imports TensorFlow.
 
 # Of these files each takes minutes, or most of the inner loop's time.
 SLOWEST = (

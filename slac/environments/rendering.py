@@ -19,6 +19,7 @@ import numpy as np
 
 from slac import errors
 from slac.environments import processes
+from slac.installation import loading
 
 if TYPE_CHECKING:
   import mujoco
@@ -55,8 +56,9 @@ def choose_backend() -> str:
 
   Raises:
     UserError: (69) if no candidate works, or MuJoCo has already been imported
-      with another one.
+      with another one, or TensorFlow in a way that would crash it.
   """
+  loading.check_symbols()
   asked = asked_backend()
   failures = []
   for name in [asked] if asked else BACKENDS:
@@ -131,6 +133,7 @@ class Renderer:
         the time.
       multisamples: Samples per pixel; 0 turns antialiasing off.
     """
+    loading.check_symbols()
     import mujoco  # Not before MUJOCO_GL is set: see the top of this file.
 
     self._mujoco = mujoco

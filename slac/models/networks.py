@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from slac.installation import loading
 from slac.models import convolutions
 
 tfd = tfp.distributions
@@ -24,6 +25,7 @@ def clip_gradient(x):
 
 def mlp(input_size, hidden_size, output_size, activation):
   """Returns a built stack of two dense layers and a linear output layer."""
+  loading.check_keras()
   network = tf.keras.Sequential(
     [
       tf.keras.layers.Dense(hidden_size, activation),
