@@ -18,7 +18,9 @@ from slac.models import latents, networks
 class Update(NamedTuple):
   """A compiled update, and how many sequences of experience it is given."""
 
-  function: Callable  # Maps `experience` to a LossInfo.
+  function: (
+    tf.types.experimental.PolymorphicFunction
+  )  # Maps `experience` to a LossInfo.
   batch_size: int
 
 
@@ -29,6 +31,9 @@ class Agent(tf_agent.TFAgent):
   asks it for its policies. All random draws come from generators that are
   among its variables, so a checkpoint holds them.
   """
+
+  # A subclass's method, which an instance replaces by its compiled form.
+  _train: Callable
 
   def __init__(
     self,

@@ -1,13 +1,10 @@
 """Networks of the actor and the critics (App. C)."""
 
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import bijectors as tfb
+from tensorflow_probability import distributions as tfd
 
 from slac.models import networks
-
-tfd = tfp.distributions
-tfb = tfp.bijectors
-
 
 # The actor's log standard deviation is clipped to this, as in the SAC paper.
 LOG_STDDEV_RANGE = (-20.0, 2.0)

@@ -6,17 +6,14 @@ from collections.abc import Callable
 import gin
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import bijectors as tfb
+from tensorflow_probability import distributions as tfd
 from tf_agents.policies import policy_saver, tf_policy
 from tf_agents.trajectories import policy_step
 from tf_agents.trajectories import time_step as ts
 
 from slac import errors
 from slac.storage import files
-
-tfd = tfp.distributions
-tfb = tfp.bijectors
-
 
 # What PolicySaver may write into its folder.
 _FILES_OF_A_POLICY = {

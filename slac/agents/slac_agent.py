@@ -54,7 +54,7 @@ class SlacAgent(sac.SoftActorCritic):
       jit_compile: whether XLA compiles the updates.
     """
     time_step_spec = base.observing(time_step_spec, 'pixels')
-    self._train_model = base.compiled(self._train_model, jit_compile)
+    self._train_model = base.compiled(self._update_model, jit_compile)
     self._model = model(action_spec.shape.num_elements())
     self._augmentation = augmentation
     self._sequence_length = sequence_length
@@ -106,7 +106,7 @@ class SlacAgent(sac.SoftActorCritic):
   def _trained_modules(self):
     return {'model': [self._model], **super()._trained_modules()}
 
-  def _train_model(self, experience):
+  def _update_model(self, experience):
     *seeds, augmentation_seed = self._draw_seeds(3)
     pixels = self._augment(experience, augmentation_seed)
     loss, gradients, metrics, _ = self._model_gradients(

@@ -2,11 +2,10 @@
 
 import gin
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from slac.models import latent_model, latents, networks, slac_model
 
-tfd = tfp.distributions
 Gaussian = latents.Gaussian
 standard_normal = latents.standard_normal
 

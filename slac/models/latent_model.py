@@ -4,13 +4,11 @@ import abc
 
 import gin
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 from tf_agents.trajectories import time_step as ts
 
 from slac.config import settings
 from slac.models import evidence, latents, networks
-
-tfd = tfp.distributions
 
 # So many sequences are encoded at once where no gradient is needed.
 PIECE = 32

@@ -3,9 +3,8 @@
 from typing import NamedTuple
 
 import tensorflow as tf
-import tensorflow_probability as tfp
-
-tfd = tfp.distributions
+from tensorflow_probability import distributions as tfd
+from tensorflow_probability import random as tfr
 
 
 class Gaussian(NamedTuple):
@@ -57,4 +56,4 @@ def where(mask, x, y):
 
 def split_seed(seed: tf.Tensor, n: int = 2) -> list[tf.Tensor]:
   """Returns n independent stateless seeds, `[2]` each."""
-  return tf.unstack(tfp.random.split_seed(seed, n))
+  return tf.unstack(tfr.split_seed(seed, n))

@@ -2,13 +2,10 @@
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from slac.installation import loading
 from slac.models import convolutions
-
-tfd = tfp.distributions
-tfb = tfp.bijectors
 
 STDDEV_GRADIENT_LIMIT = 10.0
 # Keeps densities finite where the data do not vary, as a reward may that has

@@ -7,12 +7,11 @@ from typing import NamedTuple
 
 import gin
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from slac.config import settings
 from slac.models import latent_model, latents
 
-tfd = tfp.distributions
 Gaussian = latents.Gaussian
 layers = tf.keras.layers
 

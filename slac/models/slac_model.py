@@ -37,8 +37,8 @@ class SlacModel(TwoLatents):
   """z1 sees the image, z2 integrates over time; every path is stochastic."""
 
   # The classes of the networks of z1 and z2; ablations replace one or both.
-  z1_network = networks.GaussianMLP
-  z2_network = networks.GaussianMLP
+  z1_network: type[tf.Module] = networks.GaussianMLP
+  z2_network: type[tf.Module] = networks.GaussianMLP
 
   def __init__(self, action_size: int, **shared):
     super().__init__(action_size, **shared)

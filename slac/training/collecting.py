@@ -1,7 +1,7 @@
 """Acts in an environment, and adds each step to the replay."""
 
 import contextlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -45,7 +45,7 @@ class Collector:
     self._policy_state = ()
     self._episode_return = 0.0
     self._length = 0
-    self._time_step = None
+    self._time_step: Any = None  # The present one; None between episodes.
 
   def step(self, policy: compiled.EagerPolicy) -> Finished | None:
     """Takes one agent step; returns the episode if it is the episode's last.

@@ -68,7 +68,7 @@ class Evaluator:
     seeds = np.random.SeedSequence([self._seed, env_steps]).generate_state(2)
     seed_environment(self._environment, int(seeds[0]))
     self._policy.reseed(int(seeds[1]))
-    episodes = []
+    episodes: list[Episode] = []
     while len(episodes) < num_episodes:
       episode = None if should_stop() else self._episode(should_stop)
       if not episode:

@@ -30,7 +30,7 @@ class FiniteCheck:
   def __init__(self, folder: pathlib.Path):
     """Takes the folder that the batch of such an update is written to."""
     self._folder = folder
-    self._last = None
+    self._last: tuple | None = None
 
   def add(
     self,

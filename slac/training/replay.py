@@ -172,7 +172,7 @@ class Replay:
     That batch is kept as the numbers of its steps. The ring may have lost
     some of them since they were chosen, so these are kept whole.
     """
-    state = {'capacity': self._capacity, 'pending': None}
+    state: dict[str, Any] = {'capacity': self._capacity, 'pending': None}
     if self._pending:
       batch = self._pending.batch.result()
       lost = self._pending.indices < self._num_added - self.size
