@@ -16,8 +16,8 @@ import warnings
 from slac.installation import loading
 
 _CHATTY = (
-  'dm_control|gin|glfw|gym|keras|pygame|tensorboard|tensorflow|'
-  'tensorflow_probability|tf_agents'
+  'dm_control|gin|glfw|gym|keras|tensorboard|tensorflow|'
+  'tensorflow_probability|tf_agents|tf_keras'
 )
 
 

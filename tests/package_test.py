@@ -40,7 +40,7 @@ def test_libraries_keep_quiet_and_we_do_not():
     'tensorflow.get_logger().warning("theirs")\n'
     'path = "lib/site-packages/tensorflow/a.py"\n'
     'exec(compile("absl_logging.warning(1)", path, "exec"))\n'
-    'warnings.warn_explicit("theirs", UserWarning, "a.py", 1, "keras.engine")\n'
+    'warnings.warn_explicit("theirs", UserWarning, "a.py", 1, "tf_keras.a")\n'
     'import sys; print("imported", file=sys.stderr, flush=True)\n'
     'absl_logging.warning("ours 1")\n'
     'warnings.warn("ours 2")\n'

@@ -68,13 +68,13 @@ class SoftActorCritic(base.Agent):
     self._target_update_rate = target_update_rate
     self._reward_scale = reward_scale
 
-    self._actor_optimizer = optimizers.adam(
+    self._actor_optimizer = optimizers.Adam(
       learning_rate, self._actor.variables
     )
-    self._critic_optimizer = optimizers.adam(
+    self._critic_optimizer = optimizers.Adam(
       learning_rate, self._critic_variables
     )
-    self._alpha_optimizer = optimizers.adam(learning_rate, [self._log_alpha])
+    self._alpha_optimizer = optimizers.Adam(learning_rate, [self._log_alpha])
     super().__init__(time_step_spec, action_spec, seed, **of_every_agent)
 
   def _trained_modules(self) -> Mapping[str, list[tf.Module]]:

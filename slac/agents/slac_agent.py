@@ -61,7 +61,7 @@ class SlacAgent(sac.SoftActorCritic):
     self._model_batch_size = model_batch_size
     self._pretraining_learning_rate = pretraining_learning_rate
     self._model_learning_rate = model_learning_rate
-    self._model_optimizer = optimizers.adam(
+    self._model_optimizer = optimizers.Adam(
       model_learning_rate, self._model.trainable_variables
     )
     sizes = inputs.Sizes(

@@ -7,7 +7,7 @@ import tensorflow as tf
 from slac.agents import optimizers
 from tests import tiny
 
-RATE, BETA1, BETA2, EPSILON = 0.01, 0.9, 0.999, 1e-3
+SHAPES = ([3, 2], [], [4])
 NAN, INF = float('nan'), float('inf')
 BATCH, MODEL_BATCH = 3, 2
 LOSSES = ('model/elbo', 'critic/loss', 'actor/loss', 'alpha/loss')
@@ -16,46 +16,93 @@ NORMS = tuple(
 )
 
 
-def adam_by_hand(x, gradients):
-  """Kingma and Ba's, with the epsilon of the end of their section 2."""
-  m = v = np.zeros_like(x)
-  for t, g in enumerate(gradients, start=1):
-    m = BETA1 * m + (1 - BETA1) * g
-    v = BETA2 * v + (1 - BETA2) * g**2
-    rate = RATE * np.sqrt(1 - BETA2**t) / (1 - BETA1**t)
-    x = x - rate * m / (np.sqrt(v) + EPSILON)
-  return x, m, v
-
-
-def test_it_is_adam_and_keeps_its_moments_in_order():
-  rng = np.random.default_rng(0)
-  shapes = [[3, 2], [], [4]]
-  starts = [rng.normal(size=shape) for shape in shapes]
-  gradients = [[rng.normal(size=shape) for shape in shapes] for _ in range(4)]
-  variables = [tf.Variable(x, dtype=tf.float32) for x in starts]
-  optimizer = optimizers.FusedAdam(RATE, BETA1, BETA2, EPSILON)
-  optimizer.build(variables)
-  slots = [v for v in optimizer.variables if v.shape in shapes][-6:]
+def run(optimizer, variables, steps):
+  """Takes steps of given gradients, compiled."""
 
   @tf.function
   def apply(*gradients):
-    optimizer.apply_gradients(zip(gradients, variables, strict=True))
+    optimizers.apply_gradients(optimizer, gradients, variables)
 
-  for step in gradients:
-    apply(*[tf.constant(g, tf.float32) for g in step])
-  assert optimizer.iterations == 4
-  for i, start in enumerate(starts):
-    expected = adam_by_hand(start, [step[i] for step in gradients])
-    values = (variables[i], slots[2 * i], slots[2 * i + 1])
-    for value, other in zip(values, expected, strict=True):
-      np.testing.assert_allclose(value, other, rtol=1e-4, atol=1e-6)
+  for gradients in steps:
+    apply(*gradients)
+
+
+def test_two_steps_by_hand():
+  x = tf.Variable(1.0)
+  adam = optimizers.Adam(0.5, [x])
+  # m = 0.1 * 2, v = 0.001 * 4; unbiased they are 2 and 4.
+  run(adam, [x], [[tf.constant(2.0)]])
+  np.testing.assert_allclose(x, 1.0 - 0.5 * 2 / 2, rtol=1e-6)
+  # m = 0.18 - 0.1, v = 0.003996 + 0.001; unbiased 0.08 / 0.19 and
+  # 0.004996 / 0.001999.
+  run(adam, [x], [[tf.constant(-1.0)]])
+  np.testing.assert_allclose(x, 0.5 - 0.5 * 0.42105263 / 1.5809016, rtol=1e-5)
+  # At rest, the moments decay and push on.
+  adam.learning_rate.assign(0.0)
+  before = x.numpy()
+  run(adam, [x], [[tf.constant(0.0)]])
+  assert x.numpy() == before
+
+
+def test_epsilon_bounds_a_step_of_tiny_gradients():
+  x = tf.Variable(0.0)
+  # sqrt(v) = sqrt(0.001) * 1e-8, beside epsilon, 1e-8.
+  run(optimizers.Adam(1.0, [x]), [x], [[tf.constant(1e-8)]])
+  rate = np.sqrt(0.001) / 0.1
+  expected = -rate * 1e-9 / (np.sqrt(0.001) * 1e-8 + 1e-8)
+  np.testing.assert_allclose(x, expected, rtol=1e-4)
+
+
+@pytest.fixture(scope='module')
+def both():
+  """Keras' Adam and ours, after the same steps, and what they moved."""
+  rng = np.random.default_rng(0)
+
+  def draw():
+    return [tf.constant(rng.normal(size=s), tf.float32) for s in SHAPES]
+
+  starts, steps = draw(), [draw() for _ in range(5)]
+  keras = tf.keras.optimizers.Adam(0.01, epsilon=1e-8)
+  results = []
+  for make in (lambda v: keras, lambda v: optimizers.Adam(0.01, v)):
+    variables = [tf.Variable(x) for x in starts]
+    optimizer = make(variables)
+    if optimizer is keras:
+      keras.build(variables)
+    run(optimizer, variables, steps)
+    results.append((optimizer, variables))
+  return results
+
+
+def test_it_moves_variables_as_keras_does(both):
+  (_, expected), (_, found) = both
+  for x, y in zip(found, expected, strict=True):
+    np.testing.assert_allclose(x, y, rtol=2e-6, atol=1e-7)
+
+
+def test_a_checkpoint_of_keras_continues(both, tmp_path):
+  (keras, _), (adam, variables) = both
+  path = tf.train.Checkpoint(adam=keras).write(str(tmp_path / 'keras'))
+  fresh = optimizers.Adam(0.5, variables)
+  tf.train.Checkpoint(adam=fresh).read(path).assert_consumed()
+  assert fresh._iterations == 5
+  np.testing.assert_allclose(fresh.learning_rate, 0.01)
+  for x, y in zip(fresh._variables, adam._variables, strict=True):
+    # The operation takes 1 - 0.999 in float32: 0.00099999.
+    np.testing.assert_allclose(x, y, rtol=2e-5, atol=1e-7)
+
+
+def test_variables_and_moments_must_match():
+  x, y = tf.Variable(1.0), tf.Variable(1.0)
+  adam = optimizers.Adam(0.5, [x, y])
+  with pytest.raises(ValueError):
+    adam.apply_gradients([(tf.constant(1.0), x)])
 
 
 @pytest.mark.parametrize('jit_compile', [False, True])
 def test_it_is_decided_where_the_update_is_compiled(jit_compile):
   variable = tf.Variable([1.0, 2.0])
-  optimizer = optimizers.FusedAdam(0.5)
-  optimizer.build([variable])
+  optimizer = optimizers.Adam(0.5, [variable])
 
   def apply():
     optimizer.apply_gradients([(tf.constant([1.0, -1.0]), variable)])
@@ -65,7 +112,7 @@ def test_it_is_decided_where_the_update_is_compiled(jit_compile):
     optimizers.apply_if_finite({'a': a, 'b': b}, apply)
 
   def state():
-    return [v.numpy().tolist() for v in (variable, *optimizer.variables)]
+    return [v.numpy().tolist() for v in (variable, *optimizer._variables)]
 
   before = state()
   for broken in (NAN, INF, -INF):
@@ -102,7 +149,7 @@ def variables(agent):
   ]
   return [
     *(v for n in [*networks, *agent._target_critics] for v in n.variables),
-    *(v for adam in adams for v in adam.variables),
+    *(v for adam in adams for v in adam._variables),
     agent._log_alpha,
     agent.train_step_counter,
   ]

@@ -214,7 +214,7 @@ def test_updates_lower_the_loss_on_a_recorded_episode(variant, episode):
   tf.keras.utils.set_random_seed(0)
   sizes = {'base_depth': 4, 'feature_size': 16, 'hidden_size': 16}
   model = make(variant, action_size=1, shaken=False, **sizes)
-  optimizer = optimizers.adam(3e-3, model.trainable_variables)
+  optimizer = optimizers.Adam(3e-3, model.trainable_variables)
 
   @tf.function
   def update(seed):
