@@ -15,7 +15,7 @@ from slac.environments import processes, rendering
 from slac.training import memory, replay
 from tests import tiny
 
-REPOSITORY = bindings.REPOSITORY
+REPOSITORY = bindings.ROOT
 
 
 def verdicts(findings):

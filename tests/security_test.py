@@ -20,7 +20,7 @@ from slac.storage import checkpoints, files, manifests, run_folder
 from slac.training import experiment  # noqa: F401
 from tests.replication import made_up
 
-REPOSITORY = bindings.REPOSITORY
+REPOSITORY = bindings.ROOT
 SOURCES = [REPOSITORY / 'train_eval.py', *REPOSITORY.glob('slac/**/*.py')]
 EXECUTING_MODULES = (
   *('cloudpickle', 'dill', 'joblib', 'marshal', 'pickle', 'shelve', 'yaml'),

@@ -27,8 +27,8 @@ class CompiledUpdate:
 
   def __call__(self, experience: Any) -> tuple[tuple[str, ...], tf.Tensor]:
     """Updates; returns the metrics' names and their values, `[len(names)]`."""
-    values = self._compiled(experience)
-    return self._names, forget_attributes(values)
+    values = self._compiled(experience)  # Tracing it finds the names.
+    return self._names, values
 
   def _to_vector(self, experience):
     metrics = self._function(experience=experience).extra
@@ -37,11 +37,7 @@ class CompiledUpdate:
 
 
 class EagerPolicy:
-  """A policy, compiled, that acts on an environment's time steps.
-
-  TF-Agents' PyTFEagerPolicy does so too, but loses memory with every tensor:
-  see `forget_attributes`.
-  """
+  """A policy, compiled, that acts on an environment's time steps."""
 
   def __init__(self, policy: tf_policy.TFPolicy):
     self._policy = policy
@@ -68,7 +64,6 @@ class EagerPolicy:
       lambda x: np.expand_dims(x, 0), (observation, time_step.step_type)
     )
     step = self._compiled(*as_tensors(inputs), policy_state)
-    forget_attributes(step)
     return step._replace(action=step.action.numpy()[0])
 
   def _act(self, observation, step_type, policy_state):
@@ -78,22 +73,5 @@ class EagerPolicy:
 
 
 def as_tensors(arrays: Any) -> Any:
-  """Returns a nest of arrays as eager tensors that are shed."""
-  return forget_attributes(tf.nest.map_structure(tf.constant, arrays))
-
-
-def forget_attributes(tensors: Any) -> Any:
-  """Frees the room that Python keeps for the attributes of eager tensors.
-
-  From Python 3.11 on TensorFlow forgets to, and loses some 50 bytes with each
-  (its issue 62551). Over the days of a run that adds up.
-
-  Args:
-    tensors: a nest of eager tensors, which may still be used.
-
-  Returns:
-    The same nest.
-  """
-  for tensor in tf.nest.flatten(tensors):
-    del tensor.__dict__
-  return tensors
+  """Returns a nest of arrays as eager tensors."""
+  return tf.nest.map_structure(tf.constant, arrays)

@@ -58,8 +58,9 @@ N = 1000
 
 
 def lost_blocks(call):
-  """Of Python's memory, in N calls."""
-  call()
+  """Of Python's memory, in N calls after as many."""
+  for _ in range(N):
+    call()
   gc.collect()
   before = sys.getallocatedblocks()
   for _ in range(N):
@@ -68,16 +69,12 @@ def lost_blocks(call):
   return sys.getallocatedblocks() - before
 
 
-def test_nothing_is_lost_with_tensors_that_are_forget_attributes():
-  array = np.zeros(4, np.float32)
+def test_no_memory_is_lost_with_tensors():
+  """Over the days of a run the least of it would add up."""
   double = tf.function(lambda x: {'y': 2 * x, 'z': (x, x)})
-
-  def call():
-    x = compiled.as_tensors(array)
-    compiled.forget_attributes(double(x))
-
-  assert lost_blocks(lambda: tf.constant(array)) > 0.9 * N  # TensorFlow's loss.
-  assert lost_blocks(call) < 0.1 * N
+  array = np.zeros(4, np.float32)
+  lost = lost_blocks(lambda: double(compiled.as_tensors(array)))
+  assert lost < 0.1 * N, lost
 
 
 def test_tensors_as_tensors_are_the_arrays():
@@ -91,16 +88,3 @@ def test_tensors_as_tensors_are_the_arrays():
   ):
     np.testing.assert_array_equal(found, was)
     assert found.dtype.name == was.dtype.name
-
-
-def test_a_tensor_without_them_is_as_it_was():
-  x, y = tensors = tf.constant([1.0, 2.0]), tf.Variable([3.0]).read_value()
-  assert compiled.forget_attributes(tensors) is tensors
-  assert x.numpy().tolist() == [1.0, 2.0]
-  assert (x + y).numpy().tolist() == [4.0, 5.0]
-  x.name_of_mine = 'x'
-  assert x.name_of_mine == 'x'
-  with tf.GradientTape() as tape:
-    tape.watch(x)
-    loss = tf.reduce_sum(x**2)
-  assert tape.gradient(loss, x).numpy().tolist() == [2.0, 4.0]
