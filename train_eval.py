@@ -7,9 +7,53 @@ import contextlib
 import functools
 import sys
 
-# The package comes first: it keeps TensorFlow's notices off the screen.
-# isort: off
 from slac import errors
+from slac.installation import packages
+
+PROGRAM = 'train_eval.py'
+
+
+def parse_arguments():
+  """Returns the flags."""
+  parser = errors.ArgumentParser(description=__doc__)
+  parser.add_argument(
+    '--gin_file',
+    action='append',
+    required=True,
+    help='a task; each further file overlays those before it',
+  )
+  parser.add_argument(
+    '--gin_param',
+    action='append',
+    default=[],
+    help="one binding, such as 'SlacAgent.model_batch_size = 16'",
+  )
+  parser.add_argument(
+    '--allow_gin_imports',
+    action='store_true',
+    help='let gin files import modules, and so run their code',
+  )
+  parser.add_argument('--root_dir', default='runs', help='where runs are kept')
+  parser.add_argument('--name', help="the run's folder, in place of its own")
+  parser.add_argument('--seed', type=int, default=0)
+  parser.add_argument(
+    '--fresh',
+    action='store_true',
+    help='begin anew in a new folder, whatever is there',
+  )
+  return parser.parse_args()
+
+
+if __name__ == '__main__':
+  # TensorFlow takes seconds; what is wrong with the command is said before.
+  early = packages.start(PROGRAM, parse_arguments)
+  with errors.reported_by(PROGRAM):
+    from slac.config import bindings
+
+    bindings.check_files(early.gin_file)
+
+import tensorflow as tf
+
 from slac.agents import policies
 from slac.config import bindings
 from slac.environments import checked, rendering
@@ -27,9 +71,6 @@ from slac.training import (
   schedule,
   stopping,
 )
-# isort: on
-
-import tensorflow as tf
 
 
 class Run:
@@ -205,39 +246,8 @@ class Run:
 def main():
   """Runs the command line."""
   arguments = parse_arguments()
-  with errors.reported_by('train_eval.py'):
+  with errors.reported_by(PROGRAM):
     sys.exit(train_eval(arguments))
-
-
-def parse_arguments():
-  """Returns the flags."""
-  parser = errors.ArgumentParser(description=__doc__)
-  parser.add_argument(
-    '--gin_file',
-    action='append',
-    required=True,
-    help='a task; each further file overlays those before it',
-  )
-  parser.add_argument(
-    '--gin_param',
-    action='append',
-    default=[],
-    help="one binding, such as 'SlacAgent.model_batch_size = 16'",
-  )
-  parser.add_argument(
-    '--allow_gin_imports',
-    action='store_true',
-    help='let gin files import modules, and so run their code',
-  )
-  parser.add_argument('--root_dir', default='runs', help='where runs are kept')
-  parser.add_argument('--name', help="the run's folder, in place of its own")
-  parser.add_argument('--seed', type=int, default=0)
-  parser.add_argument(
-    '--fresh',
-    action='store_true',
-    help='begin anew in a new folder, whatever is there',
-  )
-  return parser.parse_args()
 
 
 def train_eval(arguments):

@@ -13,17 +13,15 @@ import json
 import os
 import pathlib
 import platform
-import re
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from importlib import metadata
 
 from slac import errors
 from slac.environments import processes
+from slac.installation import packages
 
-REQUIREMENTS = pathlib.Path(__file__).resolve().parents[1] / 'requirements.txt'
 CPU_INFO = pathlib.Path('/proc/cpuinfo')
 NVIDIA = pathlib.Path('/proc/driver/nvidia/gpus')
 # The paper's replay holds 100,000 steps of the agent, of 12,329 bytes each. The
@@ -32,11 +30,9 @@ NVIDIA = pathlib.Path('/proc/driver/nvidia/gpus')
 REPLAY_BYTES = 100_000 * 12_329
 MEMORY_BYTES = 2_960_000_000
 DISK_BYTES = 2 * REPLAY_BYTES
-_FOR_TESTS = ('pytest', 'pytest-xdist', 'ruff')
 _SECONDS = 120  # How long loading a library may take.
-_INSTALL = 'pip install -r requirements.txt'
 _INSTALL_GL = {
-  'egl': 'apt-get install libegl1',
+  'egl': 'apt-get install libegl1 libopengl0',
   'osmesa': 'apt-get install libosmesa6',
 }
 
@@ -101,7 +97,7 @@ def report(root_dir: str) -> int:
 def examine(root_dir: str) -> Iterator[Finding]:
   """Yields each finding as soon as it is made."""
   yield python()
-  yield from packages(pins())
+  yield from lock()
   yield from tensorflow()
   yield from graphics()
   yield from cpu(CPU_INFO.read_text() if CPU_INFO.exists() else '')
@@ -111,36 +107,19 @@ def examine(root_dir: str) -> Iterator[Finding]:
 
 def python(version: tuple[int, ...] = sys.version_info[:3]) -> Finding:
   """Examines Python's version."""
-  text = '.'.join(map(str, version))
-  if version[:2] == (3, 11):
-    return Finding('PASS', 'Python', text)
-  text += ', but the pinned packages are made for 3.11'
-  return Finding('FAIL', 'Python', text, 'uv venv --seed --python 3.11 .venv')
+  if fault := packages.python_fault(version):
+    return Finding('FAIL', 'Python', fault, packages.NEW_PYTHON)
+  return Finding('PASS', 'Python', '.'.join(map(str, version)))
 
 
-def pins() -> dict[str, str]:
-  """Returns the pinned versions by the packages' names."""
-  if REQUIREMENTS.is_file():
-    lines = REQUIREMENTS.read_text(encoding='utf-8').splitlines()
-  else:  # The package is installed elsewhere than in its repository.
-    lines = metadata.requires('slac') or []
-  matches = [re.match(r'([\w.-]+)(?:\[.*?\])?==([\w.]+)', s) for s in lines]
-  return {match[1]: match[2] for match in matches if match}
-
-
-def packages(wanted: dict[str, str]) -> Iterator[Finding]:
-  """Compares what is installed with the pins."""
-  for name, pin in wanted.items():
-    verdict = 'NOTE' if name in _FOR_TESTS else 'FAIL'
-    try:
-      found = metadata.version(name)
-    except metadata.PackageNotFoundError:
-      yield Finding(verdict, name, f'missing, {pin} is pinned', _INSTALL)
-      continue
-    if found == pin:
-      yield Finding('PASS', name, found)
-    else:
-      yield Finding(verdict, name, f'{found}, but {pin} is pinned', _INSTALL)
+def lock() -> Iterator[Finding]:
+  """Compares what is installed with the lock."""
+  faults = list(packages.faults())
+  for name, found, pin in faults:
+    text = f'{found or "missing"}, but {pin} is locked'
+    yield Finding('FAIL', name, text, packages.INSTALL)
+  if not faults:
+    yield Finding('PASS', 'packages', f'{len(packages.pins())}, all as locked')
 
 
 def tensorflow() -> Iterator[Finding]:
@@ -148,14 +127,14 @@ def tensorflow() -> Iterator[Finding]:
   output, failure = processes.run_script(_TENSORFLOW, {}, _SECONDS)
   if failure:
     text = f'fails ({failure})'
-    yield Finding('FAIL', 'import of TensorFlow', text, _INSTALL)
+    yield Finding('FAIL', 'import of TensorFlow', text, packages.INSTALL)
     return
   yield Finding('PASS', 'import of TensorFlow', 'works')
   if names := json.loads(output):
     yield Finding('PASS', 'GPU', ', '.join(names))
   elif NVIDIA.is_dir() and any(NVIDIA.iterdir()):
     text = 'there is one, but TensorFlow cannot use it'
-    remedy = f'{_INSTALL} "tensorflow[and-cuda]=={pins().get("tensorflow")}"'
+    remedy = f'{packages.INSTALL} -r requirements-gpu.txt'
     yield Finding('NOTE', 'GPU', text, remedy)
   else:
     yield Finding('NOTE', 'GPU', 'none: the CPU does everything')
@@ -167,7 +146,7 @@ def graphics() -> Iterator[Finding]:
     from slac.environments import rendering
   except ImportError as error:
     text = f'cannot be tried without {error.name}'
-    yield Finding('FAIL', 'rendering', text, _INSTALL)
+    yield Finding('FAIL', 'rendering', text, packages.INSTALL)
     return
   asked = rendering.asked_backend()
   tried = {
@@ -184,7 +163,7 @@ def graphics() -> Iterator[Finding]:
       verdict = 'FAIL' if name in chosen and not works else 'NOTE'
       remedy = _INSTALL_GL.get(name, 'choose egl or osmesa')
       if 'ModuleNotFoundError' in failure:
-        remedy = _INSTALL
+        remedy = packages.INSTALL
       elif name == asked:
         remedy += ', or unset MUJOCO_GL'
       yield Finding(verdict, f'rendering, {name}', failure, remedy)
@@ -212,7 +191,7 @@ def memory() -> Finding:
     from slac.training import memory
   except ImportError as error:
     text = f'cannot be measured without {error.name}'
-    return Finding('FAIL', 'memory', text, _INSTALL)
+    return Finding('FAIL', 'memory', text, packages.INSTALL)
   free = memory.available()
   text = (
     f'{free / 1e9:.1f} GB free, a run takes {MEMORY_BYTES / 1e9:.1f} GB, '

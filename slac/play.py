@@ -12,22 +12,10 @@ of the images alone.
 import itertools
 import pathlib
 
-import numpy as np
-import tensorflow as tf
-
 from slac import errors
-from slac.agents import policies
-from slac.config import bindings
-from slac.reporting import pictures
-from slac.storage import checkpoints, run_folder
-from slac.training import devices, evaluation, experiment
+from slac.installation import packages
 
-
-def main():
-  """Runs the command line."""
-  arguments = parse_arguments()
-  with errors.reported_by('slac.play'):
-    play(arguments)
+PROGRAM = 'slac.play'
 
 
 def parse_arguments():
@@ -58,6 +46,26 @@ def parse_arguments():
     help='import the modules that the run was made with, and so run their code',
   )
   return parser.parse_args()
+
+
+if __name__ == '__main__':
+  packages.start(PROGRAM, parse_arguments)  # TensorFlow takes seconds.
+
+import numpy as np
+import tensorflow as tf
+
+from slac.agents import policies
+from slac.config import bindings
+from slac.reporting import pictures
+from slac.storage import checkpoints, run_folder
+from slac.training import devices, evaluation, experiment
+
+
+def main():
+  """Runs the command line."""
+  arguments = parse_arguments()
+  with errors.reported_by(PROGRAM):
+    play(arguments)
 
 
 def play(arguments):

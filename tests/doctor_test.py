@@ -5,13 +5,13 @@ import pathlib
 import re
 import subprocess
 import sys
-from importlib import metadata
 
 import pytest
 
 from slac import doctor
 from slac.config import bindings
 from slac.environments import processes, rendering
+from slac.installation import packages
 from slac.training import memory, replay
 from tests import tiny
 
@@ -22,56 +22,31 @@ def verdicts(findings):
   return {finding.name: finding.verdict for finding in findings}
 
 
-def test_python_is_that_of_the_pins():
-  assert doctor.python((3, 11, 0)).verdict == 'PASS'
-  for version in ((3, 10, 13), (3, 12, 0), (4, 11, 0)):
-    finding = doctor.python(version)
-    assert finding.verdict == 'FAIL'
-    assert 'made for 3.11' in finding.text
-    assert '--python 3.11' in finding.remedy
+def test_python_is_one_of_the_lock():
+  assert doctor.python((3, 13, 5)).verdict == 'PASS'
+  finding = doctor.python((3, 10, 13))
+  assert finding.verdict == 'FAIL'
+  assert 'none of 3.11 to 3.13' in finding.text
+  assert '--python 3.13' in finding.remedy
 
 
-def test_pins_are_those_of_the_requirements(monkeypatch, tmp_path):
-  found = doctor.pins()
-  assert found['tensorflow'] == '2.15.1'
-  assert found['gymnasium'] == '1.3.0'  # Written gymnasium[mujoco]==1.3.0.
-  lines = doctor.REQUIREMENTS.read_text().splitlines()
-  assert len(found) == sum('==' in s and not s.startswith('#') for s in lines)
-  # Installed without the repository, the package's metadata has them.
-  monkeypatch.setattr(doctor, 'REQUIREMENTS', tmp_path / 'none')
-  monkeypatch.setattr(metadata, 'requires', lambda _: ['a[b]==1.2', 'c==3'])
-  assert doctor.pins() == {'a': '1.2', 'c': '3'}
-
-
-def test_packages_against_the_pins(monkeypatch):
-  installed = {'right': '1.0', 'other': '1.1', 'ruff': '1.1'}
-
-  def version(name):
-    if name not in installed:
-      raise metadata.PackageNotFoundError(name)
-    return installed[name]
-
-  monkeypatch.setattr(metadata, 'version', version)
-  wanted = dict.fromkeys(('right', 'other', 'missing', 'ruff', 'pytest'), '1.0')
-  findings = list(doctor.packages(wanted))
-  assert verdicts(findings) == {
-    'right': 'PASS',
-    'other': 'FAIL',
-    'missing': 'FAIL',
-    'ruff': 'NOTE',  # Only the tests need it.
-    'pytest': 'NOTE',
-  }
-  assert str(findings[1]).endswith(
-    '1.1, but 1.0 is pinned: pip install -r requirements.txt'
+def test_packages_against_the_lock(monkeypatch):
+  assert verdicts(doctor.lock()) == {'packages': 'PASS'}
+  faults = [('numpy', '1.0', '2.0'), ('scipy', None, '1.0')]
+  monkeypatch.setattr(packages, 'faults', lambda: iter(faults))
+  findings = list(doctor.lock())
+  assert verdicts(findings) == {'numpy': 'FAIL', 'scipy': 'FAIL'}
+  assert str(findings[0]).endswith(
+    '1.0, but 2.0 is locked: pip install --no-deps -r requirements.txt'
   )
-  assert 'missing, 1.0 is pinned' in findings[2].text
+  assert 'missing, but 1.0 is locked' in findings[1].text
 
 
 @pytest.mark.parametrize(
   ('output', 'failure', 'has_card', 'expected'),
   [
     ('["H200"]\n', None, True, ('PASS', 'PASS', 'H200')),
-    ('[]\n', None, True, ('PASS', 'NOTE', 'tensorflow[and-cuda]==2.15.1')),
+    ('[]\n', None, True, ('PASS', 'NOTE', '-r requirements-gpu.txt')),
     ('[]\n', None, False, ('PASS', 'NOTE', 'none')),
     ('', 'ImportError: numpy 2', False, ('FAIL', None, 'numpy 2')),
   ],
@@ -226,7 +201,7 @@ def test_what_it_says_of_this_machine():
   assert process.stderr == ''
   *lines, _ = process.stdout.splitlines()
   found = {line[6:].split('  ')[0]: line[:4] for line in lines}
-  assert found['tensorflow'] == 'PASS'
+  assert found['packages'] == 'PASS'
   assert found['import of TensorFlow'] == 'PASS'
   backend = rendering.choose_backend()
   assert found[f'rendering, {backend}'] == 'PASS'

@@ -12,12 +12,40 @@ import resource
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from slac import errors
+from slac.installation import packages
+
+PROGRAM = 'slac.benchmark'
+
+
+def parse_arguments():
+  """Returns the flags."""
+  parser = errors.ArgumentParser(
+    prog='python -m slac.benchmark', description=__doc__
+  )
+  parser.add_argument(
+    '--repeats',
+    type=errors.count,
+    default=15,
+    help='how often each is measured',
+  )
+  parser.add_argument(
+    '--gin_param', action='append', default=[], help='one binding'
+  )
+  parser.add_argument(
+    '--out', type=pathlib.Path, default=pathlib.Path('benchmark.json')
+  )
+  return parser.parse_args()
+
+
+if __name__ == '__main__':
+  packages.start(PROGRAM, parse_arguments)  # TensorFlow takes seconds.
+
 import gin
 import numpy as np
 import tensorflow as tf
 from tf_agents.specs import tensor_spec
 
-from slac import errors
 from slac.benchmark import measuring, reference_update, tables
 from slac.config import bindings
 from slac.environments import rendering, requirements
@@ -49,32 +77,12 @@ EPISODE_LENGTH = 1000  # Environment steps of every task, unless it falls.
 def main():
   """Runs the command line."""
   arguments = parse_arguments()
-  with errors.reported_by('slac.benchmark'):
+  with errors.reported_by(PROGRAM):
     errors.check_can_write(arguments.out, '--out')
     report = benchmark(arguments.gin_param, arguments.repeats)
     with errors.written(arguments.out, '--out'):
       files.write_json(arguments.out, report)
   print(f'\nWrote {arguments.out}.')
-
-
-def parse_arguments():
-  """Returns the flags."""
-  parser = errors.ArgumentParser(
-    prog='python -m slac.benchmark', description=__doc__
-  )
-  parser.add_argument(
-    '--repeats',
-    type=errors.count,
-    default=15,
-    help='how often each is measured',
-  )
-  parser.add_argument(
-    '--gin_param', action='append', default=[], help='one binding'
-  )
-  parser.add_argument(
-    '--out', type=pathlib.Path, default=pathlib.Path('benchmark.json')
-  )
-  return parser.parse_args()
 
 
 def benchmark(gin_params: Sequence[str], repeats: int) -> dict[str, Any]:
@@ -239,8 +247,7 @@ def measure_updates(timer, gin_params, ring):
   """Measures both updates in each data type, and as the reference does."""
   rows = []
   for dtype in DTYPES:
-    parts = build(gin_params, dtype=dtype)
-    rows += measure_agent(timer, parts, ring)
+    rows += measure_agent(timer, build(gin_params, dtype=dtype), ring)
   parts = build(gin_params, reference_update.ReferenceAgent, 'float32')
   return rows + measure_agent(timer, parts, ring, REFERENCE)
 

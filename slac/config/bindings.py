@@ -72,6 +72,12 @@ def load(
   _refuse([*reader.faults, *_value_faults(), *_macro_faults()])
 
 
+def check_files(gin_files: Sequence[str]) -> None:
+  """Raises a UserError (66) if one of the files cannot be read."""
+  for path in gin_files:
+    _reader(allow_imports=False).find(path)
+
+
 def load_resolved(
   resolved: Mapping[str, str], allow_imports: bool = False
 ) -> None:
@@ -106,6 +112,10 @@ def _start(allow_imports: bool) -> statements.Statements:
     sys.path.append(os.getcwd())
   gin.clear_config()
   _named.clear()
+  return _reader(allow_imports)
+
+
+def _reader(allow_imports: bool) -> statements.Statements:
   return statements.Statements((pathlib.Path(os.curdir), ROOT), allow_imports)
 
 

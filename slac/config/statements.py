@@ -53,7 +53,7 @@ class Statements:
       UserError: 66 for a file that cannot be read; 78 for an import, and for a
         file that includes itself.
     """
-    text, name = self._find(path, including)
+    text, name = self.find(path, including)
     self._apply(text, lambda n: f'{name}, line {n}', {}, (*including, path))
 
   def read_texts(
@@ -65,8 +65,12 @@ class Statements:
       where = place(text)
       self._apply(text, lambda _, where=where: where, bound, (where,))
 
-  def _find(self, path, including) -> tuple[str, str]:
-    """Returns a file's text and its path from the working directory."""
+  def find(self, path: str, including: tuple[str, ...] = ()) -> tuple[str, str]:
+    """Returns a file's text and its path from the working directory.
+
+    Raises:
+      UserError: see `read_file`.
+    """
     where = f' (included by {including[-1]})' if including else ''
     if path in including:
       raise errors.UserError(f'The gin file {path} includes itself{where}.')

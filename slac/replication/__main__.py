@@ -10,24 +10,10 @@ import shlex
 import sys
 
 from slac import errors
-from slac.replication import (
-  comparison,
-  experiments,
-  figures,
-  launch,
-  ours,
-  plan,
-  published,
-  report,
-  table,
-)
+from slac.installation import packages
+from slac.replication import experiments
 
-
-def main():
-  """Runs the command line."""
-  arguments = parse_arguments()
-  with errors.reported_by('slac.replication'):
-    sys.exit(arguments.function(arguments))
+PROGRAM = 'slac.replication'
 
 
 def parse_arguments():
@@ -39,7 +25,7 @@ def parse_arguments():
   curves = subparsers.add_parser(
     'curves', help='our curves and the published ones'
   )
-  curves.set_defaults(function=write_curves)
+  curves.set_defaults(function=lambda arguments: write_curves(arguments))
   curves.add_argument(
     '--runs',
     type=pathlib.Path,
@@ -62,7 +48,7 @@ def parse_arguments():
     help="of the decoder, in place of each task's best one",
   )
   planned = subparsers.add_parser('plan', help="a figure's commands")
-  planned.set_defaults(function=make_plan)
+  planned.set_defaults(function=lambda arguments: make_plan(arguments))
   planned.add_argument(
     '--figure', type=int, choices=list(experiments.FIGURES), required=True
   )
@@ -87,6 +73,28 @@ def parse_arguments():
     help='have the commands let gin files import modules',
   )
   return parser.parse_args()
+
+
+if __name__ == '__main__':
+  packages.start(PROGRAM, parse_arguments)  # What draws takes a second.
+
+from slac.replication import (
+  comparison,
+  figures,
+  launch,
+  ours,
+  plan,
+  published,
+  report,
+  table,
+)
+
+
+def main():
+  """Runs the command line."""
+  arguments = parse_arguments()
+  with errors.reported_by(PROGRAM):
+    sys.exit(arguments.function(arguments))
 
 
 def write_curves(arguments):

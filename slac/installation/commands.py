@@ -1,0 +1,36 @@
+"""The console scripts of an installed package, such as `slac-train`.
+
+Each runs its module as `python -m` does, so that --help and a wrong flag are
+answered before TensorFlow is loaded.
+"""
+
+import runpy
+
+
+def train() -> None:
+  """Runs `train_eval.py`."""
+  _run('train_eval')
+
+
+def play() -> None:
+  """Runs `slac.play`."""
+  _run('slac.play')
+
+
+def doctor() -> None:
+  """Runs `slac.doctor`."""
+  _run('slac.doctor')
+
+
+def replication() -> None:
+  """Runs `slac.replication`."""
+  _run('slac.replication')
+
+
+def benchmark() -> None:
+  """Runs `slac.benchmark`."""
+  _run('slac.benchmark')
+
+
+def _run(module: str) -> None:
+  runpy.run_module(module, run_name='__main__', alter_sys=True)

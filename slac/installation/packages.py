@@ -1,0 +1,130 @@
+"""The Pythons and packages that the project is made for, and those here.
+
+It imports none of the packages, as it is to say which of them are missing.
+"""
+
+import argparse
+import os
+import pathlib
+import re
+import sys
+from collections.abc import Callable, Iterator
+from importlib import metadata
+
+from slac import errors
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+LOCK = REPOSITORY / 'requirements.txt'
+NEW_PYTHON = 'uv venv --seed --python 3.13 .venv'
+INSTALL = 'pip install --no-deps -r requirements.txt'
+_SHOWN = 5  # So many faults are named; one command mends them all.
+
+
+def pythons() -> tuple[tuple[int, ...], tuple[int, ...]]:
+  """Returns the first Python that is supported, and the first that is not.
+
+  pyproject.toml, or the installed package's metadata, says so.
+  """
+  project = REPOSITORY / 'pyproject.toml'
+  if LOCK.is_file():
+    (text,) = re.findall(
+      '^requires-python = "(.*)"', project.read_text(encoding='utf-8'), re.M
+    )
+  else:
+    text = metadata.metadata('slac')['Requires-Python']
+  versions = {
+    kind: tuple(map(int, version.split('.')))
+    for kind, version in re.findall(r'(>=|<)([\d.]+)', text)
+  }
+  return versions['>='], versions['<']
+
+
+def python_fault(version: tuple[int, ...] = sys.version_info[:3]) -> str:
+  """Returns what is wrong with a version of Python, or ''."""
+  first, end = pythons()
+  if first <= version < end:
+    return ''
+  return (
+    f'Python {".".join(map(str, version))} is none of {first[0]}.{first[1]} to '
+    f'{end[0]}.{end[1] - 1}, for which the packages are locked'
+  )
+
+
+def pins() -> dict[str, str]:
+  """Returns the locked versions by the packages' names."""
+  if LOCK.is_file():
+    lines = LOCK.read_text(encoding='utf-8').splitlines()
+  else:  # The package is installed elsewhere than in its repository.
+    lines = metadata.requires('slac') or []
+  matches = [re.match(r'([\w.-]+)(?:\[.*?\])?==([\w.]+)', s) for s in lines]
+  return {
+    match[1]: match[2]
+    for match, line in zip(matches, lines, strict=True)
+    if match and _applies(line)
+  }
+
+
+def faults() -> Iterator[tuple[str, str | None, str]]:
+  """Yields name, version and locked version of what is not as locked.
+
+  The version is None where the package is missing.
+  """
+  for name, pin in pins().items():
+    try:
+      found = metadata.version(name)
+    except metadata.PackageNotFoundError:
+      found = None
+    if found != pin:
+      yield name, found, pin
+
+
+def check(program: str) -> None:
+  """Warns of packages at other versions than the lock's, in one line.
+
+  Args:
+    program: The command that is about to begin.
+
+  Raises:
+    UserError: (69) if packages are missing, or Python is another one.
+  """
+  if fault := python_fault():
+    raise errors.UserError(f'{fault}: {NEW_PYTHON}.', os.EX_UNAVAILABLE)
+  wrong = list(faults())
+  if missing := [name for name, found, _ in wrong if not found]:
+    raise errors.UserError(
+      f'Packages are missing ({_some(missing)}): {INSTALL}', os.EX_UNAVAILABLE
+    )
+  if others := [f'{name} {found}, not {pin}' for name, found, pin in wrong]:
+    print(
+      f'{program}: Packages are not as locked ({_some(others)}), so results '
+      f'may differ: {INSTALL}',
+      file=sys.stderr,
+    )
+
+
+def start(program: str, parse_arguments: Callable[[], argparse.Namespace]):
+  """Answers --help, a wrong flag and a missing package; returns the flags.
+
+  A command calls this before its other imports, which take seconds.
+  """
+  arguments = parse_arguments()
+  with errors.reported_by(program):
+    check(program)
+  return arguments
+
+
+def _some(names: list[str]) -> str:
+  """Returns the first few names, and how many more there are."""
+  more = len(names) - _SHOWN
+  return ', '.join(names[:_SHOWN]) + (f', and {more} more' if more > 0 else '')
+
+
+def _applies(line: str) -> bool:
+  """Whether a requirement is one of this system's."""
+  marker = line.partition(';')[2].partition('#')[0].strip()
+  try:
+    from packaging import markers  # It may be among those that are missing.
+
+    return not marker or markers.Marker(marker).evaluate()
+  except ImportError:
+    return True

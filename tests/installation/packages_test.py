@@ -1,0 +1,96 @@
+"""Tests of slac/installation/packages.py, with packages made up."""
+
+import platform
+import re
+from importlib import metadata
+
+import pytest
+
+from slac import errors
+from slac.installation import packages
+
+
+@pytest.fixture
+def locked(monkeypatch, tmp_path):
+  """A lock of four packages, and what is installed, which a test may change."""
+  installed = {'right': '1.0', 'other': '1.1', 'with.dot': '2.0'}
+
+  def version(name):
+    if name not in installed:
+      raise metadata.PackageNotFoundError(name)
+    return installed[name]
+
+  lock = tmp_path / 'requirements.txt'
+  lock.write_text(
+    '# made by uv\nright==1.0  # via x\nother[a,b]==1.0\nwith.dot==2.0\n'
+    f"never==1 ; sys_platform == 'win32'\nabsent==3.0 ; "
+    f"sys_platform == '{platform.system().lower()}'\n"
+  )
+  monkeypatch.setattr(packages, 'LOCK', lock)
+  monkeypatch.setattr(metadata, 'version', version)
+  return installed
+
+
+def test_the_lock_is_read_for_this_system(locked):
+  assert packages.pins() == {
+    **{'right': '1.0', 'other': '1.0'},
+    **{'with.dot': '2.0', 'absent': '3.0'},
+  }
+  assert list(packages.faults()) == [
+    ('other', '1.1', '1.0'),
+    ('absent', None, '3.0'),
+  ]
+
+
+def test_an_installed_package_says_what_it_needs(locked, monkeypatch):
+  packages.LOCK.unlink()
+  monkeypatch.setattr(metadata, 'requires', lambda _: ['a[b]==1.2', 'c==3'])
+  assert packages.pins() == {'a': '1.2', 'c': '3'}
+  told = {'Requires-Python': '<3.14,>=3.11'}
+  monkeypatch.setattr(metadata, 'metadata', lambda _: told)
+  assert packages.pythons() == ((3, 11), (3, 14))
+
+
+def test_the_start_refuses_what_is_missing(locked):
+  with pytest.raises(errors.UserError) as fault:
+    packages.check('train')
+  assert fault.value.exit_code == 69
+  assert str(fault.value) == (
+    'Packages are missing (absent): pip install --no-deps -r requirements.txt'
+  )
+
+
+def test_the_start_warns_of_other_versions(locked, capsys):
+  locked['absent'] = '3.0'
+  packages.check('train')
+  assert capsys.readouterr().err == (
+    'train: Packages are not as locked (other 1.1, not 1.0), so results may '
+    'differ: pip install --no-deps -r requirements.txt\n'
+  )
+  locked['other'] = '1.0'
+  packages.check('train')
+  assert capsys.readouterr().err == ''
+
+
+def test_not_all_that_are_missing_are_named(locked, monkeypatch):
+  pins = {f'p{n}': '1' for n in range(70)}
+  monkeypatch.setattr(packages, 'pins', lambda: pins)
+  with pytest.raises(errors.UserError, match=r'p0, .*p4, and 65 more\)'):
+    packages.check('train')
+
+
+@pytest.mark.parametrize(
+  ('version', 'is_right'),
+  [
+    *[((3, 10, 13), False), ((3, 11, 0), True), ((3, 13, 9), True)],
+    *[((3, 14, 0), False), ((4, 11, 0), False)],
+  ],
+)
+def test_pythons_are_those_of_pyproject(version, is_right, monkeypatch):
+  text = (packages.REPOSITORY / 'pyproject.toml').read_text()
+  assert re.search('requires-python = ">=3.11,<3.14"', text)
+  assert (packages.python_fault(version) == '') == is_right
+  monkeypatch.setattr(packages, 'python_fault', lambda: 'Python is old')
+  with pytest.raises(errors.UserError, match=r'old: uv venv .*3\.13') as fault:
+    packages.check('train')
+  assert fault.value.exit_code == 69
