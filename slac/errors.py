@@ -5,6 +5,8 @@ unavailable, 70 computation, 73 cannot create, 74 input or output, 75 locked, 78
 configuration.
 """
 
+from __future__ import annotations
+
 import argparse
 import contextlib
 import difflib

@@ -4,6 +4,8 @@
 before that is too late to change, and `check_symbols` and `check_keras` say so.
 """
 
+from __future__ import annotations
+
 import contextlib
 import functools
 import importlib.abc

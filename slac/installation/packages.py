@@ -3,6 +3,8 @@
 It imports none of the packages, as it is to say which of them are missing.
 """
 
+from __future__ import annotations
+
 import argparse
 import os
 import pathlib
@@ -56,10 +58,10 @@ def pins() -> dict[str, str]:
     lines = LOCK.read_text(encoding='utf-8').splitlines()
   else:  # The package is installed elsewhere than in its repository.
     lines = metadata.requires('slac') or []
-  matches = [re.match(r'([\w.-]+)(?:\[.*?\])?==([\w.]+)', s) for s in lines]
+  matches = {s: re.match(r'([\w.-]+)(?:\[.*?\])?==([\w.]+)', s) for s in lines}
   return {
     match[1]: match[2]
-    for match, line in zip(matches, lines, strict=True)
+    for line, match in matches.items()
     if match and _applies(line)
   }
 

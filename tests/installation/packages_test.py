@@ -6,8 +6,9 @@ from importlib import metadata
 
 import pytest
 
-from slac import errors
-from slac.installation import packages
+from slac import doctor, errors
+from slac.environments import processes
+from slac.installation import loading, packages
 
 
 @pytest.fixture
@@ -94,3 +95,11 @@ def test_pythons_are_those_of_pyproject(version, is_right, monkeypatch):
   with pytest.raises(errors.UserError, match=r'old: uv venv .*3\.13') as fault:
     packages.check('train')
   assert fault.value.exit_code == 69
+
+
+@pytest.mark.parametrize(
+  'module', [doctor, errors, loading, packages, processes]
+)
+def test_a_python_that_is_too_old_gets_as_far_as_the_check(module):
+  """Before 3.10 annotations such as `str | None` cannot be evaluated."""
+  assert hasattr(module, 'annotations')  # Of __future__: they are not.
