@@ -1,10 +1,16 @@
-"""Tests of slac/__init__.py: what is said on stderr, in new processes."""
+"""What the package says on stderr, and what it has when it is installed."""
 
 import os
+import pathlib
+import re
+import shutil
 import subprocess
 import sys
 
 import pytest
+
+REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+
 
 pytestmark = pytest.mark.slow
 
@@ -55,3 +61,73 @@ def test_libraries_keep_quiet_and_we_do_not():
 def test_the_users_setting_wins():
   result = _python('import slac, tensorflow', TF_CPP_MIN_LOG_LEVEL='2')
   assert 'oneDNN custom operations are on' in result.stderr
+
+
+@pytest.fixture(scope='module')
+def installed(tmp_path_factory):
+  """The package in a folder of its own; runs one of its scripts elsewhere."""
+  folder = tmp_path_factory.mktemp('installed')
+  source = folder / 'source'
+  ignore = shutil.ignore_patterns('.git', '.venv', 'build', 'runs', 'docs')
+  shutil.copytree(REPOSITORY, source, ignore=ignore)
+  subprocess.run(
+    [
+      *(sys.executable, '-m', 'pip', 'install', '--quiet', '--no-deps'),
+      *('--no-build-isolation', '--target', folder / 'site', source),
+    ],
+    check=True,
+  )
+  shutil.rmtree(source)
+  elsewhere = folder / 'elsewhere'
+  elsewhere.mkdir()
+
+  def run(script, *arguments):
+    return subprocess.run(
+      [sys.executable, folder / 'site' / 'bin' / script, *arguments],
+      cwd=elsewhere,
+      env={**os.environ, 'PYTHONPATH': str(folder / 'site')},
+      capture_output=True,
+      text=True,
+    )
+
+  return elsewhere, run
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['train', 'play', 'doctor'])
+def test_scripts_of_an_installed_package_answer(installed, name):
+  _, run = installed
+  process = run(f'slac-{name}', '--help')
+  assert (process.returncode, process.stderr) == (0, '')
+  assert process.stdout.startswith('usage: ')
+
+
+@pytest.mark.slow
+def test_an_installed_package_finds_its_gin_files_and_trains(installed):
+  elsewhere, run = installed
+  process = run('slac-train', '--gin_file=gin/walkr.gin')
+  assert process.returncode == 66
+  assert '(did you mean walker.gin?)' in process.stderr
+  process = run('slac-replication', 'plan', '--figure=4')
+  assert process.stdout.splitlines()[1].startswith(
+    'python -m train_eval --gin_file=gin/half_cheetah.gin '
+  )
+  process = run(
+    'slac-train',
+    '--gin_file=gin/cartpole.gin',
+    f'--gin_file={REPOSITORY / "tests" / "tiny.gin"}',
+    '--gin_param=Schedule.env_steps = 1200',
+    '--name=tiny',
+  )
+  assert process.returncode == 0, process.stderr
+  folder = elsewhere / 'runs' / 'tiny'
+  assert (folder / 'policy' / 'saved_model.pb').is_file()
+  process = run('slac-play', 'runs/tiny', '--episodes=1')
+  assert (process.returncode, process.stderr) == (0, '')
+  assert (folder / 'videos' / 'play.gif').is_file()
+
+
+def test_test_tools_are_no_dependency_of_the_package():
+  text = (REPOSITORY / 'requirements.in').read_text()
+  assert 'tensorflow==' in text
+  assert not re.search('pytest|ruff|mypy|import-linter', text)

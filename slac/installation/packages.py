@@ -18,7 +18,9 @@ from slac import errors
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 LOCK = REPOSITORY / 'requirements.txt'
 NEW_PYTHON = 'uv venv --seed --python 3.13 .venv'
-INSTALL = 'pip install --no-deps -r requirements.txt'
+INSTALL = 'pip install --no-deps -r requirements.txt' + (
+  '' if LOCK.is_file() else ", the repository's"
+)
 _SHOWN = 5  # So many faults are named; one command mends them all.
 
 
