@@ -3,6 +3,7 @@
 import json
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -125,6 +126,24 @@ def test_a_run_that_has_ended_is_not_run_again(straight):
   assert 'Continuing at 1,600 environment steps' in stdout
   assert run_folders.digests(folder) == before
   assert len(run_folders.table(folder, 'eval')) == 3
+
+
+def test_a_run_whose_checkpoints_are_gone_keeps_its_results(straight, tmp_path):
+  folder, _, _ = straight
+  copy = tmp_path / 'runs' / folder.name
+  shutil.copytree(folder, copy)
+  shutil.rmtree(copy / 'checkpoints')
+
+  def results():
+    paths = [*copy.glob('*.csv'), *copy.glob('tensorboard/*')]
+    return {path.name: path.read_bytes() for path in paths}
+
+  before = results()
+  code, _, stderr = run(tmp_path, CARTPOLE)
+  assert code == 74
+  assert '3 rows in eval.csv, 21 rows in train.csv, a policy' in stderr
+  assert '--fresh' in stderr
+  assert len(before) == 3 and results() == before
 
 
 def test_stopped_and_killed_it_ends_as_if_it_had_not_been(straight, tmp_path):

@@ -4,7 +4,8 @@ Each runs its module as `python -m` does, so that --help and a wrong flag are
 answered before TensorFlow is loaded.
 """
 
-import runpy
+import os
+import sys
 
 
 def train() -> None:
@@ -33,4 +34,6 @@ def benchmark() -> None:
 
 
 def _run(module: str) -> None:
-  runpy.run_module(module, run_name='__main__', alter_sys=True)
+  # -P: a file of the same name in the working directory is not meant.
+  words = [sys.executable, '-P', '-m', module, *sys.argv[1:]]
+  os.execv(sys.executable, words)

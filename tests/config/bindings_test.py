@@ -161,8 +161,10 @@ def test_faults_in_names_and_syntax(tmp_path, line, expected):
 def test_a_bracket_that_is_not_closed(tmp_path):
   (tmp_path / 'a.gin').write_text('Painter.layers = (1,\n\n')
   message, code = fault(bindings.load, ['a.gin'])
+  # Where the file ends or, since Python 3.12, where the statement does.
+  line = 2 if sys.version_info >= (3, 12) else 3
   assert message == (
-    'a.gin, line 3: a bracket or a quote is not closed before the end.'
+    f'a.gin, line {line}: a bracket or a quote is not closed before the end.'
   )
   assert code == 78
 

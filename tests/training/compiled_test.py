@@ -73,7 +73,10 @@ def test_no_memory_is_lost_with_tensors():
   """Over the days of a run the least of it would add up."""
   double = tf.function(lambda x: {'y': 2 * x, 'z': (x, x)})
   array = np.zeros(4, np.float32)
-  lost = lost_blocks(lambda: double(compiled.as_tensors(array)))
+  # The interpreter and other threads allocate now and then, a leak each time.
+  lost = min(
+    lost_blocks(lambda: double(compiled.as_tensors(array))) for _ in range(5)
+  )
   assert lost < 0.1 * N, lost
 
 
