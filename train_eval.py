@@ -238,7 +238,8 @@ class Run:
       _, state = restored
       for name, part in self._stateful.items():
         part.set_state(state[name])
-      print(f'Continuing at {self._counters.env_steps:,} environment steps.')
+      steps = f'{self._counters.env_steps:,}'
+      print(f'Continuing at {steps} environment steps.', flush=True)
     else:
       run_folder.refuse_to_forget(self._folder)
 

@@ -73,8 +73,8 @@ def choose_backend() -> str:
   given = [name for name in names if os.environ.get(name, '').strip()]
   unset = f', or unset {" and ".join(given)}' if given else ''
   raise errors.UserError(
-    f'Cannot render images with {" or ".join(failures)}: install libegl1 or '
-    f'libosmesa6{unset}.',
+    f'Cannot render images with {" or ".join(failures)}: install libegl1 '
+    f'and libopengl0, or libosmesa6{unset}.',
     os.EX_UNAVAILABLE,
   )
 

@@ -110,7 +110,7 @@ def test_no_backend_names_what_was_tried_and_the_remedy(
     _choose_uncached()
   assert str(raised.value) == (
     'Cannot render images with egl (OSError: no library) or osmesa (OSError: '
-    'no library): install libegl1 or libosmesa6.'
+    'no library): install libegl1 and libopengl0, or libosmesa6.'
   )
   assert raised.value.exit_code == 69
 
