@@ -18,9 +18,8 @@ from slac.models import latents, networks
 class Update(NamedTuple):
   """A compiled update, and how many sequences of experience it is given."""
 
-  function: (
-    tf.types.experimental.PolymorphicFunction
-  )  # Maps `experience` to a LossInfo.
+  # Maps `experience` to a LossInfo.
+  function: tf.types.experimental.PolymorphicFunction
   batch_size: int
 
 

@@ -22,11 +22,10 @@ from gin import config as gin_config
 
 from slac import errors
 from slac.config import gin_errors, gin_internals, settings, statements
+from slac.installation import packages
 
-_PACKAGE = pathlib.Path(__file__).resolve().parents[1]
-IS_INSTALLED = (_PACKAGE / 'gin').is_dir()
 # The folder that gin/ is in: the repository's, or that of an installed package.
-ROOT = _PACKAGE if IS_INSTALLED else _PACKAGE.parent
+ROOT = packages.PACKAGE if packages.IS_INSTALLED else packages.REPOSITORY
 
 translate_gin_errors = gin_errors.translate_gin_errors
 

@@ -15,11 +15,14 @@ from importlib import metadata
 
 from slac import errors
 
-REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+PACKAGE = pathlib.Path(__file__).resolve().parents[1]
+REPOSITORY = PACKAGE.parent
+# Elsewhere than in its repository, the package has the gin files inside.
+IS_INSTALLED = (PACKAGE / 'gin').is_dir()
 LOCK = REPOSITORY / 'requirements.txt'
 NEW_PYTHON = 'uv venv --seed --python 3.13 .venv'
 INSTALL = 'pip install --no-deps -r requirements.txt' + (
-  '' if LOCK.is_file() else ", the repository's"
+  ", the repository's" if IS_INSTALLED else ''
 )
 _SHOWN = 5  # So many faults are named; one command mends them all.
 
@@ -29,13 +32,11 @@ def pythons() -> tuple[tuple[int, ...], tuple[int, ...]]:
 
   pyproject.toml, or the installed package's metadata, says so.
   """
-  project = REPOSITORY / 'pyproject.toml'
-  if LOCK.is_file():
-    (text,) = re.findall(
-      '^requires-python = "(.*)"', project.read_text(encoding='utf-8'), re.M
-    )
-  else:
+  if IS_INSTALLED:
     text = metadata.metadata('slac')['Requires-Python']
+  else:
+    project = (REPOSITORY / 'pyproject.toml').read_text(encoding='utf-8')
+    (text,) = re.findall('^requires-python = "(.*)"', project, re.M)
   versions = {
     kind: tuple(map(int, version.split('.')))
     for kind, version in re.findall(r'(>=|<)([\d.]+)', text)
@@ -56,10 +57,10 @@ def python_fault(version: tuple[int, ...] = sys.version_info[:3]) -> str:
 
 def pins() -> dict[str, str]:
   """Returns the locked versions by the packages' names."""
-  if LOCK.is_file():
-    lines = LOCK.read_text(encoding='utf-8').splitlines()
-  else:  # The package is installed elsewhere than in its repository.
+  if IS_INSTALLED:
     lines = metadata.requires('slac') or []
+  else:
+    lines = LOCK.read_text(encoding='utf-8').splitlines()
   matches = {s: re.match(r'([\w.-]+)(?:\[.*?\])?==([\w.]+)', s) for s in lines}
   return {
     match[1]: match[2]

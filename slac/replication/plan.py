@@ -6,12 +6,13 @@ import shlex
 
 from slac import errors
 from slac.config import bindings
+from slac.installation import packages
 from slac.replication import experiments
 from slac.storage import run_folder
 
 # Where commands run: in the repository, or wherever an installed package is
 # asked for them.
-FOLDER = pathlib.Path.cwd() if bindings.IS_INSTALLED else bindings.ROOT
+FOLDER = pathlib.Path.cwd() if packages.IS_INSTALLED else bindings.ROOT
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Command:
   def arguments(self) -> list[str]:
     """The words after `python`, in the folder `FOLDER`."""
     return [
-      *(['-m', 'train_eval'] if bindings.IS_INSTALLED else ['train_eval.py']),
+      *(['-m', 'train_eval'] if packages.IS_INSTALLED else ['train_eval.py']),
       *(f'--gin_file={path}' for path in self.gin_files),
       *(f'--gin_param={param}' for param in self.gin_params),
       f'--seed={self.seed}',

@@ -31,8 +31,14 @@ def new_folder(path: pathlib.Path) -> Iterator[pathlib.Path]:
   an error, `path` is as it was.
   """
   temporary, old = (path.with_name(f'.{path.name}.{x}') for x in ('tmp', 'old'))
-  for leftover in (temporary, old):
-    shutil.rmtree(leftover, ignore_errors=True)
+
+  def tidy():
+    if old.exists() and not path.exists():  # Between the two renames.
+      os.rename(old, path)
+    for leftover in (temporary, old):
+      shutil.rmtree(leftover, ignore_errors=True)
+
+  tidy()
   temporary.mkdir()
   try:
     yield temporary
@@ -43,8 +49,7 @@ def new_folder(path: pathlib.Path) -> Iterator[pathlib.Path]:
     os.rename(temporary, path)
     fsync(path.parent)
   finally:
-    for leftover in (temporary, old):
-      shutil.rmtree(leftover, ignore_errors=True)
+    tidy()
 
 
 def write_arrays(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:

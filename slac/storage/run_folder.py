@@ -214,8 +214,6 @@ def _make(root: pathlib.Path, name: str, fresh: bool) -> pathlib.Path:
 
 def _is_taken(folder: pathlib.Path) -> bool:
   """Returns whether more is there than a start leaves that was killed."""
-  if not folder.is_dir():
-    return folder.exists()
   leftovers = {locks.NAME, '.config.json.tmp'}
   return any(path.name not in leftovers for path in folder.iterdir())
 

@@ -333,6 +333,17 @@ def test_an_export_replaces_the_one_before_as_a_whole(tmp_path, monkeypatch):
   assert [path.name for path in tmp_path.iterdir()] == ['policy']
 
 
+def test_a_policy_is_not_lost_between_the_two_renames(tmp_path, monkeypatch):
+  monkeypatch.setattr(policies.policy_saver, 'PolicySaver', Saver)
+  folder = tmp_path / 'policy'
+  policies.export('first', folder)
+  folder.rename(tmp_path / '.policy.old')  # Where a killed process left it.
+  with pytest.raises(KeyboardInterrupt):
+    policies.export('killed', folder)
+  assert (folder / 'saved_model.pb').read_text() == 'first'
+  assert [path.name for path in tmp_path.iterdir()] == ['policy']
+
+
 def test_an_export_replaces_nothing_but_a_policy(tmp_path, monkeypatch):
   monkeypatch.setattr(policies.policy_saver, 'PolicySaver', Saver)
   (tmp_path / 'thesis.tex').write_text('precious')
