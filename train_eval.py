@@ -8,7 +8,7 @@ import functools
 import sys
 
 from slac import errors
-from slac.installation import packages
+from slac.installation import packages, streams
 
 PROGRAM = 'train_eval.py'
 
@@ -246,6 +246,7 @@ class Run:
 
 def main():
   """Runs the command line."""
+  streams.guard()
   arguments = parse_arguments()
   with errors.reported_by(PROGRAM):
     sys.exit(train_eval(arguments))
@@ -280,6 +281,7 @@ def train_eval(arguments):
     bindings.resolved(),
     versions.version(devices.names(), parts.agent.compute_dtype),
   )
+  streams.keep_in(folder / 'run.log')
   print(folder)
   print(summary.of_run(parts, ring), flush=True)
   disk.check(folder, parts.disk_bytes(ring))
