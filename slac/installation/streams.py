@@ -1,7 +1,7 @@
 """Standard streams that may be closed or broken, and a file of what they said.
 
-A terminal is closed, a pipe's reader ends, a disk fills up: what is said is then
-lost on the screen, but no command ends of it.
+A terminal is closed, a pipe's reader ends, a disk fills up: what is said then
+does not appear, but no command ends of it.
 """
 
 from __future__ import annotations

@@ -59,11 +59,7 @@ class Appender:
           content.add(data)
     except FileNotFoundError:
       return False
-    found = content.mark()
-    if found.num_bytes < mark.num_bytes or mark.sha256 not in (
-      None,
-      found.sha256,
-    ):
+    if mark.sha256 not in (None, content.mark().sha256):
       return False
     os.truncate(path, mark.num_bytes)
     self._contents[path] = content

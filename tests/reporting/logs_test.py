@@ -338,7 +338,7 @@ def test_marks_of_other_files_are_left_alone(tmp_path):
   opened(tmp_path / 'run')
   for path in others.values():
     path.write_text('mine')
-  opened(tmp_path / 'run', dict.fromkeys(others, [1, 0, 'no checksum']))
+  opened(tmp_path / 'run', {key: [1, 0, 'no checksum'] for key in others})
   assert all(path.read_text() == 'mine' for path in others.values())
 
 
