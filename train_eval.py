@@ -121,8 +121,13 @@ class Run:
     self._restore()
 
   def loop(self):
-    """Algorithm 1, until the budget is spent or a signal has come."""
+    """Algorithm 1, until the budget is spent or a signal has come.
+
+    Returns:
+      Whether there was anything left to do.
+    """
     counters, plan = self._counters, self._schedule
+    begun_at = counters.iterations
     autosave = stopping.Autosave(self._save, plan.checkpoint_seconds)
     self._report.open()
     with contextlib.closing(self._report):
@@ -137,6 +142,7 @@ class Run:
           break
         autosave.if_due()
       self._save()
+    return counters.iterations > begun_at
 
   def _turn(self, phase):
     """One agent step and the updates after it, or one pretraining update."""
@@ -287,12 +293,13 @@ def train_eval(arguments):
   disk.check(folder, parts.disk_bytes(ring))
   run = Run(parts, ring, folder, stop)
   stop.defer()
-  run.loop()
+  has_trained = run.loop()
   stop.release()
   if stop.requested:
     print('Stopped and saved; the same command continues.')
     return stop.exit_code
-  policies.export(parts.agent.policy, folder / 'policy')
+  if has_trained or not (folder / 'policy').exists():
+    policies.export(parts.agent.policy, folder / 'policy')
   return 0
 
 
