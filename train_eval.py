@@ -242,8 +242,9 @@ class Run:
     """Continues from the newest checkpoint; a new run has none."""
     if restored := self._checkpoints.restore():
       _, state = restored
-      for name, part in self._stateful.items():
-        part.set_state(state[name])
+      with checkpoints.restoring(self._folder):
+        for name, part in self._stateful.items():
+          part.set_state(state[name])
       steps = f'{self._counters.env_steps:,}'
       print(f'Continuing at {steps} environment steps.', flush=True)
     else:

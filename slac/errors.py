@@ -41,6 +41,15 @@ def reported_by(program: str) -> Iterator[None]:
     lines = [line.strip() for line in str(error).splitlines()]
     print(f'{program}:', *lines, file=sys.stderr)
     sys.exit(error.exit_code)
+  except OSError as error:
+    if not error.filename:
+      raise
+    print(
+      f'{program}: {error.filename} cannot be used ({error.strerror}): make it '
+      'readable and writable, and start the same command again.',
+      file=sys.stderr,
+    )
+    sys.exit(os.EX_IOERR)
 
 
 @contextlib.contextmanager

@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import itertools
-import json
 import os
 import pathlib
 import re
@@ -106,38 +105,26 @@ def open_run(
   return folder
 
 
-def _read_json(path: pathlib.Path) -> Any:
-  """Returns the value in a run's JSON file; UserError (74) if damaged."""
-  try:
-    return json.loads(path.read_text(encoding='utf-8'))
-  except (OSError, RecursionError, ValueError) as error:
-    raise _damaged(path, getattr(error, 'strerror', None) or error) from error
-
-
 def read_config(path: pathlib.Path) -> dict[str, str]:
   """Returns the configuration in a config.json; UserError (74) if damaged."""
-  found = _read_json(path)
-  if not isinstance(found, dict) or not all(
-    isinstance(text, str) for text in found.values()
-  ):
-    raise _damaged(path, 'it does not hold texts by their names')
-  return found
+  return _read(path, {str: str})
 
 
 def read_starts(path: pathlib.Path) -> list[dict[str, Any]]:
   """Returns each start's entry of a version.json; UserError (74) if damaged."""
-  found = _read_json(path)
-  if not isinstance(found, list) or not all(
-    isinstance(start, dict) for start in found
-  ):
-    raise _damaged(path, 'it is no list of starts')
-  return found
+  return _read(path, [dict])
 
 
-def _damaged(path: pathlib.Path, reason: Any) -> errors.UserError:
-  return errors.UserError(
-    f'{path} is damaged ({reason}); restore it, or start anew with --fresh.', 74
-  )
+def _read(path: pathlib.Path, schema: Any) -> Any:
+  """Returns what is in a JSON file; UserError (74) if that is damaged."""
+  try:
+    return files.read_json(path, schema)
+  except (OSError, ValueError) as error:
+    reason = getattr(error, 'strerror', None) or error
+    raise errors.UserError(
+      f'{path} is damaged ({reason}); restore it, or start anew with --fresh.',
+      74,
+    ) from error
 
 
 def refuse_to_forget(folder: pathlib.Path) -> None:
