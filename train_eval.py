@@ -8,7 +8,7 @@ import functools
 import sys
 
 from slac import errors
-from slac.installation import packages, streams
+from slac.installation import packages, streams, versions
 
 PROGRAM = 'train_eval.py'
 
@@ -58,7 +58,7 @@ from slac.agents import policies
 from slac.config import bindings
 from slac.environments import checked, rendering
 from slac.reporting import pictures, report, summary
-from slac.storage import checkpoints, disk, locks, run_folder, versions
+from slac.storage import checkpoints, disk, locks, run_folder
 from slac.training import (
   collecting,
   compiled,
@@ -78,6 +78,7 @@ class Run:
 
   def __init__(self, parts, ring, folder, stop):
     agent = parts.agent
+    self.has_gone_on = False  # Since it was begun or continued.
     self._agent = agent
     self._folder = folder
     self._schedule = parts.schedule
@@ -95,12 +96,8 @@ class Run:
       for policy in (agent.policy, agent.greedy_policy)
     )
     self._finite_check = faults.FiniteCheck(folder)
-    self._report = report.Report(
-      folder,
-      parts,
-      self._counters,
-      agent.trace(parts.schedule.batch_size),
-    )
+    trace = agent.trace(parts.schedule.batch_size)
+    self._report = report.Report(folder, parts, self._counters, trace)
     self._collector = collecting.Collector(
       parts.environment,
       ring,
@@ -121,13 +118,8 @@ class Run:
     self._restore()
 
   def loop(self):
-    """Algorithm 1, until the budget is spent or a signal has come.
-
-    Returns:
-      Whether there was anything left to do.
-    """
+    """Algorithm 1, until the budget is spent or a signal has come."""
     counters, plan = self._counters, self._schedule
-    begun_at = counters.iterations
     autosave = stopping.Autosave(self._save, plan.checkpoint_seconds)
     self._report.open()
     with contextlib.closing(self._report):
@@ -142,11 +134,11 @@ class Run:
           break
         autosave.if_due()
       self._save()
-    return counters.iterations > begun_at
 
   def _turn(self, phase):
     """One agent step and the updates after it, or one pretraining update."""
     counters, plan = self._counters, self._schedule
+    self.has_gone_on = True
     self._report.enter(phase)
     if phase == 'random data':
       self._collect(self._random_policy)
@@ -289,17 +281,16 @@ def train_eval(arguments):
     versions.version(devices.names(), parts.agent.compute_dtype),
   )
   streams.keep_in(folder / 'run.log')
-  print(folder)
-  print(summary.of_run(parts, ring), flush=True)
+  print(folder, summary.of_run(parts, ring), sep='\n', flush=True)
   disk.check(folder, parts.disk_bytes(ring))
   run = Run(parts, ring, folder, stop)
   stop.defer()
-  has_trained = run.loop()
+  run.loop()
   stop.release()
   if stop.requested:
     print('Stopped and saved; the same command continues.')
     return stop.exit_code
-  if has_trained or not (folder / 'policy').exists():
+  if run.has_gone_on or not (folder / 'policy').exists():
     policies.export(parts.agent.policy, folder / 'policy')
   return 0
 

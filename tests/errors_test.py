@@ -15,9 +15,24 @@ def test_a_message_is_one_line(capsys):
   )
 
 
-def test_other_errors_are_not_reported():
-  with pytest.raises(ValueError, match='a bug'), errors.reported_by('program'):
-    raise ValueError('a bug')
+@pytest.mark.parametrize('error', [ValueError('a bug'), OSError(9, 'a bug')])
+def test_other_errors_are_not_reported(error):
+  with (
+    pytest.raises(type(error), match='a bug'),
+    errors.reported_by('program'),
+  ):
+    raise error
+
+
+def test_a_file_that_cannot_be_used_is_named(capsys, tmp_path):
+  with pytest.raises(SystemExit) as caught, errors.reported_by('program'):
+    (tmp_path / 'nowhere' / 'a.csv').read_bytes()
+  assert caught.value.code == 74
+  assert capsys.readouterr().err == (
+    f'program: {tmp_path}/nowhere/a.csv cannot be used (No such file or '
+    'directory): make it readable and writable, and start the same command '
+    'again.\n'
+  )
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from slac import errors
-from slac.installation import packages
+from slac.installation import packages, versions
 
 PROGRAM = 'slac.benchmark'
 
@@ -49,7 +49,7 @@ from tf_agents.specs import tensor_spec
 from slac.benchmark import measuring, reference_update, tables
 from slac.config import bindings
 from slac.environments import rendering, requirements
-from slac.storage import files, versions
+from slac.storage import files
 from slac.training import (
   collecting,
   compiled,
