@@ -1,4 +1,4 @@
-"""Compares runs with the published curves, and says which runs to make.
+"""Draws runs, over the published curves if given; says which runs to make.
 
 `python -m slac.replication curves` writes figures, a table and a report;
 `python -m slac.replication plan` prints or runs a figure's commands.
@@ -22,21 +22,20 @@ def parse_arguments():
   )
   subparsers = parser.add_subparsers(required=True)
   curves = subparsers.add_parser(
-    'curves', help='our curves and the published ones'
+    'curves', help='our curves, and the published ones if given'
   )
   curves.set_defaults(function=lambda arguments: write_curves(arguments))
   curves.add_argument(
     '--runs',
     type=pathlib.Path,
     nargs='+',
-    required=True,
-    help='folders of runs, or folders that hold such',
+    default=[pathlib.Path('runs')],
+    help='folders of runs, or folders that hold such (default runs)',
   )
   curves.add_argument(
     '--published',
     type=pathlib.Path,
-    required=True,
-    help="the folder of the authors' CSV files",
+    help="the folder of the authors' CSV files, to compare with",
   )
   curves.add_argument(
     '--out', type=pathlib.Path, default=pathlib.Path('report')
@@ -44,7 +43,7 @@ def parse_arguments():
   curves.add_argument(
     '--variance',
     type=float,
-    help="of the decoder, in place of each task's best one",
+    help="of the decoder, in place of each task's best published one",
   )
   planned = subparsers.add_parser('plan', help="a figure's commands")
   planned.set_defaults(function=lambda arguments: make_plan(arguments))
@@ -78,6 +77,7 @@ if __name__ == '__main__':
   packages.start(PROGRAM, parse_arguments)  # What draws takes a second.
 
 from slac.replication import (
+  aggregate,
   comparison,
   figures,
   launch,
@@ -99,18 +99,19 @@ def main():
 def write_curves(arguments):
   """Writes figures, table and report; returns the exit code."""
   comparisons = comparison.compare(
-    published.read(arguments.published),
+    published.read(arguments.published) if arguments.published else [],
     ours.read(arguments.runs),
     arguments.variance,
   )
+  over_tasks = aggregate.over_tasks(comparisons)
   out = arguments.out
   with errors.written(out, '--out'):
     out.mkdir(parents=True, exist_ok=True)
-    paths = figures.write(comparisons, out)
-    text = table.markdown(comparisons)
+    paths = figures.write(comparisons, over_tasks, out)
+    text = table.markdown(comparisons, over_tasks)
     (out / 'table.md').write_text(text, encoding='utf-8')
     command = shlex.join(['python', '-m', 'slac.replication', *sys.argv[1:]])
-    page = report.html_page(comparisons, paths, command)
+    page = report.html_page(comparisons, over_tasks, paths, command)
     (out / 'report.html').write_text(page, encoding='utf-8')
   print(f'Wrote {out / "report.html"}, table.md, and {len(paths)} figures.')
   return 0

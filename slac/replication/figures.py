@@ -1,16 +1,22 @@
-"""Learning curves of ours over the published ones, as PNG and SVG."""
+"""Learning curves, ours over the published ones if given, as PNG and SVG."""
 
+import functools
 import math
 import pathlib
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 
 import matplotlib
+import numpy as np
 from matplotlib import axes, figure, ticker
 
-from slac.replication import comparison
+from slac.replication import aggregate, comparison, statistics
 
 # These colours differ in grey too, and for eyes that confuse red and green.
-_COLOURS = {'published': '#0072b2', 'ours': '#d55e00'}
+_PUBLISHED = '#0072b2'
+_OURS = ('#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000')
+_LINES = ('-', '--', ':', '-.')  # Of as many variants as there are colours.
+_LABEL_WIDTH = 45  # Letters in a line of a legend.
 _COLUMNS = 3
 _SIZE = (5.0, 3.6)  # Of one set of axes, in inches.
 # How far the x axis reaches, in environment steps.
@@ -19,67 +25,168 @@ _AT_LEAST = 100_000
 _BEYOND_OURS = 1.25
 # The returns of the DeepMind Control Suite; those of Gym are not bounded.
 _RETURNS = (0, 1000)
+_INTERQUARTILE = 'IQM and 95 % interval'
 
 
 def write(
-  comparisons: Sequence[comparison.Comparison], out: pathlib.Path
+  comparisons: Sequence[comparison.Comparison],
+  over_tasks: aggregate.Aggregate | None,
+  out: pathlib.Path,
 ) -> dict[str, pathlib.Path]:
-  """Writes a figure of each task, and one of all.
+  """Writes a figure of each task, one of all, and one over all.
 
   Returns:
     The path of each figure without its suffix, which is .png or .svg, by task;
-    that of all tasks under 'all'.
+    that of all tasks under 'all', that of the curves over them, if there are
+    any, under 'aggregate'.
   """
-  paths = {}
-  for item in comparisons:
-    paths[item.task] = out / item.task.replace(' ', '_')
-    _save([item], 1, paths[item.task])
+  colours = _styles(comparisons)
+  drawing = {
+    item.task: functools.partial(draw, item=item, styles=colours)
+    for item in comparisons
+  }
+  paths = {task: out / task.replace(' ', '_') for task in drawing}
+  for task, function in drawing.items():
+    _save([function], 1, paths[task])
   paths['all'] = out / 'all'
-  _save(comparisons, min(_COLUMNS, len(comparisons)), paths['all'])
+  _save(list(drawing.values()), min(_COLUMNS, len(drawing)), paths['all'])
+  if over_tasks and over_tasks.curves:
+    paths['aggregate'] = out / 'aggregate'
+    function = functools.partial(
+      draw_aggregate, item=over_tasks, styles=colours
+    )
+    _save([function], 1, paths['aggregate'])
   return paths
 
 
-def draw(area: axes.Axes, item: comparison.Comparison) -> None:
-  """Draws a task's curves: mean, standard deviation, and each trial thin."""
-  for side, selection in item.sides.items():
-    if selection and len(selection.curves.steps):
-      _draw_selection(area, selection, f'{side}: {selection}', _COLOURS[side])
-  area.set_title(f'{item.task} (action repeat {item.action_repeat})')
-  area.set_xlabel('environment steps')
-  area.set_ylabel('average return')
-  area.xaxis.set_major_formatter(ticker.EngFormatter(sep=''))
-  area.set_xlim(0, _reach(item))
+def draw(
+  area: axes.Axes,
+  item: comparison.Comparison,
+  styles: Mapping[str, Mapping[str, str]] | None = None,
+) -> None:
+  """Draws a task's curves.
+
+  One variant beside the published trials is drawn as the paper draws: mean,
+  standard deviation, and each trial thin. Variants side by side are drawn as
+  interquartile means with their intervals.
+
+  Args:
+    area: where to.
+    item: what.
+    styles: the colour and line of each side, if other tasks have more.
+  """
+  styles = styles or _styles([item])
+  ylabel = 'average return'
+  if not item.is_like_the_papers:
+    ylabel += f', {_INTERQUARTILE}'
+  for name, selection in item.sides.items():
+    if not len(selection.curves.steps):
+      continue
+    if item.is_like_the_papers:
+      label = f'{name}: {selection}'
+      _draw_mean(area, selection.curves, label, styles[name])
+    else:
+      band = statistics.band([selection.curves])
+      _draw_band(area, band, f'{name}: {selection.number}', styles[name])
+  area.set_title(item.title)
+  area.set_ylabel(ylabel)
   area.set_ylim(*_range(item))
+  _finish(area, _reach({n: s.curves.steps for n, s in item.sides.items()}))
+
+
+def draw_aggregate(
+  area: axes.Axes,
+  item: aggregate.Aggregate,
+  styles: Mapping[str, Mapping[str, str]],
+) -> None:
+  """Draws the curves over several tasks."""
+  for name, curve in item.curves.items():
+    _draw_band(area, curve.band, f'{name}: {curve.number}', styles[name])
+  title = f'{len(item.tasks)} tasks: {", ".join(item.tasks)}'
+  area.set_title(textwrap.fill(title, 50), fontsize='medium')
+  ylabel = f'normalised return, {_INTERQUARTILE}'
+  lines = [ylabel, *textwrap.wrap(item.scale, _LABEL_WIDTH)]
+  area.set_ylabel('\n'.join(lines), fontsize='small')
+  area.set_ylim(0, 1)
+  _finish(
+    area, _reach({n: curve.band.steps for n, curve in item.curves.items()})
+  )
+
+
+def _styles(comparisons) -> dict[str, dict[str, str]]:
+  """Returns how each side is drawn, in all figures alike."""
+  names = dict.fromkeys(name for item in comparisons for name in item.sides)
+  names.pop(comparison.PUBLISHED, None)
+  styles = {comparison.PUBLISHED: {'color': _PUBLISHED, 'linestyle': '-'}}
+  for number, name in enumerate(names):
+    line, colour = divmod(number, len(_OURS))
+    styles[name] = {
+      'color': _OURS[colour],
+      'linestyle': _LINES[line % len(_LINES)],
+    }
+  return styles
+
+
+def _finish(area, reach):
+  """Draws what is around the curves."""
+  area.set_xlabel('environment steps')
+  area.xaxis.set_major_formatter(ticker.EngFormatter(sep=''))
+  area.set_xlim(0, reach)
   area.grid(alpha=0.3)
   if area.get_legend_handles_labels()[0]:
     area.legend(loc='best', fontsize='small')
 
 
-def _draw_selection(area, selection, label, colour):
-  curves = selection.curves
+def _draw_mean(area, curves, label, style):
+  """Draws a mean, a standard deviation, and each trial."""
   # A NaN interrupts a line: steps that a trial lacks are not bridged.
   for returns in curves.returns:
-    area.plot(curves.steps, returns, color=colour, linewidth=0.5, alpha=0.35)
+    area.plot(curves.steps, returns, **style, linewidth=0.5, alpha=0.35)
   low, high = curves.mean - curves.stddev, curves.mean + curves.stddev
+  _fill(area, curves.steps, low, high, style)
+  _line(area, curves.steps, curves.mean, label, style)
+
+
+def _draw_band(area, band, label, style):
+  """Draws an interquartile mean with its interval, if it has one."""
+  if band.has_interval:
+    _fill(area, band.steps, band.low, band.high, style)
+  else:
+    label = f'{label}, no interval'
+  _line(area, band.steps, band.iqm, label, style)
+
+
+def _fill(area, steps, low, high, style):
   area.fill_between(
-    curves.steps, low, high, color=colour, alpha=0.18, linewidth=0
+    steps, low, high, color=style['color'], alpha=0.18, linewidth=0
   )
+
+
+def _line(area, steps, values, label, style):
   area.plot(
-    curves.steps,
-    curves.mean,
-    color=colour,
+    steps,
+    values,
+    **style,
     linewidth=2,
     # One evaluation alone would be a line without length.
-    marker='o' if len(curves.steps) == 1 else None,
-    label=label,
+    marker='o' if len(steps) == 1 else None,
+    label=textwrap.fill(label, _LABEL_WIDTH),
   )
 
 
-def _reach(item: comparison.Comparison) -> float:
-  """Returns where the x axis ends: a little beyond our last evaluation."""
-  if not item.ours or not len(item.ours.curves.steps):
+def _reach(steps: Mapping[str, np.ndarray]) -> float:
+  """Returns where the x axis ends: a little beyond our last evaluation.
+
+  Args:
+    steps: the environment steps of each side.
+  """
+  ours = [s for n, s in steps.items() if n != comparison.PUBLISHED and len(s)]
+  if not ours:
     return _WITHOUT_OURS
-  return max(_AT_LEAST, _BEYOND_OURS * item.ours.curves.steps[-1])
+  last = max(found[-1] for found in ours)
+  if comparison.PUBLISHED not in steps:
+    return max(1, last)
+  return max(_AT_LEAST, _BEYOND_OURS * last)
 
 
 def _range(item: comparison.Comparison) -> tuple[float, float]:
@@ -87,24 +194,24 @@ def _range(item: comparison.Comparison) -> tuple[float, float]:
   returns = [
     value
     for selection in item.sides.values()
-    for trial in (selection.trials if selection else ())
+    for trial in selection.trials
     for value in trial.returns.values()
   ]
   return min([*_RETURNS, *returns]), max([*_RETURNS, *returns])
 
 
-def _save(comparisons, columns, path):
-  """Writes the curves of some tasks side by side as `path`.png and .svg."""
-  rows = math.ceil(len(comparisons) / columns)
+def _save(drawing, columns, path):
+  """Writes what each function draws, side by side, as `path`.png and .svg."""
+  rows = math.ceil(len(drawing) / columns)
   width, height = _SIZE
   # A figure of its own, not pyplot's: that would look for a display.
   page = figure.Figure(
     figsize=(columns * width, rows * height), layout='constrained'
   )
   grid = page.subplots(rows, columns, squeeze=False).ravel()
-  for area, item in zip(grid, comparisons, strict=False):
-    draw(area, item)
-  for area in grid[len(comparisons) :]:
+  for area, function in zip(grid, drawing, strict=False):
+    function(area)
+  for area in grid[len(drawing) :]:
     area.set_axis_off()
   page.savefig(path.with_suffix('.png'), dpi=150)
   # The same curves give the same bytes.

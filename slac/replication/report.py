@@ -6,7 +6,7 @@ import pathlib
 import shlex
 from collections.abc import Mapping, Sequence
 
-from slac.replication import comparison, ours, table
+from slac.replication import aggregate, comparison, ours, table
 
 _STYLE = """
 body { font: 15px/1.5 sans-serif; margin: 2em auto; max-width: 75em;
@@ -29,6 +29,7 @@ _PNG = b'\x89PNG\r\n\x1a\n'
 
 def html_page(
   comparisons: Sequence[comparison.Comparison],
+  over_tasks: aggregate.Aggregate | None,
   figure_paths: Mapping[str, pathlib.Path],
   command: str,
 ) -> str:
@@ -36,22 +37,28 @@ def html_page(
 
   Args:
     comparisons: what it is about.
+    over_tasks: the curves over all tasks, if there are several.
     figure_paths: of `figures.write`.
     command: the one that makes this page again.
   """
+  has_published = any(item.published for item in comparisons)
+  what = 'ours and the published curves' if has_published else 'our curves'
   body = [
-    '<h1>SLAC: ours and the published curves</h1>',
+    f'<h1>SLAC: {what}</h1>',
     f'<pre>{html.escape(command)}</pre>',
-    *_selections(comparisons),
+    *_selections(comparisons, has_published),
     _figure(figure_paths['all'], 'All tasks'),
+    *(_aggregate(over_tasks, figure_paths) if over_tasks else ()),
     '<h2>At the same environment steps</h2>',
-    *_table(comparisons),
+    *_table(table.rows(comparisons)),
+    f'<p>{html.escape(table.LEGEND)}</p>',
   ]
   for item in comparisons:
     body.append(f'<h2>{html.escape(item.task)}</h2>')
     body.append(_figure(figure_paths[item.task], item.task))
-    for run in item.ours.trials if item.ours else ():
-      body.extend(_run(run))
+    for selection in item.ours.values():
+      for run in selection.trials:
+        body.extend(_run(run))
   return (
     '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n'
     f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
@@ -68,31 +75,53 @@ def newest_strip(folder: pathlib.Path) -> pathlib.Path | None:
   return max(strips, key=lambda path: path.stat().st_mtime_ns, default=None)
 
 
-def _selections(comparisons) -> list[str]:
+def _selections(comparisons, has_published) -> list[str]:
   """Says what is compared with what, and what is missing."""
   lines = []
   for item in comparisons:
-    texts = [
-      f'{side}: {selection or table.NO_DATA}'
-      for side, selection in item.sides.items()
+    sides = {comparison.PUBLISHED: table.NO_DATA} if has_published else {}
+    if not item.ours:
+      sides[comparison.OURS] = table.NO_DATA
+    sides |= item.sides
+    texts = [f'{side}: {selection}' for side, selection in sides.items()]
+    alone = [
+      name
+      for name, selection in item.sides.items()
+      if not item.is_like_the_papers and len(selection.trials) == 1
     ]
-    task = f'{item.task}, action repeat {item.action_repeat}'
-    text = html.escape(f'{task}: ' + '; '.join(texts))
+    if alone:
+      texts.append(f'a single trial has no interval: {", ".join(alone)}')
+    text = html.escape(f'{item.title}: ' + '; '.join(texts))
     lines.append(f'<li>{text}</li>')
   return ['<ul>', *lines, '</ul>']
 
 
-def _table(comparisons) -> list[str]:
-  header = ''.join(f'<th>{html.escape(name)}</th>' for name in table.HEADER)
-  lines = [f'<table><tr>{header}</tr>']
-  for row in table.rows(comparisons):
-    first = row[1] == f'{table.STEPS[0]:,}'
+def _aggregate(over_tasks, figure_paths) -> list[str]:
+  """Shows the curves over all tasks, and says what to know of them."""
+  tasks = f'{", ".join(over_tasks.tasks)}. {over_tasks.scale}.'
+  lines = ['<h2>Over all tasks</h2>']
+  if over_tasks.curves:
+    lines.append(_figure(figure_paths['aggregate'], 'Over all tasks'))
+    lines.extend(_table(table.aggregate_rows(over_tasks)))
+  notes = [tasks, *over_tasks.notes]
+  return [*lines, *(f'<p>{html.escape(note)}</p>' for note in notes)]
+
+
+def _table(lines) -> list[str]:
+  """Returns a table; what begins with another task is set off."""
+  names, *rows = lines
+  header = ''.join(f'<th>{html.escape(name)}</th>' for name in names)
+  texts, before = [f'<table><tr>{header}</tr>'], None
+  for row in rows:
     cells = ''.join(f'<td>{html.escape(cell)}</td>' for cell in row[:-1])
-    lines.append(
-      f'<tr{" class=task" if first else ""}>{cells}'
-      f'<td class="{html.escape(row[-1])}">{html.escape(row[-1])}</td></tr>'
+    last = html.escape(row[-1])
+    marked = f' class="{last}"' if row[-1] in table.VERDICTS else ''
+    texts.append(
+      f'<tr{"" if row[0] == before else " class=task"}>{cells}'
+      f'<td{marked}>{last}</td></tr>'
     )
-  return [*lines, '</table>', f'<p>{html.escape(table.LEGEND)}</p>']
+    before = row[0]
+  return [*texts, '</table>']
 
 
 def _run(run: ours.Run) -> list[str]:

@@ -1,57 +1,121 @@
-"""The comparison in numbers, at a few environment steps."""
+"""What was compared, in numbers, at a few environment steps."""
 
 import math
 from collections.abc import Sequence
 
-from slac.replication import comparison, statistics
+from slac.replication import aggregate, comparison, statistics
 
 STEPS = (30_000, 50_000, 100_000, 200_000, 300_000, 500_000, 1_000_000)
-HEADER = (
-  'task',
-  'environment steps',
-  'published',
-  'trials',
-  'IQM [95% CI]',
-  'ours',
-  'trials',
-  'IQM [95% CI]',
-  'ours lies',
-)
 NO_DATA = 'no data'
 LEGEND = (
   'Mean and sample standard deviation over the trials that were evaluated at '
   'exactly this step; "no data" where none was: nothing is interpolated. '
   '"within" means that our mean is at most one published standard deviation '
   'from the published mean. IQM is the mean without the lowest and the highest '
-  'quarter of the trials; its interval is that of the percentile bootstrap.'
+  'quarter of the trials; its interval is that of the percentile bootstrap, '
+  'and of one trial there is none.'
+)
+_PUBLISHED_COLUMNS = ('published', 'trials', 'IQM [95% CI]')
+_OUR_COLUMNS = ('ours', 'trials', 'IQM [95% CI]')
+_VERDICT = 'ours lies'
+VERDICTS = ('within', 'below', 'above', '-')  # What stands below it.
+_AGGREGATE_HEADER = (
+  'over all tasks',
+  'environment steps',
+  'trials',
+  'normalised IQM [95% CI]',
 )
 
 
 def rows(
   comparisons: Sequence[comparison.Comparison],
 ) -> list[tuple[str, ...]]:
-  """Returns the texts under `HEADER`, a row for each task and each step."""
-  return [_row(item, step) for item in comparisons for step in STEPS]
+  """Returns a header and its rows, one for each task, variant and step.
 
-
-def markdown(comparisons: Sequence[comparison.Comparison]) -> str:
-  """Returns the table for a README."""
-  aligned = ['---'] + ['---:'] * (len(HEADER) - 2) + ['---']
-  lines = [HEADER, aligned, *rows(comparisons)]
-  table = '\n'.join(f'| {" | ".join(line)} |' for line in lines)
-  return f'{table}\n\n{LEGEND}\n'
-
-
-def _row(item, step):
-  published, ours = (
-    statistics.summarize(selection.curves, step)
-    if selection
-    else statistics.Summary(0)
-    for selection in item.sides.values()
+  The columns of variants and of published trials are there if these are.
+  """
+  has_variants = any(name for item in comparisons for name in item.ours)
+  has_published = any(item.published for item in comparisons)
+  header = (
+    'task',
+    *(['variant'] if has_variants else []),
+    'environment steps',
+    *(_PUBLISHED_COLUMNS if has_published else []),
+    *_OUR_COLUMNS,
+    *([_VERDICT] if has_published else []),
   )
-  verdict = statistics.verdict(ours, published) or '-'
-  cells = (*_cells(published), *_cells(ours), verdict)
-  return (item.task, f'{step:,}', *cells)
+  found = [header]
+  for item in comparisons:
+    for name, selection in (item.ours or {'': None}).items():
+      for step in _steps(item):
+        published, *others = _cells_at(item.published, selection, step)
+        found.append(
+          (
+            item.task,
+            *([name] if has_variants else []),
+            f'{step:,}',
+            *(published if has_published else ()),
+            *others[0],
+            *(others[1:] if has_published else ()),
+          )
+        )
+  return found
+
+
+def aggregate_rows(item: aggregate.Aggregate) -> list[tuple[str, ...]]:
+  """Returns a header and a row for each curve over all tasks and each step."""
+  found = [_AGGREGATE_HEADER]
+  for name, curve in item.curves.items():
+    band = curve.band
+    last = band.steps[-1]
+    for column, step in enumerate(band.steps):
+      if step in STEPS or step == last:
+        text = f'{band.iqm[column]:.3f}'
+        if band.has_interval:
+          text += f' [{band.low[column]:.3f}, {band.high[column]:.3f}]'
+        found.append((name, f'{step:,}', curve.number.split()[0], text))
+  return found
+
+
+def markdown(
+  comparisons: Sequence[comparison.Comparison],
+  over_tasks: aggregate.Aggregate | None,
+) -> str:
+  """Returns the tables for a README."""
+  found = rows(comparisons)
+  texts = [_table(found, found[0][-1] == _VERDICT), LEGEND]
+  if over_tasks:
+    if over_tasks.curves:
+      texts.append(_table(aggregate_rows(over_tasks), False))
+    texts.append(f'{", ".join(over_tasks.tasks)}. {over_tasks.scale}.')
+    texts.extend(over_tasks.notes)
+  return '\n\n'.join(texts) + '\n'
+
+
+def _table(lines, ends_with_a_word):
+  header, *others = lines
+  aligned = ['---'] + ['---:'] * (len(header) - 1)
+  if ends_with_a_word:
+    aligned[-1] = '---'
+  return '\n'.join(f'| {" | ".join(x)} |' for x in [header, aligned, *others])
+
+
+def _steps(item) -> list[int]:
+  """Returns the steps that a task's rows are about."""
+  if item.published:
+    return list(STEPS)
+  found = [step for s in item.ours.values() for step in s.curves.steps.tolist()]
+  return sorted({*found}.intersection({*STEPS, max(found, default=0)}))
+
+
+def _cells_at(published, ours, step):
+  """Returns the cells of both sides at a step, and where ours lies."""
+  summaries = [
+    statistics.summarize(side.curves, step) if side else statistics.Summary(0)
+    for side in (published, ours)
+  ]
+  verdict = statistics.verdict(summaries[1], summaries[0]) or '-'
+  return *map(_cells, summaries), verdict
 
 
 def _cells(summary: statistics.Summary) -> tuple[str, str, str]:

@@ -15,6 +15,14 @@ from slac.storage import files, locks
 _MAX_NAME_LENGTH = 80
 _FOLDERS = ('checkpoints', 'policy', 'tensorboard', 'videos')
 _SUFFIXES = ('.csv', '.json', '.log')
+# What may differ between runs that are trials of one experiment.
+_OF_A_TRIAL = (
+  'Experiment.seed',
+  'Schedule.checkpoint_seconds',
+  'Schedule.env_steps',
+  'Schedule.log_interval',
+  'Schedule.picture_interval',
+)
 
 
 def run_name(
@@ -108,6 +116,14 @@ def open_run(
 def read_config(path: pathlib.Path) -> dict[str, str]:
   """Returns the configuration in a config.json; UserError (74) if damaged."""
   return _read(path, {str: str})
+
+
+def experiment(config: Mapping[str, str]) -> dict[str, str]:
+  """Returns a configuration without what is a single trial's own.
+
+  That is its seed, how long it trains, and how often it logs and saves.
+  """
+  return {k: text for k, text in config.items() if k not in _OF_A_TRIAL}
 
 
 def read_starts(path: pathlib.Path) -> list[dict[str, Any]]:

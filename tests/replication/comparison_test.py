@@ -40,14 +40,14 @@ def test_the_variance_with_the_best_mean_below_500k_is_selected():
   (item,) = comparison.compare(published, [])
   assert item.published.variance == 0.1
   assert item.published.curves.mean.tolist() == [45, 60]
-  assert item.ours is None
+  assert item.ours == {}
   (item,) = comparison.compare(published, [], 0.04)
   assert item.published.curves.mean.tolist() == [0, 90]
   message = fault(published, [], 0.5)
   assert 'decoder variance 0.5 (there is 0.04, 0.1, 0.4)' in message
 
 
-def test_ours_are_selected_likewise(run):
+def test_all_of_our_variances_stand_side_by_side_unless_one_is_chosen(run):
   mine = [
     run('a', {0: 1.0}, 0),
     run('b', {0: 3.0}, 0, SlacModel_decoder_variance='0.4'),
@@ -55,10 +55,36 @@ def test_ours_are_selected_likewise(run):
   ]
   (item,) = comparison.compare([], mine)
   assert item.published is None
-  assert [trial.name for trial in item.ours.trials] == ['b', 'c']
-  assert item.ours.curves.mean.tolist() == [4]
-  (item,) = comparison.compare([], mine, 0.1)
-  assert [trial.name for trial in item.ours.trials] == ['a']
+  assert {
+    name: [trial.name for trial in selection.trials]
+    for name, selection in item.ours.items()
+  } == {'decoder_variance = 0.1': ['a'], 'decoder_variance = 0.4': ['b', 'c']}
+  assert item.ours['decoder_variance = 0.4'].curves.mean.tolist() == [4]
+  (item,) = comparison.compare([], mine, 0.4)
+  (selection,) = item.ours.values()
+  assert [trial.name for trial in selection.trials] == ['b', 'c']
+  assert list(item.ours) == ['']  # What is left does not differ.
+  message = fault([], mine, 0.5)
+  assert 'No run of cartpole swingup' in message
+  assert '(there is 0.1, 0.4)' in message
+
+
+def test_one_variant_is_drawn_as_the_paper_draws_and_others_are_not(run):
+  published = [made_up.trial({0: 1.0})]
+  mine = [run('a'), run('b', SlacModel_decoder_variance='0.4')]
+  for some, names, is_so in (
+    ([], ['published'], True),
+    (mine[:1], ['published', 'ours'], True),
+    (
+      mine,
+      ['published', 'decoder_variance = 0.1', 'decoder_variance = 0.4'],
+      False,
+    ),
+  ):
+    (item,) = comparison.compare(published, some)
+    assert (list(item.sides), item.is_like_the_papers) == (names, is_so)
+  (item,) = comparison.compare([], mine[:1])
+  assert (list(item.sides), item.is_like_the_papers) == (['ours'], False)
 
 
 def test_tasks_are_kept_apart(run):
@@ -67,10 +93,10 @@ def test_tasks_are_kept_apart(run):
     made_up.trial({0: 2.0}),
   ]
   first, second = comparison.compare(published, [run('a')])
-  assert (first.task, first.action_repeat) == ('cartpole swingup', 4)
+  assert first.title == 'cartpole swingup (action repeat 4)'
   assert first.ours and first.published.curves.mean.tolist() == [2]
-  assert (second.task, second.action_repeat) == ('walker walk', 2)
-  assert second.ours is None
+  assert second.title == 'walker walk (action repeat 2)'
+  assert second.ours == {}
 
 
 def test_action_repeats_have_to_agree(run):
@@ -90,14 +116,16 @@ def test_action_repeats_have_to_agree(run):
     DmControlEnvironment_action_repeat='2',
   )
   assert 'several action repeats (2, 4)' in fault([four], [mine, other])
+  # Without published ones they are variants, over the same environment steps.
+  (item,) = comparison.compare([], [mine, other])
+  assert item.title == 'cartpole swingup (action repeat 2, 4)'
+  assert list(item.ours) == ['action_repeat = 2', 'action_repeat = 4']
 
 
-def test_only_trials_of_one_experiment_are_averaged(run):
+def test_runs_with_the_same_settings_are_trials_of_one_variant(run):
   mine = run('a', seed=0)
   longer = run('b', seed=1, Schedule_env_steps='200')
   (item,) = comparison.compare([], [mine, longer])
-  assert len(item.ours.trials) == 2
-  object.__setattr__(longer, 'config', {**longer.config, 'A.size': '16'})
-  message = fault([], [mine, longer])
-  assert 'no trials of one experiment (A.size: (not set) and 16)' in message
-  assert 'have the same seed, 0' in fault([], [mine, run('c', seed=0)])
+  assert len(item.ours[''].trials) == 2
+  message = fault([], [mine, run('c', seed=0)])
+  assert 'the same settings and the same seed, 0, so' in message

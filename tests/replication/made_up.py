@@ -2,8 +2,9 @@
 
 import csv
 import json
+import pathlib
 
-from slac.replication import published, trials
+from slac.replication import ours, published, trials
 
 PNG = b'\x89PNG\r\n\x1a\n and the rest'
 CONFIG = {
@@ -52,3 +53,9 @@ def write_run(folder, returns, starts=(), **settings):
 def trial(returns, variance=0.1, task='cartpole swingup', action_repeat=4):
   """Returns a published trial."""
   return trials.Trial(task, action_repeat, variance, 'name', returns)
+
+
+def run(returns, task='cartpole swingup', action_repeat=4):
+  """Returns a run of ours, without settings."""
+  trial = (task, action_repeat, None, 'name', returns)
+  return ours.Run(*trial, pathlib.Path('name'), 0, {}, [])

@@ -52,6 +52,27 @@ def test_curves(call, tmp_path):
   assert sorted(set(tmp_path.iterdir()) - {out.parent}) == before
 
 
+def test_curves_without_published_ones(call, tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  returns = {30_000: 20.0, 30_100: 30.0}
+  for name, domain in (('a', "'cartpole'"), ('b', "'walker'")):
+    made_up.write_run(
+      tmp_path / 'runs' / name, returns, DmControlEnvironment_domain=domain
+    )
+  code, output, error = call('curves', '--out', 'out')  # Of runs/.
+  assert (code, error) == (0, '')
+  assert output == 'Wrote out/report.html, table.md, and 4 figures.\n'
+  written = {p.name: p.read_bytes() for p in (tmp_path / 'out').iterdir()}
+  assert {'aggregate.png', 'aggregate.svg', 'walker_swingup.png'} < {*written}
+  text = written['table.md'].decode()
+  assert '| walker swingup | 30,100 | 30 | 1 | 30 |' in text
+  assert '| ours | 30,100 | 2 | 0.030 |' in text
+  assert call('curves', '--out', 'out')[0] == 0
+  assert written == {
+    p.name: p.read_bytes() for p in (tmp_path / 'out').iterdir()
+  }
+
+
 def test_a_fault_is_one_sentence_and_a_code(call, tmp_path):
   made_up.write_published(tmp_path)
   run = made_up.write_run(tmp_path / 'run', {})

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from slac.replication import comparison, ours, report, table
+from slac.replication import aggregate, comparison, ours, report, table
 from tests.replication import made_up
 
 
@@ -26,15 +26,90 @@ def compare(run=None):
   return comparison.compare(published, [run] if run else [])
 
 
-def page(run, tmp_path):
-  paths = {name: tmp_path / name for name in ('cartpole swingup', 'all')}
+def page(comparisons, tmp_path):
+  over_tasks = aggregate.over_tasks(comparisons)
+  names = [*(item.task for item in comparisons), 'all', 'aggregate']
+  paths = {name: tmp_path / name for name in names}
   for path in paths.values():
     path.with_suffix('.svg').write_text('<svg>')
-  return report.html_page(compare(run), paths, 'python <command>')
+  return report.html_page(comparisons, over_tasks, paths, 'python <command>')
+
+
+@pytest.fixture
+def variants(tmp_path):
+  """Two variants of two tasks, one of them with one seed."""
+  returns = {
+    **{('walker', 0, 0.1): {0: 100.0, 8: 200.0}},
+    **{('walker', 1, 0.1): {0: 300.0}, ('walker', 0, 0.4): {0: 60.0, 8: 70.0}},
+    **{('finger', 0, 0.1): {0: 100.0}, ('finger', 1, 0.1): {0: 100.0}},
+    **{('finger', 0, 0.4): {0: 80.0}},
+  }
+  for number, ((task, seed, variance), values) in enumerate(returns.items()):
+    made_up.write_run(
+      tmp_path / 'runs' / f'{number}',
+      values,
+      Experiment_seed=str(seed),
+      DmControlEnvironment_domain=repr(task),
+      SlacModel_decoder_variance=str(variance),
+    )
+  return comparison.compare([], ours.read([tmp_path / 'runs']))
+
+
+def test_the_table_of_variants_without_published_trials(variants):
+  header, *rows = table.rows(variants)
+  assert header == (
+    *('task', 'variant', 'environment steps'),
+    *('ours', 'trials', 'IQM [95% CI]'),
+  )
+  assert [row[:3] for row in rows] == [
+    ('finger swingup', 'decoder_variance = 0.1', '0'),
+    ('finger swingup', 'decoder_variance = 0.4', '0'),
+    ('walker swingup', 'decoder_variance = 0.1', '8'),
+    ('walker swingup', 'decoder_variance = 0.4', '8'),
+  ]
+  assert [row[3:] for row in rows] == [
+    ('100 ± 0', '2', '100 [100, 100]'),
+    ('80', '1', '80'),
+    ('200', '1', '200'),
+    ('70', '1', '70'),
+  ]
+  # At 0 all trials of both tasks are there. Of 0.1, 0.3, 0.1 and 0.1 the two
+  # in the middle count; two of 0.3 are drawn with the probability 1/4.
+  over_tasks = aggregate.over_tasks(variants)
+  assert table.aggregate_rows(over_tasks)[1:] == [
+    ('decoder_variance = 0.1', '0', '4', '0.100 [0.100, 0.200]'),
+    ('decoder_variance = 0.4', '0', '2', '0.070'),
+  ]
+  text = table.markdown(variants, over_tasks)
+  assert '| task | variant | environment steps | ours |' in text
+  assert '| decoder_variance = 0.4 | 0 | 2 | 0.070 |' in text
+  assert text.endswith(
+    'finger swingup, walker swingup. DeepMind Control: return / 1000.\n\n'
+    f'{aggregate.NO_INTERVAL}\n'
+  )
+
+
+def test_the_page_of_variants(variants, tmp_path):
+  text = page(variants, tmp_path)
+  assert (
+    '<h1>SLAC: our curves</h1>' in text
+    and 'published' not in (text.replace(table.LEGEND, '').split('<h2>')[0])
+  )
+  assert (
+    'walker swingup (action repeat 4): decoder_variance = 0.1: 1-2 trials, '
+    'variance 0.1; decoder_variance = 0.4: 1 trial, variance 0.4; a single '
+    'trial has no interval: decoder_variance = 0.4</li>'
+  ) in text
+  assert f'<p>{aggregate.NO_INTERVAL}</p>' in text
+  assert text.count('<h3>') == 6
 
 
 def test_the_table(run):
-  first, second, third, *rest = table.rows(compare(run))
+  header, first, second, third, *rest = table.rows(compare(run))
+  assert header == (
+    *('task', 'environment steps', 'published', 'trials', 'IQM [95% CI]'),
+    *('ours', 'trials', 'IQM [95% CI]', 'ours lies'),
+  )
   # Three times 40, or 60, is drawn with the probability 1/27: 3.7 % on a side.
   assert first == (
     'cartpole swingup',
@@ -58,7 +133,7 @@ def test_the_table(run):
 
 
 def test_the_table_in_markdown():
-  lines = table.markdown(compare()).splitlines()
+  lines = table.markdown(compare(), None).splitlines()
   assert lines[1] == '| --- |' + ' ---: |' * 7 + ' --- |'
   assert lines[2].startswith('| cartpole swingup | 30,000 | 50 ± 10 | 3 | ')
   assert all(line.count('|') == 10 for line in lines[:9])
@@ -67,18 +142,18 @@ def test_the_table_in_markdown():
 def test_the_page_shows_what_there_is_and_names_what_there_is_not(
   run, tmp_path
 ):
-  text = page(run, tmp_path)
+  text = page(compare(run), tmp_path)
   assert '<td>50 ± 10</td>' in text
   assert '<td class="within">within</td>' in text
   assert 'published: 1-4 trials, variance 0.1' in text
   assert 'tensorflow 2.15.1' in text and 'with changes' in text
   assert 'Experiment.seed = 0' in text
   assert 'Fig. 14: no data' in text
-  assert 'ours: no data' in page(None, tmp_path)
+  assert 'ours: no data' in page(compare(), tmp_path)
 
 
 def test_the_page_holds_all_it_shows_and_nothing_runs(run, tmp_path):
-  text = page(run, tmp_path)
+  text = page(compare(run), tmp_path)
   assert text.count('src="data:image/svg+xml;base64,') == 2
   assert text.count('src=') == 2 and 'href=' not in text
   for hostile in ('<script', '<b>', '<i>', '<command>', '<svg>'):
@@ -96,7 +171,7 @@ def test_the_page_holds_all_it_shows_and_nothing_runs(run, tmp_path):
 )
 def test_an_odd_version_file_does_no_harm(tmp_path, start):
   folder = made_up.write_run(tmp_path / 'run', {}, [start])
-  text = page(ours.read([folder])[0], tmp_path)
+  text = page(compare(ours.read([folder])[0]), tmp_path)
   assert '$ python' in text and '<b>' not in text
 
 
@@ -114,7 +189,9 @@ def test_the_newest_strip_is_shown(run, tmp_path):
   os.utime(videos / 'evaluation-dream-000000000.png', (3, 3))
   newest = report.newest_strip(run.folder)
   assert newest == videos / 'evaluation-dream-000000000.png'
-  text = page(run, tmp_path)
+  text = page(compare(run), tmp_path)
   assert text.count('src="data:image/png;base64,') == 1
   newest.write_text('no picture')
-  assert 'evaluation-dream-000000000.png is no PNG' in page(run, tmp_path)
+  assert 'evaluation-dream-000000000.png is no PNG' in page(
+    compare(run), tmp_path
+  )

@@ -64,6 +64,70 @@ def test_the_interval_is_the_same_each_time():
   assert summarize(*values).interval == summarize(*values).interval
 
 
+def test_the_interval_resamples_each_task_apart():
+  # Of the first task, 0 and 10 are drawn as two of 0, one of each, or two of 10
+  # with probability 1/4, 1/2, 1/4; the second is always 100 twice. Without the
+  # lowest and the highest of the four the mean is (0 + 100) / 2 in the first
+  # case, else (10 + 100) / 2. If all four were drawn from one urn, 0 and 100
+  # would have more than 2.5 % each.
+  tasks = [np.array([0.0, 10.0]), np.array([100.0, 100.0])]
+  assert statistics.interval(tasks) == (50, 55)
+
+
+def test_the_interval_leaves_out_a_fortieth_on_each_side():
+  # Three times 40, or 60, is drawn with the probability 1/27: more than 2.5 %,
+  # less than 5 %.
+  assert statistics.interval([np.array([40.0, 60.0, 50.0])]) == (40, 60)
+
+
+def test_a_task_with_one_trial_leaves_no_interval():
+  tasks = [np.array([0.0, 10.0]), np.array([100.0])]
+  assert np.isnan(statistics.interval(tasks)).all()
+
+
+def test_a_band_is_of_the_trials_that_there_are_at_each_step():
+  curves = statistics.align(
+    [{0: 0.0, 10: 1.0, 20: 7.0}, {0: 10.0, 10: 1.0}, {10: 1.0}]
+  )
+  band = statistics.band([curves])
+  assert band.steps.tolist() == [0, 10, 20]
+  assert band.iqm.tolist() == [5, 1, 7]
+  np.testing.assert_array_equal(band.low, [0, 1, NAN])
+  np.testing.assert_array_equal(band.high, [10, 1, NAN])
+  assert band.has_interval
+  alone = statistics.band([statistics.align([{0: 3.0, 10: 4.0}])])
+  assert alone.iqm.tolist() == [3, 4] and not alone.has_interval
+  nothing = statistics.band([statistics.align([{}])])
+  assert not len(nothing.steps) and not nothing.has_interval
+
+
+def test_a_band_over_tasks_is_of_all_their_trials():
+  tasks = [[0.0, 10.0], [100.0, 100.0]]
+  curves = [statistics.align([{5: x} for x in values]) for values in tasks]
+  band = statistics.band(curves)
+  # Of 0, 10, 100, 100 the two in the middle count.
+  assert (band.iqm, band.low, band.high) == (55, 50, 55)
+
+
+def test_tasks_are_compared_at_the_steps_that_all_their_trials_have():
+  first = statistics.align([{0: 1.0, 10: 2.0, 20: 3.0}, {0: 4.0, 20: 5.0}])
+  second = statistics.align([{0: 6.0, 20: 7.0, 30: 8.0}])
+  one, two = statistics.at_common_steps([first, second])
+  assert one.steps.tolist() == two.steps.tolist() == [0, 20]
+  assert one.returns.tolist() == [[1, 3], [4, 5]]
+  assert two.returns.tolist() == [[6, 7]]
+
+
+def test_normalised_returns():
+  curves = statistics.align([{0: -20.0, 10: 30.0}])
+  assert statistics.normalise(curves, -20, 80).returns.tolist() == [[0, 0.5]]
+  assert statistics.normalise(curves, 0, 1000).returns.tolist() == [
+    [-0.02, 0.03]
+  ]
+  same = statistics.align([{0: 7.0}])
+  assert statistics.normalise(same, 7, 7).returns.tolist() == [[0]]
+
+
 def test_one_trial_has_no_spread():
   summary = summarize(3.0)
   assert (summary.n, summary.mean, summary.iqm) == (1, 3, 3)

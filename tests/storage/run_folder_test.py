@@ -185,3 +185,13 @@ def test_what_no_run_makes_is_named(tmp_path, make, name, says):
   make(path)
   message = fault(74, tmp_path)
   assert str(path) in message and says in message
+
+
+def test_trials_of_one_experiment_differ_in_their_seed_and_logs_only():
+  of_a_trial = {
+    **{'Experiment.seed': '3', 'Schedule.env_steps': '100'},
+    **{'Schedule.checkpoint_seconds': '1.0', 'Schedule.log_interval': '2'},
+    'Schedule.picture_interval': '5',
+  }
+  shared = {'Schedule.batch_size': '8', 'Schedule.eval_interval': '9'}
+  assert run_folder.experiment({**of_a_trial, **shared}) == shared
