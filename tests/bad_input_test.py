@@ -32,7 +32,8 @@ SERVER = """
 import gc, json, os, runpy, sys
 import train_eval
 from slac.environments import rendering
-from slac.replication import comparison, figures, launch, ours, report
+from slac.replication import comparison, figures, ours, report
+from slac.sweep import command
 rendering.choose_backend()
 from dm_control import suite
 gc.freeze()
@@ -262,6 +263,38 @@ FAULTS = [
     'curves',
     '--runs=run',
     '--published=folder',
+  ),
+  module(
+    'slac.replication',
+    'replication: no runs',
+    66,
+    'neither the folder of a run nor holds one',
+    'curves',
+    '--runs=folder',
+  ),
+  module('slac.sweep', 'sweep: no task', 64, '--tasks'),
+  module(
+    'slac.sweep',
+    'sweep: unknown task',
+    66,
+    '(did you mean walker?)',
+    '--tasks=wlaker',
+  ),
+  module(
+    'slac.sweep',
+    'sweep: no list of values',
+    64,
+    'does not give Replay.capacity a list of values',
+    '--tasks=walker',
+    '--vary=Replay.capacity = 3',
+  ),
+  module(
+    'slac.sweep',
+    'sweep: unknown setting',
+    78,
+    '(did you mean capacity?)',
+    '--tasks=walker',
+    '--vary=Replay.capacty = [3]',
   ),
   module(
     'slac.benchmark', 'benchmark: unknown flag', 64, '--steps', '--steps=1'

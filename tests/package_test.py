@@ -94,7 +94,7 @@ def installed(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name', ['train', 'play', 'doctor'])
+@pytest.mark.parametrize('name', ['train', 'play', 'doctor', 'replication'])
 def test_scripts_of_an_installed_package_answer(installed, name):
   _, run = installed
   process = run(f'slac-{name}', '--help')
@@ -108,14 +108,17 @@ def test_an_installed_package_finds_its_gin_files_and_trains(installed):
   process = run('slac-train', '--gin_file=gin/walkr.gin')
   assert process.returncode == 66
   assert '(did you mean walker.gin?)' in process.stderr
-  process = run('slac-replication', 'plan', '--figure=4')
-  assert process.stdout.splitlines()[1].startswith(
-    'python -m train_eval --gin_file=gin/half_cheetah.gin '
+  tiny = REPOSITORY / 'tests' / 'tiny.gin'
+  process = run('slac-sweep', '--tasks=half_cheetah', '--overlay', str(tiny))
+  _, first, *_, hours = process.stdout.splitlines()
+  assert first.startswith(
+    'python -m train_eval --gin_file=gin/half_cheetah.gin'
   )
+  assert 'a few steps and updates of half_cheetah-tiny-seed0' in hours
   process = run(
     'slac-train',
     '--gin_file=gin/cartpole.gin',
-    f'--gin_file={REPOSITORY / "tests" / "tiny.gin"}',
+    f'--gin_file={tiny}',
     '--gin_param=ACTION_REPEAT = 10',
     '--gin_param=Schedule.env_steps = 1200',
     '--name=tiny',

@@ -46,7 +46,7 @@ import numpy as np
 import tensorflow as tf
 from tf_agents.specs import tensor_spec
 
-from slac.benchmark import measuring, reference_update, tables
+from slac.benchmark import measuring, reference_update, run_time, tables
 from slac.config import bindings
 from slac.environments import rendering, requirements
 from slac.storage import files
@@ -67,11 +67,7 @@ TASKS = (
 )
 DTYPES = ('float32', 'bfloat16')
 FRAMES = 300  # Agent steps that are recorded, and repeated to fill the replay.
-FULL, MODEL_ONLY = 'full update', 'model-only update'
-# The labels of the updates, by their names in `agent.updates`.
-UPDATES = {'train': FULL, 'train_model': MODEL_ONLY}
 REFERENCE = ', as the reference'
-EPISODE_LENGTH = 1000  # Environment steps of every task, unless it falls.
 
 
 def main():
@@ -108,11 +104,14 @@ def benchmark(gin_params: Sequence[str], repeats: int) -> dict[str, Any]:
   updates = measure_updates(timer, gin_params, ring)
   tables.print_computations(loop + updates, peaks)
   updates_s = {(r['name'], r['dtype']): r['median_s'] for r in updates}
-  ratio = updates_s[FULL + REFERENCE, 'float32'] / updates_s[FULL, default]
+  ratio = (
+    updates_s[run_time.FULL + REFERENCE, 'float32']
+    / updates_s[run_time.FULL, default]
+  )
   print(f'\nThe reference takes {ratio:.2f} times as long as {default}.')
   print('\n'.join(f'{name}: {value:.2f}' for name, value in sizes.items()))
   seconds = {row['name']: row['median_s'] for row in loop} | {
-    name: updates_s[name, default] for name in (FULL, MODEL_ONLY)
+    name: updates_s[name, default] for name in run_time.UPDATES.values()
   }
   # A step takes milliseconds, an update hundreds.
   step_timer = measuring.Timer(4 * repeats)
@@ -162,7 +161,7 @@ def measure_agent(timer, parts, ring, suffix=''):
   agent = parts.agent
   updates = agent.updates(parts.schedule.batch_size)
   rows = []
-  for name, label in UPDATES.items():
+  for name, label in run_time.UPDATES.items():
     update = updates[name]
     experience = compiled.as_tensors(ring.sample(update.batch_size))
     rows.append(
@@ -274,26 +273,7 @@ def measure_task(timer, task, gin_params, seconds):
   }
   environment.close()
   seconds = {**seconds, 'environment': row['environment']['median_s']}
-  return {**row, 'hours': hours(schedule.Schedule(), seconds)}
-
-
-def hours(plan: schedule.Schedule, seconds: dict[str, float]) -> float:
-  """Returns how long a run takes, made up of the parts of its loop."""
-  per_episode = EPISODE_LENGTH // plan.action_repeat
-  random_steps = max(
-    plan.random_episodes * per_episode, plan.random_agent_steps
-  )
-  agent_steps = plan.env_steps // plan.action_repeat
-  evaluations = plan.env_steps // plan.eval_interval + 1
-  evaluation_steps = evaluations * plan.eval_episodes * per_episode
-  act = seconds['acting'] + seconds['environment']
-  update = seconds[FULL] + seconds['sampling']
-  return (
-    random_steps * seconds['environment']
-    + plan.model_updates * (seconds[MODEL_ONLY] + seconds['sampling'])
-    + (agent_steps - random_steps) * (act + plan.gradient_steps * update)
-    + evaluation_steps * act
-  ) / 3600
+  return {**row, 'hours': run_time.hours(schedule.Schedule(), seconds)}
 
 
 if __name__ == '__main__':

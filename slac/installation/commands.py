@@ -28,6 +28,11 @@ def replication() -> None:
   _run('slac.replication')
 
 
+def sweep() -> None:
+  """Runs `slac.sweep`."""
+  _run('slac.sweep')
+
+
 def benchmark() -> None:
   """Runs `slac.benchmark`."""
   _run('slac.benchmark')

@@ -11,6 +11,7 @@ import sys
 from slac import errors
 from slac.installation import packages
 from slac.replication import experiments
+from slac.sweep import flags
 
 PROGRAM = 'slac.replication'
 
@@ -50,26 +51,7 @@ def parse_arguments():
   planned.add_argument(
     '--figure', type=int, choices=list(experiments.FIGURES), required=True
   )
-  planned.add_argument(
-    '--root_dir',
-    default='runs',
-    help="where runs are kept, seen from the repository's folder",
-  )
-  action = planned.add_mutually_exclusive_group()
-  action.add_argument(
-    '--run', action='store_true', help='run the commands, or continue them'
-  )
-  action.add_argument(
-    '--slurm', type=pathlib.Path, help='write an array script to this file'
-  )
-  planned.add_argument(
-    '--jobs', type=errors.count, default=1, help='how many to --run at a time'
-  )
-  planned.add_argument(
-    '--allow_gin_imports',
-    action='store_true',
-    help='have the commands let gin files import modules',
-  )
+  flags.add(planned)
   return parser.parse_args()
 
 
@@ -80,9 +62,7 @@ from slac.replication import (
   aggregate,
   comparison,
   figures,
-  launch,
   ours,
-  plan,
   published,
   report,
   table,
@@ -119,29 +99,9 @@ def write_curves(arguments):
 
 def make_plan(arguments):
   """Prints, writes or runs the commands; returns the exit code."""
-  number = arguments.figure
-  figure = experiments.FIGURES[number]
-  commands = plan.commands(
-    figure, arguments.root_dir, arguments.allow_gin_imports
-  )
-  if arguments.slurm:
-    script = plan.slurm_script(f'slac-figure{number}', commands)
-    with errors.written(arguments.slurm, '--slurm'):
-      arguments.slurm.write_text(script, encoding='utf-8')
-    print(f'Wrote {arguments.slurm}: an array of {len(commands)} jobs.')
-    return 0
-  if arguments.run:
-    launcher = launch.Launcher(
-      arguments.jobs,
-      plan.FOLDER / arguments.root_dir,
-      plan.FOLDER,
-    )
-    return launcher.run(
-      {c.name: [sys.executable, *c.arguments] for c in commands}
-    )
-  title = f'# Figure {number}, {figure.title}: {len(commands)} runs'
-  print(title, *commands, sep='\n')
-  return 0
+  from slac.sweep import command  # With TensorFlow, which curves do not need.
+
+  return command.perform(experiments.FIGURES[arguments.figure], arguments)
 
 
 if __name__ == '__main__':

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from slac.replication import comparison, statistics, variants
 from slac.storage import run_folder
 
-_BEST_OF_CONTROL = (
-  1000  # The returns of the DeepMind Control Suite; 0 is least.
-)
+# The most that a task of the DeepMind Control Suite gives; the least is 0.
+_BEST_OF_CONTROL = 1000
 CONTROL_SCALE = 'DeepMind Control: return / 1000'
 OTHER_SCALE = '0 is the least return of any curve here, 1 the best'
 NO_INTERVAL = (

@@ -11,7 +11,7 @@ from typing import Any
 
 from slac import errors
 from slac.replication import trials
-from slac.storage import run_folder
+from slac.storage import run_folder, tables
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,7 +124,7 @@ def _variance(path, config) -> float | None:
 def _returns(path: pathlib.Path, action_repeat: int) -> dict[int, float]:
   columns = ('env_steps', 'agent_steps', 'average_return')
   returns = {}
-  for row in trials.read_rows(path, columns):
+  for row in tables.read_rows(path, columns):
     step = row.whole('env_steps')
     if step != row.whole('agent_steps') * action_repeat:
       raise row.fault(

@@ -4,6 +4,7 @@ import pathlib
 
 from slac import errors
 from slac.replication import trials
+from slac.storage import tables
 
 # How the authors' tables say what our eval.csv and config.json say.
 COLUMNS = (
@@ -35,7 +36,7 @@ def read(folder: pathlib.Path) -> list[trials.Trial]:
 
 def _read_file(path: pathlib.Path) -> list[trials.Trial]:
   found = {}
-  for row in trials.read_rows(path, COLUMNS):
+  for row in tables.read_rows(path, COLUMNS):
     key = (
       trials.task_name([row['domain_name'], row['task_name']], path),
       row.whole('action_repeat'),

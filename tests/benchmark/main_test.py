@@ -7,9 +7,7 @@ import tensorflow as tf
 
 from slac.benchmark import __main__ as benchmark
 from slac.benchmark import measuring, tables
-from slac.config import bindings
 from slac.models import networks
-from slac.training import schedule
 
 
 @pytest.fixture(autouse=True)
@@ -33,39 +31,6 @@ def test_operations_are_counted_from_the_shapes():
   counted = measuring.operations(function)
   # And as many additions; a few hundred thousand of biases are counted too.
   assert counted == pytest.approx(7 * 2 * multiplications, rel=0.005)
-
-
-def test_a_run_takes_as_long_as_its_parts():
-  bindings.load(
-    ['gin/cheetah.gin'],  # Action repeat 4.
-    [
-      'Schedule.env_steps = 40000',
-      'Schedule.random_episodes = 2',
-      'Schedule.model_updates = 300',
-      'Schedule.gradient_steps = 2',
-      'Schedule.eval_interval = 20000',
-      'Schedule.eval_episodes = 3',
-    ],
-  )
-  seconds = {
-    'environment': 0.001,
-    'acting': 0.01,
-    'sampling': 0.1,
-    benchmark.MODEL_ONLY: 1.0,
-    benchmark.FULL: 10.0,
-  }
-  random_data = 2 * 250 * 0.001
-  pretraining = 300 * 1.1
-  training = (10_000 - 500) * (0.011 + 2 * 10.1)
-  evaluation = 3 * 3 * 250 * 0.011  # At 0, 20,000 and 40,000 steps.
-  total = random_data + pretraining + training + evaluation
-  result = benchmark.hours(schedule.Schedule(), seconds)
-  assert result == pytest.approx(total / 3600)
-  # Of the tasks of Gym, which count random data in agent steps: 700, not 500.
-  gin.bind_parameter('Schedule.random_agent_steps', 700)
-  total += 200 * 0.001 - 200 * (0.011 + 2 * 10.1)
-  result = benchmark.hours(schedule.Schedule(), seconds)
-  assert result == pytest.approx(total / 3600)
 
 
 def test_shares_are_of_the_rate_at_the_same_type(capsys):

@@ -1,4 +1,4 @@
-"""Tests of slac/replication/published.py and trials.py."""
+"""Tests of slac/replication/published.py, trials.py and storage/tables.py."""
 
 import pytest
 

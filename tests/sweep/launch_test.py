@@ -1,4 +1,4 @@
-"""Tests of slac/replication/launch.py with real processes."""
+"""Tests of slac/sweep/launch.py with real processes."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ import time
 import pytest
 
 from slac import errors
-from slac.replication import launch
+from slac.sweep import launch
 
 FOREVER = 600  # Seconds; a signal comes before on the busiest machine.
 # Says when it begins and ends, but does not end before the logs that it awaits
@@ -116,7 +116,7 @@ def test_a_signal_is_passed_on_once_and_waited_for(tmp_path, number):
 @pytest.mark.slow
 def test_a_terminals_ctrl_c_does_not_reach_the_runs_as_well(tmp_path):
   script = (
-    'import pathlib, sys\nfrom slac.replication import launch\n'
+    'import pathlib, sys\nfrom slac.sweep import launch\n'
     'folder = pathlib.Path(sys.argv[1])\n'
     'launcher = launch.Launcher(1, folder, folder)\n'
     'sys.exit(launcher.run({"a": sys.argv[2:]}))\n'

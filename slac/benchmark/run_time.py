@@ -1,0 +1,105 @@
+"""Says how long a run takes, from how long the parts of its loop take.
+
+They are measured as they are in a run, in a minute: what `python -m
+slac.benchmark` measures more exactly, of the default settings.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+
+import tensorflow as tf
+
+from slac.benchmark import measuring
+from slac.config import bindings
+from slac.environments import rendering
+from slac.training import (
+  collecting,
+  compiled,
+  devices,
+  experiment,
+  memory,
+  metrics,
+  replay,
+  schedule,
+)
+
+FULL, MODEL_ONLY = 'full update', 'model-only update'
+# The labels of the updates, by their names in `agent.updates`.
+UPDATES = {'train': FULL, 'train_model': MODEL_ONLY}
+EPISODE_LENGTH = 1000  # Environment steps of every task, unless it falls.
+FRAMES = 300  # Agent steps that updates are drawn from.
+_REPEATS = 5
+
+
+def agent_steps(plan: schedule.Schedule) -> tuple[int, int]:
+  """Returns the agent steps of random data, and those that are trained on."""
+  total = plan.env_steps // plan.action_repeat
+  random = max(
+    plan.random_episodes * (EPISODE_LENGTH // plan.action_repeat),
+    plan.random_agent_steps,
+  )
+  random = min(random, total)
+  return random, total - random
+
+
+def hours(plan: schedule.Schedule, seconds: Mapping[str, float]) -> float:
+  """Returns how long a run takes, made up of the parts of its loop."""
+  random_steps, steps = agent_steps(plan)
+  per_episode = EPISODE_LENGTH // plan.action_repeat
+  evaluations = plan.env_steps // plan.eval_interval + 1
+  evaluation_steps = evaluations * plan.eval_episodes * per_episode
+  act = seconds['acting'] + seconds['environment']
+  update = seconds[FULL] + seconds['sampling']
+  return (
+    random_steps * seconds['environment']
+    + plan.model_updates * (seconds[MODEL_ONLY] + seconds['sampling'])
+    + steps * (act + plan.gradient_steps * update)
+    + evaluation_steps * act
+  ) / 3600
+
+
+def measure(timer: measuring.Timer) -> dict[str, float]:
+  """Returns the seconds that `hours` asks for, of the settings that are bound.
+
+  What an agent has no update for takes none.
+  """
+  with bindings.translate_gin_errors():
+    parts = experiment.Experiment()
+  agent, batch_size = parts.agent, parts.schedule.batch_size
+  spec = agent.training_data_spec
+  ring = replay.Replay(spec, agent.train_sequence_length, 0, FRAMES)
+  collector = collecting.Collector(
+    parts.environment, ring, spec, metrics.Stopwatch()
+  )
+  random, policy = (
+    compiled.EagerPolicy(p) for p in (parts.random_policy, agent.collect_policy)
+  )
+  for _ in range(FRAMES):
+    collector.step(random)
+
+  def seconds(call):
+    return timer(call)['median_s']
+
+  def sample():
+    return compiled.as_tensors(ring.sample(batch_size))
+
+  found = dict.fromkeys(UPDATES.values(), 0.0)
+  found['environment'] = seconds(lambda: collector.step(random))
+  step = seconds(lambda: collector.step(policy))
+  found['acting'] = max(0.0, step - found['environment'])
+  found['sampling'] = seconds(sample)
+  for name, function in agent.updates(batch_size).items():
+    update = compiled.CompiledUpdate(function)
+    experience = compiled.as_tensors(ring.sample(update.batch_size))
+    found[UPDATES[name]] = seconds(lambda u=update, e=experience: u(e))
+  return found
+
+
+def main(gin_files: Sequence[str], gin_params: Sequence[str], imports: bool):
+  """Prints as JSON what `measure` returns, of a run's settings."""
+  memory.keep_small()
+  bindings.load(gin_files, [*gin_params, 'Experiment.seed = 0'], imports)
+  rendering.choose_backend()
+  devices.prepare()
+  tf.keras.utils.set_random_seed(0)
+  print(json.dumps(measure(measuring.Timer(_REPEATS))))

@@ -1,0 +1,1 @@
+"""Several training runs as one: what they are, and how long they take."""

@@ -1,0 +1,42 @@
+"""Prints, runs or writes the commands of a sweep."""
+
+import argparse
+import sys
+
+from slac import errors
+from slac.sweep import checking, hours, launch, plan
+
+
+def perform(sweep: plan.Sweep, arguments: argparse.Namespace) -> int:
+  """Does with a sweep what the flags of `flags.add` say; returns the exit code.
+
+  Everything is loaded and checked before.
+
+  Raises:
+    UserError: the first fault of a gin file or a setting; 73 if the script
+      cannot be written; what `launch.Launcher.run` raises.
+  """
+  commands = plan.commands(
+    sweep, arguments.root_dir, arguments.allow_gin_imports
+  )
+  experiments = checking.experiments(commands)
+  if arguments.slurm:
+    script = plan.slurm_script(sweep.name, commands)
+    with errors.written(arguments.slurm, '--slurm'):
+      arguments.slurm.write_text(script, encoding='utf-8')
+    print(f'Wrote {arguments.slurm}: an array of {len(commands)} jobs.')
+  elif not arguments.run:
+    title = f'# {sweep.title}: {len(commands)} runs'
+    print(title, *commands, sep='\n', flush=True)
+  root = plan.FOLDER / arguments.root_dir
+  try:
+    for line in hours.lines(commands, experiments, root):
+      print(f'# {line}', flush=True)
+  except KeyboardInterrupt:
+    return 130
+  if not arguments.run:
+    return 0
+  launcher = launch.Launcher(arguments.jobs, root, plan.FOLDER)
+  return launcher.run(
+    {c.name: [sys.executable, *c.arguments] for c in commands}
+  )

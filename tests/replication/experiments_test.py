@@ -1,0 +1,45 @@
+"""Tests of slac/replication/experiments.py: what the paper's figures are."""
+
+import gin
+import pytest
+
+from slac.replication import experiments
+from slac.sweep import checking, plan
+
+
+@pytest.fixture(autouse=True)
+def _unbound():
+  yield
+  gin.clear_config()
+
+
+def test_figure_3_can_be_made():
+  commands = plan.commands(experiments.FIGURES[3], 'runs')
+  assert len(commands) == 6 * 10
+  # The variance is not spelt out where it is the task's own.
+  assert not any(command.gin_params for command in commands)
+
+
+def test_figure_12_has_the_five_variances():
+  commands = plan.commands(experiments.FIGURES[12], 'runs')
+  assert len(commands) == 6 * 5 * 10
+  assert {command.gin_params for command in commands} == {
+    (f'DECODER_VARIANCE = {value}',) for value in (0.004, 0.01, 0.04, 0.1, 0.4)
+  }
+
+
+def test_figure_5_has_each_variant_of_the_others_once():
+  variants = experiments.FIGURES[5].variants
+  assert len(variants) == len({*variants}) == 7 + 3 + 3 + 2
+  assert variants[0] == plan.Variant()
+
+
+@pytest.mark.parametrize('number', experiments.FIGURES)
+def test_every_command_of_a_figure_is_an_experiment_of_its_own(number):
+  figure = experiments.FIGURES[number]
+  commands = plan.commands(figure, 'runs')
+  checked = checking.experiments(commands)  # Refuses what is there twice.
+  number = len(figure.tasks) * len(figure.variants)
+  assert len(commands) == len(checked) == number * figure.seeds
+  assert len({command.name for command in commands}) == len(commands)
+  assert len({id(item) for item in checked}) == number

@@ -1,0 +1,140 @@
+"""Tests of slac/sweep/hours.py: what an estimate rests on."""
+
+import gin
+import pytest
+
+from slac.benchmark import run_time
+from slac.sweep import checking, hours, plan
+from tests.sweep import runs
+
+TINY = 'tests/tiny.gin'
+
+
+@pytest.fixture(autouse=True)
+def _unbound():
+  yield
+  gin.clear_config()
+
+
+@pytest.fixture
+def measured(monkeypatch):
+  """Has each measurement say 1 s an update; lists what was measured."""
+  names = []
+
+  def measure(command):
+    names.append(command.name)
+    if 'broken' in command.name:
+      return None, f'measuring {command.name} failed (no luck)'
+    parts = ('environment', 'acting', 'sampling', *run_time.UPDATES.values())
+    seconds = dict.fromkeys(parts, 0.0) | {run_time.FULL: 1.0}
+    return seconds, f'a measurement of {command.name}'
+
+  monkeypatch.setattr(hours, '_measure', measure)
+  return names
+
+
+def estimate(root, settings, tasks=('cartpole',), seeds=1, gin_files=(TINY,)):
+  """Returns the lines; a run trains on (1600 - 1000) / 4 = 150 agent steps."""
+  variants = plan.varied(settings, gin_files)
+  sweep = plan.Sweep('name', 'title', tasks, variants, seeds)
+  commands = plan.commands(sweep, str(root))
+  return list(hours.lines(commands, checking.experiments(commands), root))
+
+
+def test_without_runs_each_size_is_measured_once(tmp_path, measured):
+  lines = estimate(
+    tmp_path,
+    {
+      'Schedule.gradient_steps': ['1', '23'],
+      'SlacAgent.model_learning_rate': ['1e-4', '3e-4'],
+      'LatentModel.base_depth': ['2', '3'],
+    },
+    ('cartpole', 'reacher'),
+    seeds=2,
+  )
+  first, second = measured
+  assert 'base_depth=2' in first and 'base_depth=3' in second
+  # Two tasks, two seeds and two rates of either size: 8 runs of 150 s, and 8
+  # of 23 as many.
+  assert lines == [
+    f'Measuring for a minute how long {first} takes ...',
+    f'Measuring for a minute how long {second} takes ...',
+    '32 runs take 16.0 hours on this machine, one after another, of which 16.0 '
+    'are left.',
+    f'For 16 of them this rests on a measurement of {first}.',
+    f'For 16 of them this rests on a measurement of {second}.',
+  ]
+
+
+def test_the_batch_size_is_a_size(tmp_path, measured):
+  estimate(tmp_path, {'Schedule.batch_size': ['4', '5']})
+  assert len(measured) == 2
+
+
+def test_runs_with_the_same_settings_tell_it(tmp_path, measured):
+  settings = {'SlacAgent.model_learning_rate': ['1e-4', '3e-4']}
+  variants = plan.varied(settings, [TINY])
+  sweep = plan.Sweep('name', 'title', ('cartpole',), variants, 1)
+  commands = plan.commands(sweep, str(tmp_path))
+  item = checking.experiments(commands)[0]
+  # Another seed, at 1440 s a random step, a pretraining update, and a step
+  # that is trained on: 250, 20 and 150.
+  rows = ('0,0,0,0,', '1,0,0,1440,', '1,1,0,2880,', '2,1,1,4320,')
+  runs.write(tmp_path / 'a', item.settings, rows)
+  lines = estimate(tmp_path, settings, seeds=2)
+  (other,) = measured
+  assert other.startswith('cartpole-tiny-model_learning_rate=3e-4-seed0')
+  total = 2 * (420 * 1440 / 3600) + 2 * 150 / 3600
+  assert lines[1:] == [
+    f'4 runs take {total:.1f} hours on this machine, one after another, of '
+    f'which {total:.1f} are left.',
+    f'For 2 of them this rests on the pace of runs in {tmp_path} with the same '
+    'settings.',
+    f'For 2 of them this rests on a measurement of {other}.',
+  ]
+
+
+def test_what_runs_have_taken_is_not_left(tmp_path, measured):
+  # Each run takes 24 * 150 s = 1 hour. The first is at its end, though it took
+  # less; half of the second is there; the third has taken longer.
+  settings = {'Schedule.gradient_steps': ['24']}
+  for seed, wall in ((0, 1000), (1, 1800), (2, 7200)):
+    folder = runs.write(
+      tmp_path / f'cartpole-tiny-gradient_steps=24-seed{seed}',
+      {},
+      [f'1,0,0,{wall},'],
+    )
+    if seed == 0:
+      (folder / 'policy').mkdir()
+  assert estimate(tmp_path, settings, seeds=4)[1].startswith(
+    '4 runs take 4.0 hours on this machine, one after another, of which 1.5 '
+  )
+
+
+def test_what_cannot_be_measured_is_said(tmp_path, measured):
+  broken = tmp_path / 'broken.gin'
+  broken.write_text('LatentModel.base_depth = 5\n')
+  lines = estimate(tmp_path, {}, gin_files=(TINY, str(broken)), seeds=3)
+  name = measured[0]
+  assert measured == [name]
+  assert lines[1:] == [
+    f'The hours of 3 runs are unknown: measuring {name} failed (no luck).'
+  ]
+
+
+@pytest.mark.slow
+def test_a_measurement_is_one_of_what_the_command_trains(tmp_path):
+  command = plan.Command(('gin/cartpole.gin', TINY), (), 0, str(tmp_path))
+  seconds, text = hours._measure(command)
+  assert seconds.keys() == {
+    *('environment', 'acting', 'sampling'),
+    *run_time.UPDATES.values(),
+  }
+  assert all(0 <= value < 60 for value in seconds.values())
+  assert seconds[run_time.FULL] > seconds[run_time.MODEL_ONLY] > 0
+  assert text.startswith('a few steps and updates of cartpole-tiny-seed0')
+  bad = "DmControlEnvironment.domain = 'cartpol'"
+  command = plan.Command(command.gin_files, (bad,), 0, str(tmp_path))
+  seconds, text = hours._measure(command)
+  assert seconds is None
+  assert text.startswith('measuring cartpole-') and 'cartpol' in text

@@ -1,0 +1,84 @@
+"""Tests of slac/sweep/pace.py: how fast runs were, by hand."""
+
+import types
+
+import numpy as np
+import pytest
+
+from slac import errors
+from slac.sweep import pace
+from tests.sweep import runs
+
+CONFIG = {'A.x': '1', 'Experiment.seed': '0'}
+KEY = frozenset({('A.x', '1')})
+
+
+def plan(**settings):
+  """1 random episode of 250 agent steps, and 750 that are trained on."""
+  values = {
+    **{'env_steps': 4000, 'action_repeat': 4, 'random_episodes': 1},
+    **{'random_agent_steps': 0, 'model_updates': 100},
+  }
+  return types.SimpleNamespace(**(values | settings))
+
+
+def test_each_phase_is_timed_between_its_rows(tmp_path):
+  runs.write(tmp_path / 'a', CONFIG)
+  found = pace.read(tmp_path)
+  # Not the 31 s before the first row, nor what is of two phases.
+  np.testing.assert_array_equal(found.paces[KEY].seconds, [1, 20, 40])
+  np.testing.assert_array_equal(found.paces[KEY].counts, [10, 20, 20])
+  assert found.spent == {'a': 110 / 3600}
+  assert found.finished == set()
+
+
+def test_seeds_are_put_together_and_other_settings_are_not(tmp_path):
+  runs.write(tmp_path / 'a', CONFIG)
+  runs.write(tmp_path / 'b', CONFIG | {'Experiment.seed': '1'}, runs.ROWS[:2])
+  runs.write(tmp_path / 'c', CONFIG | {'A.x': '2'}, runs.ROWS[:1])
+  (tmp_path / 'b' / 'policy').mkdir()
+  found = pace.read(tmp_path)
+  np.testing.assert_array_equal(found.paces[KEY].seconds, [2, 20, 40])
+  np.testing.assert_array_equal(found.paces[KEY].counts, [20, 20, 20])
+  other = found.paces[frozenset({('A.x', '2')})]
+  assert not other.counts.any()
+  assert found.spent == {'a': 110 / 3600, 'b': 32 / 3600, 'c': 31 / 3600}
+  assert found.finished == {'b'}
+
+
+def test_hours_by_hand(tmp_path):
+  runs.write(tmp_path / 'a', CONFIG)
+  found = pace.read(tmp_path).paces[KEY]
+  seconds = 250 * 0.1 + 100 * 1 + 750 * 2
+  assert found.hours(plan()) == pytest.approx(seconds / 3600)
+
+
+def test_what_has_not_been_seen_is_not_made_up(tmp_path):
+  runs.write(tmp_path / 'a', CONFIG, runs.ROWS[:4])  # Not trained yet.
+  found = pace.read(tmp_path).paces[KEY]
+  assert found.hours(plan()) is None
+  # All of it is random data and pretraining.
+  short = plan(env_steps=800)
+  assert found.hours(short) == pytest.approx((200 * 0.1 + 100) / 3600)
+
+
+def test_other_machines_tell_nothing_of_this_one(tmp_path):
+  runs.write(tmp_path / 'a', CONFIG, host='elsewhere')
+  found = pace.read(tmp_path)
+  assert (found.paces, found.spent, found.finished) == ({}, {}, set())
+
+
+def test_where_there_are_no_runs(tmp_path):
+  (tmp_path / 'just_begun').mkdir()
+  (tmp_path / 'just_begun' / 'config.json').write_text('{}')
+  for folder in (tmp_path, tmp_path / 'missing'):
+    assert pace.read(folder).paces == {}
+
+
+def test_a_run_without_a_row_and_a_damaged_one(tmp_path):
+  folder = runs.write(tmp_path / 'a', CONFIG, [])
+  found = pace.read(tmp_path)
+  assert found.spent == {} and not found.paces[KEY].counts.any()
+  (folder / 'train.csv').write_text(f'{runs.COLUMNS}\n1,2,3,many,\n')
+  with pytest.raises(errors.UserError, match="line 2: wall_seconds is 'many'"):
+    pace.read(tmp_path)
