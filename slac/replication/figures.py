@@ -17,6 +17,8 @@ _PUBLISHED = '#0072b2'
 _OURS = ('#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000')
 _LINES = ('-', '--', ':', '-.')  # Of as many variants as there are colours.
 _LABEL_WIDTH = 45  # Letters in a line of a legend.
+_LINES_INSIDE = 6  # A legend of more lines is below, where it hides no curve.
+_LINE_HEIGHT = 0.18  # Inches that the page is then higher for each line.
 _COLUMNS = 3
 _SIZE = (5.0, 3.6)  # Of one set of axes, in inches.
 # How far the x axis reaches, in environment steps.
@@ -133,8 +135,22 @@ def _finish(area, reach):
   area.xaxis.set_major_formatter(ticker.EngFormatter(sep=''))
   area.set_xlim(0, reach)
   area.grid(alpha=0.3)
-  if area.get_legend_handles_labels()[0]:
+  lines = _num_lines(area)
+  if lines > _LINES_INSIDE:
+    area.legend(
+      loc='upper center',
+      bbox_to_anchor=(0.5, 0),
+      borderaxespad=5,  # Letters, of which the axis's own label needs some.
+      fontsize='small',
+    )
+  elif lines:
     area.legend(loc='best', fontsize='small')
+
+
+def _num_lines(area) -> int:
+  """Returns how many lines a legend has."""
+  _, labels = area.get_legend_handles_labels()
+  return sum(label.count('\n') + 1 for label in labels)
 
 
 def _draw_mean(area, curves, label, style):
@@ -211,6 +227,9 @@ def _save(drawing, columns, path):
   grid = page.subplots(rows, columns, squeeze=False).ravel()
   for area, function in zip(grid, drawing, strict=False):
     function(area)
+  lines = max(map(_num_lines, grid))
+  if lines > _LINES_INSIDE:
+    page.set_figheight(rows * (height + _LINE_HEIGHT * lines))
   for area in grid[len(drawing) :]:
     area.set_axis_off()
   page.savefig(path.with_suffix('.png'), dpi=150)

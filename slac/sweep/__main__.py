@@ -54,7 +54,14 @@ def parse_arguments():
 
 
 if __name__ == '__main__':
-  packages.start(PROGRAM, parse_arguments)  # TensorFlow takes seconds.
+  # TensorFlow takes seconds; what is wrong with the command is said before.
+  early = packages.start(PROGRAM, parse_arguments)
+  with errors.reported_by(PROGRAM):
+    from slac.config import bindings
+    from slac.sweep import plan
+
+    tasks = [plan.task_file(task) for task in early.tasks]
+    bindings.check_files([*tasks, *early.overlay])
 
 from slac.sweep import command, plan
 

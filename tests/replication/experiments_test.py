@@ -39,7 +39,7 @@ def test_every_command_of_a_figure_is_an_experiment_of_its_own(number):
   figure = experiments.FIGURES[number]
   commands = plan.commands(figure, 'runs')
   checked = checking.experiments(commands)  # Refuses what is there twice.
-  number = len(figure.tasks) * len(figure.variants)
-  assert len(commands) == len(checked) == number * figure.seeds
+  experiments_of_it = len(figure.tasks) * len(figure.variants)
+  assert len(commands) == len(checked) == experiments_of_it * figure.seeds
   assert len({command.name for command in commands}) == len(commands)
-  assert len({id(item) for item in checked}) == number
+  assert len({id(item) for item in checked}) == experiments_of_it

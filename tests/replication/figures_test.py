@@ -119,6 +119,21 @@ def test_twenty_variants_can_be_told_apart():
   assert len(looks) == 20
 
 
+def test_a_long_legend_hides_no_curve(tmp_path):
+  selection = comparison.select([made_up.run({0: 1.0, 1: 2.0})], None)
+  for number, is_inside in (6, True), (7, False):
+    many = {f'a = {n}': selection for n in range(number)}
+    item = comparison.Comparison('walker walk', [2], None, many)
+    paths = figures.write([item], None, tmp_path)
+    with Image.open(paths['all'].with_suffix('.png')) as image:
+      assert (image.size == (750, 540)) == is_inside
+    area = draw(item)
+    area.figure.canvas.draw()
+    legend = area.get_legend().get_window_extent()
+    axes = area.get_window_extent()
+    assert (legend.y1 > axes.y0) == is_inside
+
+
 def test_the_curves_over_tasks_say_what_0_and_1_are(variants, tmp_path):
   gym = comparison.Comparison('Hopper-v4', [2], None, variants.ours)
   over_tasks = aggregate.over_tasks([variants, gym])
