@@ -26,7 +26,8 @@ def perform(sweep: plan.Sweep, arguments: argparse.Namespace) -> int:
       arguments.slurm.write_text(script, encoding='utf-8')
     print(f'Wrote {arguments.slurm}: an array of {len(commands)} jobs.')
   elif not arguments.run:
-    title = f'# {sweep.title}: {len(commands)} runs'
+    plural = 's' * (len(commands) > 1)
+    title = f'# {sweep.title}: {len(commands)} run{plural}'
     print(title, *commands, sep='\n', flush=True)
   root = plan.FOLDER / arguments.root_dir
   try:

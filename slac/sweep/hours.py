@@ -88,13 +88,17 @@ def lines(
     left += estimator.left(command, hours)
   if known:
     yield (
-      f'{known.total()} runs take {total:.1f} hours on this machine, one after '
+      f'{_runs(known.total())}: {total:.1f} hours on this machine, one after '
       f'another, of which {left:.1f} are left.'
     )
   for text, number in known.items():
-    yield f'For {number} of them this rests on {text}.'
+    yield f'For {_runs(number)} this rests on {text}.'
   for text, number in unknown.items():
-    yield f'The hours of {number} runs are unknown: {text}.'
+    yield f'The hours of {_runs(number)} are unknown: {text}.'
+
+
+def _runs(number: int) -> str:
+  return '1 run' if number == 1 else f'{number} runs'
 
 
 def _size(item: checking.Experiment) -> frozenset[tuple[str, str]]:

@@ -59,10 +59,10 @@ def test_without_runs_each_size_is_measured_once(tmp_path, measured):
   assert lines == [
     f'Measuring for a minute how long {first} takes ...',
     f'Measuring for a minute how long {second} takes ...',
-    '32 runs take 16.0 hours on this machine, one after another, of which 16.0 '
+    '32 runs: 16.0 hours on this machine, one after another, of which 16.0 '
     'are left.',
-    f'For 16 of them this rests on a measurement of {first}.',
-    f'For 16 of them this rests on a measurement of {second}.',
+    f'For 16 runs this rests on a measurement of {first}.',
+    f'For 16 runs this rests on a measurement of {second}.',
   ]
 
 
@@ -86,11 +86,11 @@ def test_runs_with_the_same_settings_tell_it(tmp_path, measured):
   assert other.startswith('cartpole-tiny-model_learning_rate=3e-4-seed0')
   total = 2 * (420 * 1440 / 3600) + 2 * 150 / 3600
   assert lines[1:] == [
-    f'4 runs take {total:.1f} hours on this machine, one after another, of '
+    f'4 runs: {total:.1f} hours on this machine, one after another, of '
     f'which {total:.1f} are left.',
-    f'For 2 of them this rests on the pace of runs in {tmp_path} with the same '
+    f'For 2 runs this rests on the pace of runs in {tmp_path} with the same '
     'settings.',
-    f'For 2 of them this rests on a measurement of {other}.',
+    f'For 2 runs this rests on a measurement of {other}.',
   ]
 
 
@@ -107,7 +107,7 @@ def test_what_runs_have_taken_is_not_left(tmp_path, measured):
     if seed == 0:
       (folder / 'policy').mkdir()
   assert estimate(tmp_path, settings, seeds=4)[1].startswith(
-    '4 runs take 4.0 hours on this machine, one after another, of which 1.5 '
+    '4 runs: 4.0 hours on this machine, one after another, of which 1.5 '
   )
 
 

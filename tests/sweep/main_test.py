@@ -60,8 +60,9 @@ def test_the_commands_are_printed_with_the_hours(call):
 def test_one_seed_and_nothing_varied(call):
   code, output, _ = call('--tasks', 'finger')
   assert code == 0
-  assert output.splitlines()[1:-1] == [
-    'python train_eval.py --gin_file=gin/finger.gin --seed=0 --root_dir=runs'
+  assert output.splitlines()[:-1] == [
+    '# Sweep: 1 run',
+    'python train_eval.py --gin_file=gin/finger.gin --seed=0 --root_dir=runs',
   ]
 
 
@@ -184,7 +185,7 @@ def test_a_sweep_is_stopped_continued_and_drawn(tmp_path, sweep):
   told = subprocess.run(sweep, cwd=ROOT, capture_output=True, text=True).stdout
   *_, total, basis = told.splitlines()
   assert total.endswith('one after another, of which 0.0 are left.')
-  assert basis.startswith('# For 2 of them this rests on the pace of runs in')
+  assert basis.startswith('# For 2 runs this rests on the pace of runs in')
   curves = [sys.executable, '-m', 'slac.replication', 'curves']
   curves += ['--runs', tmp_path / 'runs', '--out', tmp_path / 'report']
   subprocess.run(curves, cwd=ROOT, capture_output=True, check=True)
