@@ -28,7 +28,8 @@ FULL, MODEL_ONLY = 'full update', 'model-only update'
 UPDATES = {'train': FULL, 'train_model': MODEL_ONLY}
 EPISODE_LENGTH = 1000  # Environment steps of every task, unless it falls.
 FRAMES = 300  # Agent steps that updates are drawn from.
-_REPEATS = 5
+_REPEATS = 5  # Of an update, which takes hundreds of milliseconds,
+_STEPS = 50  # and of what takes a few.
 
 
 def agent_steps(plan: schedule.Schedule) -> tuple[int, int]:
@@ -58,7 +59,7 @@ def hours(plan: schedule.Schedule, seconds: Mapping[str, float]) -> float:
   ) / 3600
 
 
-def measure(timer: measuring.Timer) -> dict[str, float]:
+def measure() -> dict[str, float]:
   """Returns the seconds that `hours` asks for, of the settings that are bound.
 
   What an agent has no update for takes none.
@@ -77,8 +78,8 @@ def measure(timer: measuring.Timer) -> dict[str, float]:
   for _ in range(FRAMES):
     collector.step(random)
 
-  def seconds(call):
-    return timer(call)['median_s']
+  def seconds(call, repeats=_STEPS):
+    return measuring.Timer(repeats)(call)['median_s']
 
   def sample():
     return compiled.as_tensors(ring.sample(batch_size))
@@ -91,7 +92,9 @@ def measure(timer: measuring.Timer) -> dict[str, float]:
   for name, function in agent.updates(batch_size).items():
     update = compiled.CompiledUpdate(function)
     experience = compiled.as_tensors(ring.sample(update.batch_size))
-    found[UPDATES[name]] = seconds(lambda u=update, e=experience: u(e))
+    found[UPDATES[name]] = seconds(
+      lambda u=update, e=experience: u(e), _REPEATS
+    )
   return found
 
 
@@ -102,4 +105,4 @@ def main(gin_files: Sequence[str], gin_params: Sequence[str], imports: bool):
   rendering.choose_backend()
   devices.prepare()
   tf.keras.utils.set_random_seed(0)
-  print(json.dumps(measure(measuring.Timer(_REPEATS))))
+  print(json.dumps(measure()))
