@@ -264,7 +264,7 @@ def train_eval(arguments):
   name = run_folder.run_name(
     arguments.gin_file, arguments.gin_param, seed, arguments.name
   )
-  rendering.choose_backend()
+  rendering.choose_backend(is_needed=False)
   devices.prepare()
   tf.keras.utils.set_random_seed(seed)
   with bindings.translate_gin_errors():

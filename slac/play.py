@@ -117,6 +117,9 @@ def play(arguments):
   episodes = evaluator.run(arguments.episodes, env_steps, on_episode=tell)
   returns = [episode.episode_return for episode in episodes]
   print(f'  mean return {np.mean(returns):.1f}')
+  if not len(episodes[0].pixels):
+    print('There is no film: the task cannot be rendered here.')
+    return
   files = draw(agent, episodes[0], arguments.seed, video)
   for path, content in files.items():
     with errors.written(path, '--video'):

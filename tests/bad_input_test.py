@@ -50,7 +50,7 @@ for name, number in ('stdout', 1), ('stderr', 2):
 os.chdir(call['cwd'])
 if call['environment']:
   os.environ.update(call['environment'])
-  rendering.choose_backend.cache_clear()
+  rendering.find_backend.cache_clear()
 program, *sys.argv[1:] = call['words']
 sys.argv[0] = program
 try:

@@ -35,7 +35,7 @@ class DmControlEnvironment(mujoco_environment.MujocoEnvironment):
       shadow_map_size, multisamples: See `rendering.Renderer`.
 
     Raises:
-      UserError: There is no such domain, task or camera, or no GL library.
+      UserError: There is no such domain, task or camera.
     """
     self._environment = _load(domain, task)
     name = f'{domain} {task}'
@@ -108,7 +108,7 @@ class DmControlEnvironment(mujoco_environment.MujocoEnvironment):
 
 def _load(domain: str, task: str):
   """Chooses a GL library, then loads dm_control's environment."""
-  rendering.choose_backend()
+  rendering.choose_backend(is_needed=False)
   from dm_control import suite  # Reads MUJOCO_GL, which the line above sets.
 
   tasks = suite.TASKS_BY_DOMAIN

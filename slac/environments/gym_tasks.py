@@ -140,7 +140,7 @@ class GymEnvironment(mujoco_environment.MujocoEnvironment):
 
 def _load(task: str) -> gymnasium.Env:
   """Chooses a GL library, then loads gymnasium's environment."""
-  rendering.choose_backend()
+  rendering.choose_backend(is_needed=False)
   names = [
     name
     for name, spec in gymnasium.registry.items()

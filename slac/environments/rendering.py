@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 IMAGE_SIZE = 64
 
 BACKENDS = ('egl', 'osmesa')
+NO_BACKEND = 'disabled'  # MuJoCo's and dm_control's word for it.
 _PROBE_SECONDS = 60
 _PROBE = """
 import mujoco
@@ -42,14 +43,17 @@ with mujoco.Renderer(model, 16, 16) as renderer:
 _open_renderers = weakref.WeakSet()
 
 
-@functools.cache
-def choose_backend() -> str:
+def choose_backend(is_needed: bool = True) -> str:
   """Finds a GL library that renders here, and has MuJoCo use it.
 
   If the user has set MUJOCO_GL, this is the one candidate; otherwise EGL and
   then OSMesa are tried. Each renders an image in a process of its own, which
   takes a second, since a failed attempt cannot be undone. Call this before
   MuJoCo or dm_control is imported.
+
+  Args:
+    is_needed: Whether anything is to be rendered. If not, and none is found,
+      MuJoCo does without.
 
   Returns:
     The backend's name, which is also put into `os.environ['MUJOCO_GL']`.
@@ -58,6 +62,25 @@ def choose_backend() -> str:
     UserError: (69) if no candidate works, or MuJoCo has already been imported
       with another one, or TensorFlow in a way that would crash it.
   """
+  found = find_backend()
+  if not isinstance(found, errors.UserError):
+    return found
+  if is_needed:
+    raise found
+  os.environ['MUJOCO_GL'] = NO_BACKEND
+  return NO_BACKEND
+
+
+@functools.cache
+def find_backend() -> str | errors.UserError:
+  """Returns what `choose_backend` does, once; or what it raises."""
+  try:
+    return _first_that_works()
+  except errors.UserError as error:
+    return error
+
+
+def _first_that_works() -> str:
   loading.check_symbols()
   asked = asked_backend()
   failures = []

@@ -1,6 +1,6 @@
 """Checks that SLAC can learn in an environment, and rescales its actions."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -23,8 +23,8 @@ def prepare(
 
   Args:
     environment: An environment that is not batched. Its observation must be a
-      dict with 'pixels', uint8 [64, 64, 3], and its action a vector of floats
-      [d] between finite bounds.
+      dict with 'pixels', uint8 [64, 64, 3], or 'state', floats, or both, and
+      its action a vector of floats [d] between finite bounds.
 
   Returns:
     The environment itself if its actions are float32 in [-1, 1] already,
@@ -52,14 +52,28 @@ def prepare(
   return RescaledActions(environment)
 
 
+def observe(environment: py_environment.PyEnvironment, names: Iterable[str]):
+  """Has an environment offer these observations only, if it can choose.
+
+  So nothing is rendered for an agent that does not look at it.
+
+  Raises:
+    UserError: (69) if they cannot be had, such as pixels without a GL library.
+  """
+  if hasattr(environment, 'observe'):
+    environment.observe(names)
+
+
 def _check_observation_spec(spec: Any):
-  if not isinstance(spec, Mapping) or 'pixels' not in spec:
+  if not isinstance(spec, Mapping) or not {'pixels', 'state'} & spec.keys():
     raise errors.UserError(
       f"The environment's observation spec is {spec}: make it a dict with the "
-      "key 'pixels'."
+      "key 'pixels', or 'state', or both."
     )
-  pixels = spec['pixels']
-  if tuple(pixels.shape) != _IMAGE_SHAPE or pixels.dtype != np.uint8:
+  pixels = spec.get('pixels')
+  if pixels is not None and (
+    tuple(pixels.shape) != _IMAGE_SHAPE or pixels.dtype != np.uint8
+  ):
     raise errors.UserError(
       f"The environment's pixels are {np.dtype(pixels.dtype).name} "
       f'{list(pixels.shape)}: make them uint8 {list(_IMAGE_SHAPE)}.'

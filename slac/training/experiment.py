@@ -44,8 +44,8 @@ class Experiment:
     Args:
       seed: decides every random draw of the run.
       environment: any function that returns a PyEnvironment with an observation
-        'pixels', uint8 `[64, 64, 3]`; called twice, for training and for
-        evaluation.
+        'pixels', uint8 `[64, 64, 3]`, or 'state', float32 `[n]`, or both;
+        called twice, for training and for evaluation.
       agent: a class of agents, such as SlacAgent.
       random_policy: a class of policies; it acts before anything is learned.
 
@@ -66,6 +66,8 @@ class Experiment:
       [self.environment.time_step_spec(), self.environment.action_spec()]
     )
     self.agent = agent(*specs, seed)
+    for made in (self.environment, self.eval_environment):
+      requirements.observe(made, self.agent.time_step_spec.observation)
     (generator,) = policies.spawn_generators([seed, 1], 1)
     self.random_policy = random_policy(
       self.agent.time_step_spec, self.agent.action_spec, generator=generator

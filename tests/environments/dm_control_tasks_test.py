@@ -125,6 +125,37 @@ def test_episode_equals_dm_controls_own(blank, domain, task, action_repeat):
   assert environment.step(action).is_first()
 
 
+@pytest.mark.parametrize('names', [['state'], ['pixels']])
+def test_only_what_is_observed_is_offered_and_rendered(blank, names):
+  environment = _environment('cartpole', 'swingup', 8, seed=5)
+  both = _environment('cartpole', 'swingup', 8, seed=5)
+  environment.observe(names)
+  assert list(environment.observation_spec()) == names
+  steps = [(environment.reset(), both.reset())]
+  before = blank.num_rendered
+  for action in _actions(environment, 10):
+    steps.append((environment.step(action), both.step(action)))
+  rendered = 20 if names == ['pixels'] else 10
+  assert blank.num_rendered == before + rendered
+  for step, other in steps:
+    assert list(step.observation) == names
+    (name,) = names
+    np.testing.assert_array_equal(
+      step.observation[name], other.observation[name]
+    )
+    assert step.reward == other.reward
+  # Saved with both, as by version 0.1, it goes on with what is observed.
+  again = _environment('cartpole', 'swingup', 8)
+  again.observe(names)
+  again.set_state(_through_files(both.get_state()))
+  assert list(again.current_time_step().observation) == names
+  action = np.ones(1, np.float32)
+  assert again.step(action).reward == environment.step(action).reward
+  if names == ['state']:
+    assert again.render_seconds == environment.render_seconds == 0
+    assert environment.render().shape == (64, 64, 3)  # For a film.
+
+
 @_all_tasks
 def test_conforms_to_tf_agents(blank, domain, task, action_repeat):
   environment = _environment(domain, task, action_repeat)

@@ -95,6 +95,23 @@ def test_pretraining_without_a_model_is_refused(model_updates):
     assert make().schedule.model_updates == 0
 
 
+def test_environments_offer_what_the_agent_observes():
+  class Choosy(Wide):
+    observed = None
+
+    def observe(self, names):
+      self.observed = set(names)
+
+  parts = experiment.Experiment(
+    seed=0,
+    environment=Choosy,
+    agent=lambda *args: types.SimpleNamespace(model='a model', **SPECS),
+  )
+  # Through the wrapper that rescales actions, too.
+  assert parts.environment.observed == {'pixels'}
+  assert parts.eval_environment.observed == {'pixels'}
+
+
 def test_what_is_no_environment_is_refused():
   with pytest.raises(errors.UserError, match='PyEnvironment'):
     experiment.Experiment(seed=0, environment=object, agent=lambda *args: None)
