@@ -151,7 +151,8 @@ class Renderer:
     Args:
       model: The model to render. Its `vis` settings are overwritten with those
         given here, which cannot be changed once the context exists.
-      camera: The index of a camera of the model.
+      camera: The index of a camera of the model, or -1 for a free one, which
+        sees all of it.
       shadow_map_size: The side of the shadow map in texels; it takes most of
         the time.
       multisamples: Samples per pixel; 0 turns antialiasing off.
@@ -166,8 +167,11 @@ class Renderer:
     model.vis.quality.offsamples = multisamples
     self._model = model
     self._camera = mujoco.MjvCamera()
-    self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
-    self._camera.fixedcamid = camera
+    if camera < 0:
+      mujoco.mjv_defaultFreeCamera(model, self._camera)
+    else:
+      self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
+      self._camera.fixedcamid = camera
     self._options = mujoco.MjvOption()
     self._scene = mujoco.MjvScene(model, maxgeom=10_000)
     self._viewport = mujoco.MjrRect(0, 0, IMAGE_SIZE, IMAGE_SIZE)

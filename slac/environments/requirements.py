@@ -3,21 +3,29 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import dm_env
+import gymnasium
 import numpy as np
 from tf_agents.environments import py_environment, wrappers
 from tf_agents.specs import array_spec
 from tf_agents.trajectories import time_step as ts
 
 from slac import errors
-from slac.environments import rendering
+from slac.environments import (
+  dm_environment,
+  gymnasium_environment,
+  rendering,
+)
 
 _IMAGE_SHAPE = (rendering.IMAGE_SIZE, rendering.IMAGE_SIZE, 3)
+Environment = py_environment.PyEnvironment | gymnasium.Env | dm_env.Environment
 # Larger bounds, as MuJoCo's 1e10 and float32's largest value, mean 'no bound'.
 _LARGEST_BOUND = 1e9
 
 
 def prepare(
-  environment: py_environment.PyEnvironment,
+  environment: Environment,
+  action_repeat: int,
 ) -> py_environment.PyEnvironment:
   """Checks an environment's specs and has it take actions in [-1, 1].
 
@@ -25,6 +33,8 @@ def prepare(
     environment: An environment that is not batched. Its observation must be a
       dict with 'pixels', uint8 [64, 64, 3], or 'state', floats, or both, and
       its action a vector of floats [d] between finite bounds.
+    action_repeat: Of an environment of gymnasium's or dm_env's API, how many of
+      its steps are one. One of TF-Agents' repeats actions itself.
 
   Returns:
     The environment itself if its actions are float32 in [-1, 1] already,
@@ -33,9 +43,16 @@ def prepare(
   Raises:
     UserError: If the environment is of another kind.
   """
+  if isinstance(environment, gymnasium.Env):
+    environment = gymnasium_environment.GymnasiumEnvironment(
+      environment, action_repeat
+    )
+  elif isinstance(environment, dm_env.Environment):
+    environment = dm_environment.DmEnvironment(environment, action_repeat)
   if not isinstance(environment, py_environment.PyEnvironment):
     raise errors.UserError(
       f'The environment is a {type(environment).__name__}: make it a '
+      'gymnasium.Env, a dm_env.Environment, or a '
       'tf_agents.environments.PyEnvironment.'
     )
   if environment.batched:
@@ -50,6 +67,13 @@ def prepare(
   if is_unit and spec.dtype == np.float32:
     return environment
   return RescaledActions(environment)
+
+
+def name_of(environment: py_environment.PyEnvironment) -> str:
+  """Returns a task's name, or its class's, as it need not have one."""
+  while isinstance(environment, wrappers.PyEnvironmentBaseWrapper):
+    environment = environment.wrapped_env()
+  return getattr(environment, 'name', type(environment).__name__)
 
 
 def observe(environment: py_environment.PyEnvironment, names: Iterable[str]):

@@ -43,31 +43,28 @@ class Experiment:
 
     Args:
       seed: decides every random draw of the run.
-      environment: any function that returns a PyEnvironment with an observation
-        'pixels', uint8 `[64, 64, 3]`, or 'state', float32 `[n]`, or both;
-        called twice, for training and for evaluation.
+      environment: any function that returns an environment, see
+        `requirements.prepare`; called twice, for training and for evaluation.
       agent: a class of agents, such as SlacAgent.
       random_policy: a class of policies; it acts before anything is learned.
 
     Raises:
       errors.UserError: these do not go together.
     """
-    train_environment, eval_environment = environment(), environment()
-    # A TF-Agents environment need not have a name.
-    self.task = getattr(
-      train_environment, 'name', type(train_environment).__name__
-    )
     self.seed = seed
     self.schedule = schedule.Schedule()
-    self.environment = requirements.prepare(train_environment)
-    self.eval_environment = requirements.prepare(eval_environment)
-    evaluation.seed_environment(self.environment, seed)
+    self.environment, self.eval_environment = (
+      requirements.prepare(made, self.schedule.action_repeat)
+      for made in (environment(), environment())
+    )
+    self.task = requirements.name_of(self.environment)
     specs = tensor_spec.from_spec(
       [self.environment.time_step_spec(), self.environment.action_spec()]
     )
     self.agent = agent(*specs, seed)
     for made in (self.environment, self.eval_environment):
       requirements.observe(made, self.agent.time_step_spec.observation)
+    evaluation.seed_environment(self.environment, seed)
     (generator,) = policies.spawn_generators([seed, 1], 1)
     self.random_policy = random_policy(
       self.agent.time_step_spec, self.agent.action_spec, generator=generator
