@@ -8,7 +8,7 @@ import pytest
 from tf_agents.environments import utils
 
 from slac import errors
-from slac.environments import dm_control_tasks, rendering
+from slac.environments import dm_control_tasks, rendering, requirements
 
 _TASKS = [
   ('cheetah', 'run', 4),
@@ -154,6 +154,35 @@ def test_only_what_is_observed_is_offered_and_rendered(blank, names):
   if names == ['state']:
     assert again.render_seconds == environment.render_seconds == 0
     assert environment.render().shape == (64, 64, 3)  # For a film.
+
+
+@pytest.mark.slow
+def test_every_task_of_the_suite_is_one():
+  rendering.choose_backend()
+  from dm_control import suite
+
+  refused = []
+  for domain, task in suite.ALL_TASKS:
+    environment = dm_control_tasks.DmControlEnvironment(
+      domain, task, 4, 0, 512, 0
+    )
+    environment.observe(['state'])
+    environment._environment._step_limit = 20  # By themselves most have 1,000.
+    try:
+      prepared = requirements.prepare(environment, 1)
+    except errors.UserError as error:
+      refused.append(f'{domain}: {error}')
+      continue
+    assert requirements.name_of(prepared) == f'{domain} {task}'
+    step = prepared.reset()
+    for _ in range(5):
+      assert not step.is_last()
+      assert np.isfinite(step.observation['state']).all()
+      step = prepared.step(np.zeros(prepared.action_spec().shape, np.float32))
+    assert (step.is_last(), step.discount) == (True, 1.0), environment.name
+  # The actions of these have no bounds.
+  assert [text.split(':')[0] for text in refused] == ['lqr', 'lqr']
+  assert all('a finite minimum' in text for text in refused)
 
 
 @_all_tasks
