@@ -22,8 +22,8 @@ class DmControlEnvironment(mujoco_environment.MujocoEnvironment):
     task: str = gin.REQUIRED,
     action_repeat: settings.Count = gin.REQUIRED,
     camera: settings.WholeNumber = gin.REQUIRED,
-    shadow_map_size: settings.Count = gin.REQUIRED,
-    multisamples: settings.WholeNumber = gin.REQUIRED,
+    shadow_map_size: mujoco_environment.ShadowMapSize = gin.REQUIRED,
+    multisamples: mujoco_environment.Multisamples = gin.REQUIRED,
   ):
     """Loads the task.
 

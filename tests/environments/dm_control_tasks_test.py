@@ -240,7 +240,7 @@ def test_a_terrain_drawn_at_reset_is_seen():
   [
     ('waker', 'walk', "no domain 'waker' (did you mean walker?)."),
     ('walker', 'wlak', "no walker task 'wlak' (did you mean walk?)."),
-    ('walker', 'zzz', "no walker task 'zzz' (it has run, stand, walk)."),
+    ('walker', 'zzz', "no walker task 'zzz' (there are run, stand, walk)."),
   ],
 )
 def test_unknown_names(domain, task, message):
