@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import itertools
 import json
+import math
 import os
 import pathlib
 import re
@@ -16,6 +17,9 @@ from slac.storage import files, locks
 _MAX_NAME_LENGTH = 80
 _FOLDERS = ('checkpoints', 'policy', 'tensorboard', 'videos')
 _SUFFIXES = ('.csv', '.json')
+# The characters of a config.json, which is read again by a parser that takes
+# seconds for a million. A run of the paper has 2,000.
+_MAX_CONFIG = 100_000
 
 
 def run_name(
@@ -80,6 +84,7 @@ def open_run(
   """
   folder = pathlib.Path(root_dir, name)
   _check_is_text(folder)
+  _check_is_short(resolved)
   try:
     folder = _make(pathlib.Path(root_dir), name, fresh)
     refuse_what_no_run_makes(folder)
@@ -106,9 +111,11 @@ def open_run(
   return folder
 
 
-def _read_json(path: pathlib.Path) -> Any:
+def _read_json(path: pathlib.Path, most: float = math.inf) -> Any:
   """Returns the value in a run's JSON file; UserError (74) if damaged."""
   try:
+    if path.stat().st_size > most:
+      raise ValueError(f'it has more than {most:,} characters')
     return json.loads(path.read_text(encoding='utf-8'))
   except (OSError, RecursionError, ValueError) as error:
     raise _damaged(path, getattr(error, 'strerror', None) or error) from error
@@ -116,7 +123,7 @@ def _read_json(path: pathlib.Path) -> Any:
 
 def read_config(path: pathlib.Path) -> dict[str, str]:
   """Returns the configuration in a config.json; UserError (74) if damaged."""
-  found = _read_json(path)
+  found = _read_json(path, _MAX_CONFIG)
   if not isinstance(found, dict) or not all(
     isinstance(text, str) for text in found.values()
   ):
@@ -199,6 +206,17 @@ def _check_is_text(folder: pathlib.Path) -> None:
     ) from error
 
 
+def _check_is_short(resolved: Mapping[str, str]) -> None:
+  """Raises a UserError for settings that could not be read again."""
+  if len(json.dumps(dict(resolved), indent=2)) >= _MAX_CONFIG:
+    name = max(resolved, key=lambda name: len(resolved[name]))
+    raise errors.UserError(
+      f'{name} has {len(resolved[name]):,} characters, but all settings of a '
+      f'run may have {_MAX_CONFIG:,}: have your code read what is long from a '
+      'file.'
+    )
+
+
 def _make(root: pathlib.Path, name: str, fresh: bool) -> pathlib.Path:
   """Creates a run's folder; a fresh one is nobody else's."""
   if not fresh:
@@ -222,7 +240,8 @@ def _check_same(folder: pathlib.Path, resolved: Mapping[str, str]) -> None:
   """Raises a UserError that lists how the run's configuration differs."""
   own = read_config(folder / 'config.json')
   differences = [
-    f'{key}: {own.get(key, "(not set)")} -> {resolved.get(key, "(not set)")}'
+    f'{key}: {errors.short(own.get(key, "(not set)"))} -> '
+    f'{errors.short(resolved.get(key, "(not set)"))}'
     for key in sorted({*own, *resolved})
     if own.get(key) != resolved.get(key)
   ]
@@ -230,5 +249,5 @@ def _check_same(folder: pathlib.Path, resolved: Mapping[str, str]) -> None:
     raise errors.UserError(
       f'The run in {folder} has another configuration; start a new one with '
       '--fresh or --name, or take back the differences (run -> now): '
-      f'{"; ".join(differences)}.'
+      f'{errors.listed(differences, "; ")}.'
     )
