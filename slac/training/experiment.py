@@ -1,14 +1,16 @@
 """Builds the parts of a run: environments, agent, random policy, schedule."""
 
 from collections.abc import Callable
+from typing import Annotated
 
 import gin
+from tf_agents.environments import py_environment
 from tf_agents.specs import tensor_spec
 
 from slac import errors
-from slac.agents import policies
-from slac.config import settings
-from slac.environments import requirements
+from slac.agents import base, policies
+from slac.config import bindings, settings
+from slac.environments import checked, requirements
 from slac.training import evaluation, replay, schedule
 
 # Gin finds by name what is imported here and not used.
@@ -34,10 +36,10 @@ class Experiment:
 
   def __init__(
     self,
-    seed: settings.WholeNumber = gin.REQUIRED,
-    environment: Callable = gin.REQUIRED,
-    agent: Callable = gin.REQUIRED,
-    random_policy: Callable = gin.REQUIRED,
+    seed: Annotated[int, settings.Range(0, errors.LARGEST_SEED)] = gin.REQUIRED,
+    environment: Callable[..., py_environment.PyEnvironment] = gin.REQUIRED,
+    agent: Callable[..., base.Agent] = gin.REQUIRED,
+    random_policy: Callable[..., policies.SeededPolicy] = gin.REQUIRED,
   ):
     """Builds everything.
 
@@ -52,16 +54,23 @@ class Experiment:
     Raises:
       errors.UserError: these do not go together.
     """
-    train_environment, eval_environment = environment(), environment()
+    self.seed = seed
+    self.schedule = schedule.Schedule()
+    try:
+      with checked.failing(), bindings.translate_gin_errors():
+        train_environment, eval_environment = environment(), environment()
+        self.environment = requirements.prepare(train_environment)
+        self.eval_environment = requirements.prepare(eval_environment)
+        evaluation.seed_environment(self.environment, seed)
+    except checked.Failure as failure:
+      raise errors.UserError(
+        f'There is nothing to train in, as {failure}: mend the environment.',
+        failure.exit_code,
+      ) from failure
     # A TF-Agents environment need not have a name.
     self.task = getattr(
       train_environment, 'name', type(train_environment).__name__
     )
-    self.seed = seed
-    self.schedule = schedule.Schedule()
-    self.environment = requirements.prepare(train_environment)
-    self.eval_environment = requirements.prepare(eval_environment)
-    evaluation.seed_environment(self.environment, seed)
     specs = tensor_spec.from_spec(
       [self.environment.time_step_spec(), self.environment.action_spec()]
     )
