@@ -1,0 +1,138 @@
+"""Says before anything is built what a run needs: memory, and data."""
+
+import contextlib
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import gin
+
+from slac import errors
+from slac.training import devices, experiment, memory, replay, schedule
+
+_IMAGE = 64 * 64 * 3  # Bytes of an image.
+# What an encoder's maps of an image hold, for each filter of its first layer.
+_MAPS = 32 * 32 + 2 * 16 * 16 + 4 * 8 * 8 + 8 * 4 * 4
+# A parameter with its gradient and its two moments.
+_PARAMETER = 4 * 4
+
+
+def check():
+  """Refuses settings that cannot work together.
+
+  Of a user's own agents and models only what their bases are given is known.
+
+  Raises:
+    errors.UserError: networks and batches need more memory than there is, or
+      training would begin without a sequence to draw.
+  """
+  plan = schedule.Schedule()
+  agent = _given(experiment.Experiment).get('agent')
+  model = _given(agent).get('model')
+  sizes = {
+    'Schedule.batch_size': plan.batch_size,
+    **_numbers(agent),
+    **_numbers(model),
+  }
+  check_memory(sizes)
+  capacity = _given(replay.Replay).get('capacity')
+  if capacity:
+    check_data(plan, capacity, _length(sizes) + 1)
+
+
+def check_memory(sizes: Mapping[str, int]):
+  """Raises a UserError if a run needs more memory than there is.
+
+  Args:
+    sizes: whole numbers by the names of their settings.
+  """
+  there_is, wanted = memory.available(), needed(sizes)
+  if wanted > there_is:
+    # The setting that costs the most.
+    name = min(sizes, key=lambda name: needed({**sizes, name: 1}))
+    raise errors.UserError(
+      f'With {name} = {sizes[name]} networks and batches take '
+      f'{wanted / 1e9:.3g} GB of memory or more, but {there_is / 1e9:.3g} GB '
+      'are available: set it lower.'
+    )
+
+
+def needed(sizes: Mapping[str, int]) -> int:
+  """Returns the bytes that networks and batches take, or somewhat less.
+
+  Args:
+    sizes: whole numbers by the names of their settings; one that is missing
+      counts nothing.
+  """
+
+  def total(*names):
+    return sum(sizes.get(name, 0) for name in names)
+
+  depth = total('LatentModel.base_depth', 'SacPixelsAgent.base_depth')
+  feature = total('LatentModel.feature_size', 'SacPixelsAgent.feature_size')
+  latent = total(
+    *('LatentModel.latent1_size', 'LatentModel.latent2_size'),
+    *('PlanetModel.gru_size', 'PlanetModel.stochastic_size'),
+  )
+  hidden = total('LatentModel.hidden_size')
+  of_sac = total('SoftActorCritic.hidden_size')
+  parameters = (
+    # Convolutions, and what leads from the last map to the features.
+    depth * (9 * (2 + 8 + 32) * depth + 128 * (feature + latent))
+    # The model's reward and posterior; the actor and two critics.
+    + hidden * (2 * hidden + feature + 4 * latent)
+    + of_sac * (3 * of_sac + feature + 2 * latent)
+  )
+  length = _length(sizes)
+  batch = total('Schedule.batch_size')
+  of_model = total('SlacAgent.model_batch_size')
+  # A batch, and the one that is drawn ahead.
+  pixels = 2 * max(batch, of_model) * (length + 1) * _IMAGE if length else 0
+  maps = (of_model * (length + 1) or batch) * depth * _MAPS * 4
+  on_gpu = devices.names() != ['CPU']
+  return parameters * _PARAMETER + pixels + (0 if on_gpu else maps)
+
+
+def check_data(plan: schedule.Schedule, capacity: int, length: int):
+  """Raises a UserError if training begins without a sequence to draw.
+
+  Args:
+    plan: the run's schedule.
+    capacity: the number of steps in a full replay.
+    length: T + 1, the number of steps in a sequence.
+  """
+  if capacity <= length:  # Right after an episode's end the last is not drawn.
+    raise errors.UserError(
+      f'Replay.capacity = {capacity} is too small to draw sequences of '
+      f'{length} steps from: set it to {length + 1} at least.'
+    )
+  steps = plan.random_agent_steps
+  if not plan.random_episodes and steps + (not plan.model_updates) < length:
+    raise errors.UserError(
+      f'Schedule.random_episodes = 0 and Schedule.random_agent_steps = {steps} '
+      f'leave no sequence of {length} steps to begin training with: set the '
+      f'latter to {length} at least.'
+    )
+
+
+def _length(sizes) -> int:
+  """Returns T of an agent that learns from images, else 0."""
+  names = 'SlacAgent.sequence_length', 'SacPixelsAgent.num_frames'
+  return sum(sizes.get(name, 0) for name in names)
+
+
+def _numbers(configurable: Any) -> dict[str, int]:
+  """Returns the whole numbers given to a class, by their settings' names."""
+  found = {}
+  if inspect.isclass(configurable):
+    for cls in reversed(configurable.__mro__):
+      for name, value in _given(cls).items():
+        found[name] = f'{cls.__name__}.{name}', value
+  return {name: value for name, value in found.values() if type(value) is int}
+
+
+def _given(configurable: Any) -> dict[str, Any]:
+  """Returns what gin gives to a class or function, if it knows it."""
+  with contextlib.suppress(ValueError):
+    return gin.get_bindings(configurable)
+  return {}
