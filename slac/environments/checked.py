@@ -78,7 +78,7 @@ def one_line(error: BaseException) -> str:
 
   For a UserError, whose message says it all, it returns the first line alone.
   """
-  text = (str(error).splitlines() or [''])[0]
+  text = errors.short((str(error).splitlines() or [''])[0], 500)
   if isinstance(error, errors.UserError):
     return text
   frame = traceback.extract_tb(error.__traceback__)[-1]

@@ -149,7 +149,7 @@ def _load(task: str) -> gymnasium.Env:
   ]
   if task not in names:
     raise errors.UserError(
-      f'Gymnasium has no MuJoCo task {task!r}'
+      f'Gymnasium has no MuJoCo task {errors.short(task)!r}'
       f'{errors.did_you_mean_or_all(task, names)}.'
     )
   with _no_advice():
@@ -179,6 +179,7 @@ def _camera_index(model, task: str, name: str) -> int:
   names = [model.camera(i).name for i in range(model.ncam)]
   if name not in names:
     raise errors.UserError(
-      f'{task} has no camera {name!r}{errors.did_you_mean_or_all(name, names)}.'
+      f'{task} has no camera {errors.short(name)!r}'
+      f'{errors.did_you_mean_or_all(name, names)}.'
     )
   return names.index(name)

@@ -39,8 +39,8 @@ def run_name(
   if name is not None:
     if name in ('', '.', '..') or os.path.basename(name) != name:
       raise errors.UserError(
-        f'--name={name} must be the name of one folder; where that folder is '
-        'kept is said with --root_dir.',
+        f'--name={errors.short(name)} must be the name of one folder; where '
+        'that folder is kept is said with --root_dir.',
         64,
       )
     return name

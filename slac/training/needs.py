@@ -57,42 +57,6 @@ def check_memory(sizes: Mapping[str, int]):
     )
 
 
-def needed(sizes: Mapping[str, int]) -> int:
-  """Returns the bytes that networks and batches take, or somewhat less.
-
-  Args:
-    sizes: whole numbers by the names of their settings; one that is missing
-      counts nothing.
-  """
-
-  def total(*names):
-    return sum(sizes.get(name, 0) for name in names)
-
-  depth = total('LatentModel.base_depth', 'SacPixelsAgent.base_depth')
-  feature = total('LatentModel.feature_size', 'SacPixelsAgent.feature_size')
-  latent = total(
-    *('LatentModel.latent1_size', 'LatentModel.latent2_size'),
-    *('PlanetModel.gru_size', 'PlanetModel.stochastic_size'),
-  )
-  hidden = total('LatentModel.hidden_size')
-  of_sac = total('SoftActorCritic.hidden_size')
-  parameters = (
-    # Convolutions, and what leads from the last map to the features.
-    depth * (9 * (2 + 8 + 32) * depth + 128 * (feature + latent))
-    # The model's reward and posterior; the actor and two critics.
-    + hidden * (2 * hidden + feature + 4 * latent)
-    + of_sac * (3 * of_sac + feature + 2 * latent)
-  )
-  length = _length(sizes)
-  batch = total('Schedule.batch_size')
-  of_model = total('SlacAgent.model_batch_size')
-  # A batch, and the one that is drawn ahead.
-  pixels = 2 * max(batch, of_model) * (length + 1) * _IMAGE if length else 0
-  maps = (of_model * (length + 1) or batch) * depth * _MAPS * 4
-  on_gpu = devices.names() != ['CPU']
-  return parameters * _PARAMETER + pixels + (0 if on_gpu else maps)
-
-
 def check_data(plan: schedule.Schedule, capacity: int, length: int):
   """Raises a UserError if training begins without a sequence to draw.
 
@@ -115,10 +79,51 @@ def check_data(plan: schedule.Schedule, capacity: int, length: int):
     )
 
 
+def needed(sizes: Mapping[str, int]) -> int:
+  """Returns the bytes that networks and batches take, or somewhat less.
+
+  Args:
+    sizes: whole numbers by the names of their settings; one that is missing
+      counts nothing.
+  """
+  length = _length(sizes)
+  batch = sizes.get('Schedule.batch_size', 0)
+  of_model = sizes.get('SlacAgent.model_batch_size', 0)
+  # A batch, and the one that is drawn ahead.
+  pixels = 2 * max(batch, of_model) * (length + 1) * _IMAGE if length else 0
+  maps = 0
+  if devices.names() == ['CPU']:  # A GPU has memory of its own.
+    images = of_model * (length + 1) or batch
+    maps = images * _total(sizes, 'base_depth') * _MAPS * 4
+  return _parameters(sizes) * _PARAMETER + pixels + maps
+
+
+def _parameters(sizes) -> int:
+  """Returns how many parameters the networks have, or somewhat fewer."""
+  depth = _total(sizes, 'base_depth')
+  feature = _total(sizes, 'feature_size')
+  latent = _total(sizes, 'gru_size', 'stochastic_size')
+  latent = latent or _total(sizes, 'latent1_size', 'latent2_size')
+  hidden = sizes.get('LatentModel.hidden_size', 0)
+  of_sac = sizes.get('SoftActorCritic.hidden_size', 0)
+  return (
+    # Convolutions, and what leads from the last map to the features.
+    depth * (9 * (2 + 8 + 32) * depth + 128 * (feature + latent))
+    # The model's reward and posterior; the actor and two critics.
+    + hidden * (2 * hidden + feature + 4 * latent)
+    + of_sac * (3 * of_sac + feature + 2 * latent)
+  )
+
+
 def _length(sizes) -> int:
   """Returns T of an agent that learns from images, else 0."""
-  names = 'SlacAgent.sequence_length', 'SacPixelsAgent.num_frames'
-  return sum(sizes.get(name, 0) for name in names)
+  return _total(sizes, 'sequence_length', 'num_frames')
+
+
+def _total(sizes, *parameters: str) -> int:
+  """Returns the sum of settings, whichever class has them."""
+  named = [(name.split('.')[1], size) for name, size in sizes.items()]
+  return sum(size for name, size in named if name in parameters)
 
 
 def _numbers(configurable: Any) -> dict[str, int]:

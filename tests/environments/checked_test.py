@@ -53,6 +53,7 @@ def time_step(**changes):
   ('result', 'message'),
   [
     (ValueError('no\nluck'), 'raised ValueError: no (checked_test.py:'),
+    (ValueError('a' * 600), f'raised ValueError: {"a" * 248}...{"a" * 248} ('),
     (KeyError('x'), "raised KeyError: 'x' (checked_test.py:"),
     (SystemExit(3), 'raised SystemExit: 3 (checked_test.py:'),
     (time_step(reward=np.float32('nan')), 'reward is nan'),

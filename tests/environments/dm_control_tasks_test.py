@@ -249,6 +249,11 @@ def test_unknown_names(domain, task, message):
   assert f'{message}\n' in f'{raised.value}\n'  # gin adds a line.
 
 
+def test_a_long_name_is_cut():
+  with pytest.raises(errors.UserError, match=r"domain 'w{48}\.{3}w{48}' \("):
+    dm_control_tasks.DmControlEnvironment('w' * 999, 'walk', 2, 0, 512, 0)
+
+
 def test_unknown_camera():
   with pytest.raises(errors.UserError, match='no camera 2: it has 2'):
     dm_control_tasks.DmControlEnvironment('walker', 'walk', 2, 2, 512, 0)

@@ -6,7 +6,8 @@ import pytest
 from slac import errors
 from slac.agents import slac_agent
 from slac.config import bindings
-from slac.training import devices, memory, needs
+from slac.training import devices, experiment, memory, needs
+from tests import tiny
 
 GIGABYTE = 10**9
 
@@ -104,6 +105,25 @@ def test_the_bytes_of_parameters_batches_and_maps(monkeypatch):
   # These lie in its own memory.
   monkeypatch.setattr(devices, 'names', lambda: ['a GPU'])
   assert needs.needed(sizes) == 9 * 42 * 16 + batches
+
+
+@pytest.mark.parametrize(
+  'overlay',
+  [
+    *('slac', 'sac_pixels', 'ablation/planet', 'ablation/simple_vae'),
+    'ablation/simple_filtering',
+  ],
+)
+def test_no_more_parameters_are_counted_than_there_are(overlay):
+  files = ['gin/walker.gin', 'gin/quick.gin', f'gin/{overlay}.gin']
+  macros = 'ACTION_REPEAT = 2', 'DECODER_VARIANCE = 0.1'
+  bindings.load(files, ['Experiment.seed = 0', *macros])
+  agent_class = gin.get_bindings(experiment.Experiment)['agent']
+  model_class = gin.get_bindings(agent_class).get('model')
+  sizes = {**needs._numbers(agent_class), **needs._numbers(model_class)}
+  agent = agent_class(tiny.TIME_STEP_SPEC, tiny.action_spec(6), 0)
+  ratio = needs._parameters(sizes) / sum(agent.num_parameters.values())
+  assert 0.5 < ratio <= 1
 
 
 def test_a_subclass_s_own_setting_counts_in_place_of_its_base_s():
