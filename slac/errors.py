@@ -19,7 +19,6 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 
 LARGEST_SEED = 2**32 - 1  # Of NumPy.
-_SHOWN = 10  # So many faults of a kind are spelled out; others are counted.
 
 
 class UserError(Exception):
@@ -100,8 +99,8 @@ def short(text: str, most: int = 100) -> str:
 
 def listed(items: Sequence[str], separator: str = ', ') -> str:
   """Returns the first ten items, and how many more there are."""
-  shown = [short(item, 500) for item in items[:_SHOWN]]
-  if more := len(items[_SHOWN:]):
+  shown = [short(item, 500) for item in items[:10]]
+  if more := len(items[10:]):
     shown.append(f'and {more:,} more')
   return separator.join(shown)
 

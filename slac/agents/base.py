@@ -15,7 +15,7 @@ from slac.agents import policies
 from slac.config import settings
 from slac.models import latents, networks
 
-# T, over which updates are unrolled; with no step before it nothing is learned.
+# T, over which updates are unrolled; a policy remembers T - 1 steps.
 Length = Annotated[int, settings.Range(2, 1000)]
 
 

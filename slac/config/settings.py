@@ -61,8 +61,7 @@ def requirement(value: Any, annotation: Any) -> str | None:
     needed = next((item for item in items if item), None)
     return needed and f'a list, each item {needed}'
   if origin is Literal:
-    one_of = ' or '.join(map(repr, arguments))
-    return None if value in arguments else one_of
+    return None if value in arguments else ' or '.join(map(repr, arguments))
   limits = next((x for x in arguments if isinstance(x, Range)), '')
   if origin is Annotated:
     annotation = arguments[0]
@@ -75,13 +74,14 @@ def requirement(value: Any, annotation: Any) -> str | None:
   if is_number and abs(value) < math.inf and (not limits or value in limits):
     return None
   number = 'a whole number' if annotation is int else 'a finite number'
-  if is_number and limits and value > limits.high:
-    return f'at most {limits.high}'
-  return f'{number} {limits}'.rstrip()
+  is_above = is_number and limits and value > limits.high
+  return f'at most {limits.high}' if is_above else f'{number} {limits}'.rstrip()
 
 
-def _callable_requirement(value: Any, kind: type = object) -> str | None:
+def _callable_requirement(value: Any, kind: Any = object) -> str | None:
   """Returns the `requirement` of a setting that is called to make a `kind`."""
+  if not inspect.isclass(kind) or kind is Any or hasattr(kind, '_is_protocol'):
+    kind = object  # No class derives from what is none itself.
   is_fit = isinstance(value, gin_config.ConfigurableReference)
   made = is_fit and value.configurable.wrapped
   if inspect.isclass(made):
@@ -89,6 +89,7 @@ def _callable_requirement(value: Any, kind: type = object) -> str | None:
     is_fit = is_whole and issubclass(made, kind)
   elif is_fit and not value.evaluate:  # A function may say what it returns.
     hint = getattr(made, '__annotations__', {}).get('return')
-    is_fit = not inspect.isclass(hint) or issubclass(hint, kind)
+    is_wide = not inspect.isclass(hint) or hint in (Any, *kind.__mro__)
+    is_fit = is_wide or issubclass(hint, kind)
   which = '' if kind is object else f' that makes some {kind.__name__}'
   return None if is_fit else f'a configurable{which}, written @NAME without ()'

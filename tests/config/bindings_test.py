@@ -4,6 +4,7 @@ import abc
 import re
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import gin
 import pytest
@@ -24,6 +25,10 @@ class Ladder(Tool):
   use = print
 
 
+class Shape(Protocol):
+  size: int
+
+
 gin.configurable('HalfATool', module='slac_test')(type('X', (Tool,), {}))
 
 
@@ -35,6 +40,16 @@ def ladder() -> Ladder:
 @gin.configurable(module='slac_test')
 def number() -> int:
   return 3
+
+
+@gin.configurable(module='slac_test')
+def some_tool() -> Any:
+  return Ladder()
+
+
+@gin.configurable(module='slac_test')
+def some_object() -> object:
+  return Ladder()
 
 
 @gin.configurable(module='slac_test')
@@ -54,6 +69,10 @@ class Painter:
     brush=None,
     paint: Callable = print,
     tool: Callable[..., Tool] = Ladder,
+    anything: Callable[..., Any] = print,
+    nothing: Callable[[int], None] = print,
+    either: Callable[..., Tool | None] = print,
+    shaped: Callable[..., Shape] = print,
     compute_dtype: settings.ComputeDtype = 'float32',
   ):
     self.batch_size = batch_size
@@ -336,9 +355,21 @@ def test_suitable_values():
   )
 
 
-@pytest.mark.parametrize('made_by', ['Ladder', 'ladder', 'brush', 'brush()'])
+@pytest.mark.parametrize(
+  'made_by',
+  ['Ladder', 'ladder', 'some_tool', 'some_object', 'brush', 'brush()'],
+)
 def test_who_may_make_a_kind(made_by):
   load_params(f'Painter.tool = @{made_by}')
+
+
+def test_what_is_no_class_is_no_kind():
+  load_params(
+    'Painter.anything = @Ladder',
+    'Painter.nothing = @Ladder',
+    'Painter.either = @number',
+    'Painter.shaped = @Ladder',
+  )
 
 
 def test_long_values_are_cut():
