@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 
 LARGEST_SEED = 2**32 - 1  # Of NumPy.
+LISTED = 10  # So many faults of a kind are spelled out; others are counted.
 
 
 class UserError(Exception):
@@ -98,11 +99,11 @@ def short(text: str, most: int = 100) -> str:
 
 
 def listed(items: Sequence[str], separator: str = ', ') -> str:
-  """Returns the first ten items, and how many more there are."""
-  shown = [short(item, 500) for item in items[:10]]
-  if more := len(items[10:]):
+  """Returns the first items, and how many more there are."""
+  shown = [short(item, 500) for item in items[:LISTED]]
+  if more := len(items[LISTED:]):
     shown.append(f'and {more:,} more')
-  return separator.join(shown)
+  return separator.join(shown) or 'none'
 
 
 def did_you_mean(
@@ -127,8 +128,7 @@ def did_you_mean(
   return ''
 
 
-def did_you_mean_or_all(name: str, own: Iterable[str], *arguments) -> str:
+def did_you_mean_or_all(name: str, own: Iterable[str], *more) -> str:
   """Returns `did_you_mean`, or ' (there are X, Y)' if no name is near."""
   own = sorted(own)
-  everything = f' (there are {listed(own) or "none"})'
-  return did_you_mean(name, own, *arguments) or everything
+  return did_you_mean(name, own, *more) or f' (there are {listed(own)})'

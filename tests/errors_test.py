@@ -33,7 +33,7 @@ def test_long_texts_lose_their_middle():
 
 def test_lists_have_ten_items():
   items = [str(n) for n in range(12)]
-  assert errors.listed([]) == ''
+  assert errors.listed([]) == 'none'
   assert errors.listed(items[:2]) == '0, 1'
   assert errors.listed(items[:10], '; ') == '0; 1; 2; 3; 4; 5; 6; 7; 8; 9'
   assert (

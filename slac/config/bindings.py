@@ -180,12 +180,11 @@ def check_all_used() -> None:
     scopes = ['/'.join(parts[:n]) for n in range(len(parts), -1, -1)]
     keys = [(scope, selector, parameter) for scope in scopes]
     used.update([key for key in keys if key in bindings][:1])
-  faults = []
-  for key in bindings:
-    if key in _named and key not in used:
-      name = gin_internals.name(key)
-      near = errors.did_you_mean(name, names - {name}, cutoff=0.85)
-      faults.append(f'nothing in this run reads {name}{near}')
+  unread = [key for key in bindings if key in _named and key not in used]
+  faults = [gin_internals.name(key) for key in unread]
+  for n, name in enumerate(faults[: errors.LISTED]):
+    near = errors.did_you_mean(name, names - {name}, cutoff=0.85)
+    faults[n] = f'nothing in this run reads {name}{near}'
   _refuse(faults, 'Without effect: ')
 
 

@@ -69,8 +69,7 @@ def requirement(value: Any, annotation: Any) -> str | None:
     return 'True or False' if annotation is bool else 'a string, in quotes'
   if annotation not in (int, float):
     return None
-  kinds = int if annotation is int else (int, float)
-  is_number = isinstance(value, kinds) and not isinstance(value, bool)
+  is_number = isinstance(value, (annotation, int)) and type(value) is not bool
   if is_number and abs(value) < math.inf and (not limits or value in limits):
     return None
   number = 'a whole number' if annotation is int else 'a finite number'

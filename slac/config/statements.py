@@ -122,7 +122,8 @@ class Statements:
           # A block's unknown name is met again with each binding in it.
           for error in caught:
             if str(error) not in told:
-              fault = gin_errors.statement_fault(error)
+              is_read = len(self.faults) < errors.LISTED  # Naming takes long.
+              fault = is_read and gin_errors.statement_fault(error)
               self.faults.append(f'{place(line)}: {fault}')
               told.add(str(error))
         gin_internals.imports().update(context.imports)
