@@ -27,13 +27,8 @@ def check():
       training would begin without a sequence to draw.
   """
   plan = schedule.Schedule()
-  agent = _given(experiment.Experiment).get('agent')
-  model = _given(agent).get('model')
-  sizes = {
-    'Schedule.batch_size': plan.batch_size,
-    **_numbers(agent),
-    **_numbers(model),
-  }
+  sizes = {'Schedule.batch_size': plan.batch_size}
+  sizes |= sizes_of(_given(experiment.Experiment).get('agent'))
   check_memory(sizes)
   capacity = _given(replay.Replay).get('capacity')
   if capacity:
@@ -79,6 +74,23 @@ def check_data(plan: schedule.Schedule, capacity: int, length: int):
     )
 
 
+def sizes_of(configurable: Any) -> dict[str, int]:
+  """Returns whole numbers by the names of their settings.
+
+  Args:
+    configurable: a class of agents, whose numbers and whose model's are wanted.
+      Of anything else no numbers are known.
+  """
+  found = {}
+  if inspect.isclass(configurable):
+    for cls in reversed(configurable.__mro__):  # What is given last holds.
+      for name, value in _given(cls).items():
+        found[name] = f'{cls.__name__}.{name}', value
+  _, model = found.get('model', (None, None))
+  numbers = {name: x for name, x in found.values() if type(x) is int}
+  return numbers | (sizes_of(model) if model else {})
+
+
 def needed(sizes: Mapping[str, int]) -> int:
   """Returns the bytes that networks and batches take, or somewhat less.
 
@@ -88,7 +100,7 @@ def needed(sizes: Mapping[str, int]) -> int:
   """
   length = _length(sizes)
   batch = sizes.get('Schedule.batch_size', 0)
-  of_model = sizes.get('SlacAgent.model_batch_size', 0)
+  of_model = _total(sizes, 'model_batch_size')
   # A batch, and the one that is drawn ahead.
   pixels = 2 * max(batch, of_model) * (length + 1) * _IMAGE if length else 0
   maps = 0
@@ -124,16 +136,6 @@ def _total(sizes, *parameters: str) -> int:
   """Returns the sum of settings, whichever class has them."""
   named = [(name.split('.')[1], size) for name, size in sizes.items()]
   return sum(size for name, size in named if name in parameters)
-
-
-def _numbers(configurable: Any) -> dict[str, int]:
-  """Returns the whole numbers given to a class, by their settings' names."""
-  found = {}
-  if inspect.isclass(configurable):
-    for cls in reversed(configurable.__mro__):
-      for name, value in _given(cls).items():
-        found[name] = f'{cls.__name__}.{name}', value
-  return {name: value for name, value in found.values() if type(value) is int}
 
 
 def _given(configurable: Any) -> dict[str, Any]:

@@ -119,8 +119,7 @@ def test_no_more_parameters_are_counted_than_there_are(overlay):
   macros = 'ACTION_REPEAT = 2', 'DECODER_VARIANCE = 0.1'
   bindings.load(files, ['Experiment.seed = 0', *macros])
   agent_class = gin.get_bindings(experiment.Experiment)['agent']
-  model_class = gin.get_bindings(agent_class).get('model')
-  sizes = {**needs._numbers(agent_class), **needs._numbers(model_class)}
+  sizes = needs.sizes_of(agent_class)
   agent = agent_class(tiny.TIME_STEP_SPEC, tiny.action_spec(6), 0)
   ratio = needs._parameters(sizes) / sum(agent.num_parameters.values())
   assert 0.5 < ratio <= 1
@@ -129,6 +128,9 @@ def test_no_more_parameters_are_counted_than_there_are(overlay):
 def test_a_subclass_s_own_setting_counts_in_place_of_its_base_s():
   agent = 'Experiment.agent = @LongerAgent'
   assert 'Schedule.batch_size' in refusal(agent, 'Schedule.batch_size = 100000')
+  assert 'LatentModel.hidden_size' in refusal(
+    agent, 'LatentModel.hidden_size = 100000'
+  )
   check(
     agent,
     'Schedule.batch_size = 100000',
