@@ -35,7 +35,7 @@ def parse_arguments():
   )
   parser.add_argument('--root_dir', default='runs', help='where runs are kept')
   parser.add_argument('--name', help="the run's folder, in place of its own")
-  parser.add_argument('--seed', type=int, default=0)
+  parser.add_argument('--seed', type=errors.seed, default=0)
   parser.add_argument(
     '--fresh',
     action='store_true',
@@ -67,6 +67,7 @@ from slac.training import (
   experiment,
   faults,
   memory,
+  needs,
   replay,
   schedule,
   stopping,
@@ -77,9 +78,8 @@ class Run:
   """Algorithm 1 over the parts of an experiment, saved and continued."""
 
   def __init__(self, parts, ring, folder, stop):
-    agent = parts.agent
     self.has_gone_on = False  # Since it was begun or continued.
-    self._agent = agent
+    self._agent = agent = parts.agent
     self._folder = folder
     self._schedule = parts.schedule
     self._replay = ring
@@ -268,6 +268,7 @@ def train_eval(arguments):
   devices.prepare()
   tf.keras.utils.set_random_seed(seed)
   with bindings.translate_gin_errors():
+    needs.check()
     parts = experiment.Experiment()
     ring = replay.Replay(
       parts.agent.training_data_spec, parts.agent.train_sequence_length, seed

@@ -22,8 +22,8 @@ class DmControlEnvironment(mujoco_environment.MujocoEnvironment):
     task: str = gin.REQUIRED,
     action_repeat: settings.Count = gin.REQUIRED,
     camera: settings.WholeNumber = gin.REQUIRED,
-    shadow_map_size: settings.Count = gin.REQUIRED,
-    multisamples: settings.WholeNumber = gin.REQUIRED,
+    shadow_map_size: mujoco_environment.ShadowMapSize = gin.REQUIRED,
+    multisamples: mujoco_environment.Multisamples = gin.REQUIRED,
   ):
     """Loads the task.
 
@@ -123,7 +123,7 @@ def _load(domain: str, task: str):
 def _unknown(kind: str, name: str, names) -> str:
   """Returns the message for a name that is not among `names`."""
   return (
-    f'The DeepMind Control Suite has no {kind} {name!r}'
+    f'The DeepMind Control Suite has no {kind} {errors.short(name)!r}'
     f'{errors.did_you_mean_or_all(name, names)}.'
   )
 

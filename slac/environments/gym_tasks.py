@@ -31,8 +31,8 @@ def GymEnvironment(
   task: str = gin.REQUIRED,
   action_repeat: settings.Count = gin.REQUIRED,
   camera: str | None = None,
-  shadow_map_size: settings.Count = 512,
-  multisamples: settings.WholeNumber = 4,
+  shadow_map_size: mujoco_environment.ShadowMapSize = 512,
+  multisamples: mujoco_environment.Multisamples = 4,
   arguments: dict | None = None,
 ) -> py_environment.PyEnvironment:
   """Returns any task that is registered with gymnasium.
@@ -184,8 +184,9 @@ def _load(task: str, arguments: dict[str, Any]) -> gymnasium.Env:
   ]
   if task not in names:
     raise errors.UserError(
-      f'Gymnasium has no task {task!r}{errors.did_you_mean(task, names)}: name '
-      'one of gymnasium.registry, such as Pendulum-v1.'
+      f'Gymnasium has no task {errors.short(task)!r}'
+      f'{errors.did_you_mean(task, names)}: name one of gymnasium.registry, '
+      'such as Pendulum-v1.'
     )
   if not _is_mujoco(gymnasium.spec(task)):
     arguments = {'render_mode': 'rgb_array', **arguments}
@@ -231,7 +232,7 @@ def _camera_index(model, task: str, name: str | None) -> int:
   names = [model.camera(i).name for i in range(model.ncam)]
   if name not in names:
     raise errors.UserError(
-      f'{task} has no camera {name!r}'
+      f'{task} has no camera {errors.short(name)!r}'
       f'{errors.did_you_mean_or_all(name, names)}: set GymEnvironment.camera, '
       'to None for one that sees all.'
     )

@@ -3,17 +3,22 @@
 import abc
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from tf_agents.environments import py_environment
 from tf_agents.specs import array_spec
 from tf_agents.trajectories import time_step as ts
 
+from slac.config import settings
 from slac.environments import rendering
 
 if TYPE_CHECKING:
   import mujoco
+
+# With larger ones a GL library aborts the process.
+ShadowMapSize = Annotated[int, settings.Range(1, 16384)]
+Multisamples = Annotated[int, settings.Range(0, 64)]
 
 
 class MujocoEnvironment(py_environment.PyEnvironment):

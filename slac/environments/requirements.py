@@ -109,9 +109,11 @@ def _check_action_spec(spec: Any):
     not isinstance(spec, array_spec.ArraySpec)
     or not np.issubdtype(spec.dtype, np.floating)
     or len(spec.shape) != 1
+    or not spec.shape[0]
   ):
     raise errors.UserError(
-      f"The environment's action spec is {spec}: make it one vector of floats."
+      f"The environment's action spec is {spec}: make it one vector of floats, "
+      'of which there is at least one.'
     )
   # TF-Agents gives a spec without bounds its type's own limits as bounds.
   bounded = isinstance(spec, array_spec.BoundedArraySpec) and np.all(

@@ -300,13 +300,18 @@ def test_a_terrain_drawn_at_reset_is_seen():
   [
     ('waker', 'walk', "no domain 'waker' (did you mean walker?)."),
     ('walker', 'wlak', "no walker task 'wlak' (did you mean walk?)."),
-    ('walker', 'zzz', "no walker task 'zzz' (it has run, stand, walk)."),
+    ('walker', 'zzz', "no walker task 'zzz' (there are run, stand, walk)."),
   ],
 )
 def test_unknown_names(domain, task, message):
   with pytest.raises(errors.UserError) as raised:
     _environment(domain, task, 1)
   assert f'{message}\n' in f'{raised.value}\n'  # gin adds a line.
+
+
+def test_a_long_name_is_cut():
+  with pytest.raises(errors.UserError, match=r"domain 'w{48}\.{3}w{48}' \("):
+    dm_control_tasks.DmControlEnvironment('w' * 999, 'walk', 2, 0, 512, 0)
 
 
 def test_unknown_camera():

@@ -94,6 +94,7 @@ def test_a_fitting_environment_is_returned_unchanged():
     (_Environment(_bounded(0, 3, (2,), np.int32)), 'one vector of floats'),
     (_Environment(_bounded(-1, 1, (2, 2))), 'one vector of floats'),
     (_Environment([_bounded(-1, 1)]), 'one vector of floats'),
+    (_Environment(_bounded(-1, 1, (0,))), 'at least one.$'),
     (_Environment(array_spec.ArraySpec((2,), np.float32)), 'a finite minimum'),
     (_Environment(_bounded(None, None)), 'a finite minimum'),
     (_Environment(_bounded(-np.inf, 1)), 'a finite minimum'),
