@@ -31,6 +31,8 @@ translate_gin_errors = gin_errors.translate_gin_errors
 
 gin.add_config_file_search_path(str(ROOT))
 
+# A file that binds these, itself or by its includes, is a task, not an overlay.
+_TASK = {'Experiment.environment', 'Experiment.agent'}
 # The bindings that must have an effect. Gin's own bindings are global too.
 _named: set[gin_internals.Key] = set()
 
@@ -54,8 +56,8 @@ def load(
       the working directory too, and so run their code.
 
   Raises:
-    UserError: 66 for a missing file; 64 for an empty parameter; 78 for all
-      faults in names and values.
+    UserError: 66 for a missing file; 64 for an empty parameter, two tasks, or
+      a task after its overlay; 78 for all faults in names and values.
   """
   if not all(param.strip() for param in gin_params):
     raise errors.UserError(
@@ -63,12 +65,37 @@ def load(
       "'Replay.capacity = 1000'.",
       64,
     )
-  reader = _start(allow_imports)
+  reader, tasks = _start(allow_imports), []
   for path in gin_files:
+    reader.bound.clear()
     reader.read_file(path)
+    if {*map(gin_internals.name, reader.bound)} >= _TASK:
+      tasks.append(path)
+  _check_order(gin_files, tasks)
   reader.read_texts(gin_params, '--gin_param="{}"'.format)
   _named.update(reader.named)
   _refuse([*reader.faults, *_value_faults(), *_macro_faults()])
+
+
+def _check_order(gin_files: Sequence[str], tasks: Sequence[str]) -> None:
+  """Raises a UserError (64) unless one task, if there is any, comes first.
+
+  It includes the defaults, which would take back what was set before.
+  """
+  if len(tasks) > 1:
+    raise errors.UserError(
+      f'{" and ".join(tasks)} are tasks, of which a run has one: name one of '
+      'them, and after it its overlays.',
+      64,
+    )
+  if tasks and gin_files[0] != tasks[0]:
+    others = [path for path in gin_files if path != tasks[0]]
+    flags = ' '.join(f'--gin_file={path}' for path in [*tasks, *others])
+    raise errors.UserError(
+      f'{tasks[0]} is a task, which would take back what {others[0]} sets: '
+      f'name it first, {flags}.',
+      64,
+    )
 
 
 def check_files(gin_files: Sequence[str]) -> None:

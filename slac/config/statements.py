@@ -26,7 +26,8 @@ class Statements:
 
   A statement with a fault is left out, and a clause on it added to `faults`. A
   file that cannot be read and an import that is refused or fails are raised, as
-  whatever follows would make no sense without them. `named` holds the keys that
+  whatever follows would make no sense without them. `bound` holds the keys that
+  were bound, and may be emptied between files; `named` holds the keys that
   the files and texts bind themselves, not in their includes.
   """
 
@@ -39,6 +40,7 @@ class Statements:
     """
     self.faults: list[str] = []
     self.named: set[gin_internals.Key] = set()
+    self.bound: set[gin_internals.Key] = set()
     self._folders = list(folders)
     self._allow_imports = allow_imports
 
@@ -149,6 +151,7 @@ class Statements:
         'of the two'
       )
     bound[key] = place
+    self.bound.add(key)
     if is_own:
       self.named.add(key)
     return key
