@@ -34,17 +34,20 @@ Replay.capacity = 110
 # 100 random agent steps, 20 updates of the model, 60 gradient steps. The
 # replay overflows on the way.
 ENV_STEPS = 1600
+SHORTER = 1590  # The budget of a run that is then extended.
 CARTPOLE = '--gin_file=gin/cartpole.gin'
 SECONDS = 600  # After so many a process hangs, on a busy machine too.
 
 
-def command(root, task, *arguments, settings=TINY + TINY_MODEL):
+def command(
+  root, task, *arguments, settings=TINY + TINY_MODEL, env_steps=ENV_STEPS
+):
   """The command line of a tiny run under a root, in a folder of its own.
 
   The settings change those of the task; the arguments may change both.
   """
   overlay = root / 'tiny.gin'
-  overlay.write_text(settings + f'Schedule.env_steps = {ENV_STEPS}\n')
+  overlay.write_text(settings + f'Schedule.env_steps = {env_steps}\n')
   return [
     sys.executable,
     str(REPOSITORY / 'train_eval.py'),
@@ -66,10 +69,13 @@ def run(root, *arguments, **kwargs):
 
 
 def start_until(root, is_time):
-  """Starts a run and returns its process when `is_time` of its folder."""
+  """Starts a shorter run; returns its process when `is_time` of its folder."""
   with open(root / 'log', 'a') as log:
     process = subprocess.Popen(
-      command(root, CARTPOLE), cwd=root, stdout=log, stderr=log
+      command(root, CARTPOLE, env_steps=SHORTER),
+      cwd=root,
+      stdout=log,
+      stderr=log,
     )
   deadline = time.monotonic() + SECONDS
   while not is_time(root / 'runs' / 'cartpole-tiny-seed0'):
@@ -152,7 +158,9 @@ def test_a_run_whose_checkpoints_are_gone_keeps_its_results(straight, tmp_path):
   assert results() == before
 
 
-def test_stopped_and_killed_it_ends_as_if_it_had_not_been(straight, tmp_path):
+def test_stopped_killed_and_extended_it_ends_as_if_it_had_not_been(
+  straight, tmp_path
+):
   # SIGTERM among the random steps; exit code and a saved state. How long it
   # takes is measured by `python -m tests.faults`.
   process = start_until(
@@ -171,6 +179,10 @@ def test_stopped_and_killed_it_ends_as_if_it_had_not_been(straight, tmp_path):
   code, stdout, stderr = run(tmp_path, CARTPOLE)
   assert code == 0, stderr
   assert 'Continuing at' in stdout
+  assert 'other settings: Schedule.env_steps: 1590 -> 1600.' in stdout
+  starts = json.loads((folder / 'version.json').read_text())
+  changes = [start.get('changes') for start in starts]
+  assert changes == [None, None, {'Schedule.env_steps': '1590 -> 1600'}]
 
   expected = run_folders.digests(straight[0])
   found = run_folders.digests(folder)

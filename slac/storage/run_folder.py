@@ -20,6 +20,18 @@ _SUFFIXES = ('.csv', '.json', '.log')
 # The characters of a config.json, which is read again by a parser that takes
 # seconds for a million. A run of the paper has 2,000.
 _MAX_CONFIG = 100_000
+BUDGET = 'Schedule.env_steps'  # It may grow.
+# What a run may go on with changed, as nothing that it has computed depends on
+# it.
+MAY_CHANGE = (
+  BUDGET,
+  'Schedule.eval_interval',
+  'Schedule.eval_episodes',
+  'Schedule.greedy_eval_episodes',
+  'Schedule.log_interval',
+  'Schedule.picture_interval',
+  'Schedule.checkpoint_seconds',
+)
 
 
 def run_name(
@@ -73,8 +85,10 @@ def open_run(
     name: The run's name, as `run_name` returns it.
     fresh: Whether to take the first free of `name`, `name-2`, `name-3`, ...
       instead of continuing the run in `name`.
-    resolved: What `bindings.resolved` returns; written to config.json.
-    version: What `versions.version` returns; appended to version.json's list.
+    resolved: What `bindings.resolved` returns; written to config.json. A run
+      goes on if no more than `MAY_CHANGE` differs.
+    version: What `versions.version` returns; appended to version.json's list,
+      with the 'changes' of settings.
 
   Raises:
     UserError: 64 if its path is no UTF-8; 73 if it cannot be written; 74 if a
@@ -94,14 +108,20 @@ def open_run(
         'continue; choose another --name, or --fresh.'
       )
     locks.hold(folder)
+    changes = {}
     if (folder / 'config.json').exists():
-      _check_same(folder, resolved)
+      changes = _changes(folder, resolved)
     else:
       files.write_json(folder / 'config.json', dict(resolved))
     starts = []
     if (folder / 'version.json').exists():
       starts = read_starts(folder / 'version.json')
-    files.write_json(folder / 'version.json', [*starts, dict(version)])
+    start = {**version, 'changes': changes} if changes else dict(version)
+    files.write_json(folder / 'version.json', [*starts, start])
+    if changes:  # After they were noted, lest a kill leaves them unnoted.
+      files.write_json(folder / 'config.json', dict(resolved))
+      texts = [f'{name}: {change}' for name, change in changes.items()]
+      print(f'The run goes on with other settings: {"; ".join(texts)}.')
   except OSError as error:
     raise errors.UserError(
       f'The folder {folder} cannot be written ({error.strerror}); choose '
@@ -224,14 +244,32 @@ def _is_taken(folder: pathlib.Path) -> bool:
   return any(path.name not in leftovers for path in folder.iterdir())
 
 
-def _check_same(folder: pathlib.Path, resolved: Mapping[str, str]) -> None:
-  """Raises a UserError that lists how the run's configuration differs."""
+def _grows(before: str | None, after: str | None) -> bool:
+  """Whether both are whole numbers, and the latter is the larger."""
+  numbers = [text for text in (before, after) if text and text.isdecimal()]
+  return len(numbers) == 2 and int(numbers[0]) < int(numbers[1])
+
+
+def _changes(
+  folder: pathlib.Path, resolved: Mapping[str, str]
+) -> dict[str, str]:
+  """Returns how the configuration differs from the run's, by the settings.
+
+  Raises:
+    UserError: It lists what differs and would change the run's past, too.
+  """
   own = read_config(folder / 'config.json')
-  differences = [
-    f'{key}: {errors.short(own.get(key, "(not set)"))} -> '
+  found = {
+    key: f'{errors.short(own.get(key, "(not set)"))} -> '
     f'{errors.short(resolved.get(key, "(not set)"))}'
     for key in sorted({*own, *resolved})
     if own.get(key) != resolved.get(key)
+  }
+  differences = [
+    f'{key}: {change}'
+    for key, change in found.items()
+    if key not in MAY_CHANGE
+    or (key == BUDGET and not _grows(own.get(key), resolved.get(key)))
   ]
   if differences:
     raise errors.UserError(
@@ -239,3 +277,4 @@ def _check_same(folder: pathlib.Path, resolved: Mapping[str, str]) -> None:
       '--fresh or --name, or take back the differences (run -> now): '
       f'{errors.listed(differences, "; ")}.'
     )
+  return found

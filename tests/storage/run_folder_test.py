@@ -52,6 +52,53 @@ def test_another_configuration_is_refused_with_the_difference(tmp_path):
   assert len(versions) == 1
 
 
+SCHEDULE = {'Schedule.env_steps': '1000', 'Schedule.eval_interval': '100'}
+
+
+def test_a_run_may_be_extended_and_observed_otherwise(tmp_path, capsys):
+  open_run(tmp_path, resolved={**CONFIG, **SCHEDULE})
+  longer = {
+    **CONFIG,
+    'Schedule.env_steps': '20000',
+    'Schedule.eval_interval': '50',
+  }
+  folder = open_run(tmp_path, resolved=longer)
+  assert capsys.readouterr().out == (
+    'The run goes on with other settings: Schedule.env_steps: 1000 -> 20000; '
+    'Schedule.eval_interval: 100 -> 50.\n'
+  )
+  assert json.loads((folder / 'config.json').read_text()) == longer
+  changes = {
+    'Schedule.env_steps': '1000 -> 20000',
+    'Schedule.eval_interval': '100 -> 50',
+  }
+  starts = [VERSION, {**VERSION, 'changes': changes}]
+  assert json.loads((folder / 'version.json').read_text()) == starts
+  open_run(tmp_path, resolved=longer)  # Now these are its settings.
+  starts.append(VERSION)
+  assert json.loads((folder / 'version.json').read_text()) == starts
+  assert capsys.readouterr().out == ''
+
+
+@pytest.mark.parametrize(
+  ('changes', 'refused'),
+  [
+    ({'Schedule.env_steps': '999'}, 'Schedule.env_steps: 1000 -> 999.'),
+    ({'Schedule.env_steps': '1e4'}, 'Schedule.env_steps: 1000 -> 1e4.'),
+    # Of several the one is named that would change what was computed.
+    ({'Schedule.env_steps': '2000', 'A.x': '7'}, '(run -> now): A.x: 1 -> 7.'),
+  ],
+)
+def test_what_would_change_the_past_is_refused(tmp_path, changes, refused):
+  open_run(tmp_path, resolved={**CONFIG, **SCHEDULE})
+  config = (tmp_path / 'walker' / 'config.json').read_bytes()
+  message = fault(78, tmp_path, resolved={**CONFIG, **SCHEDULE, **changes})
+  assert message.endswith(refused)
+  assert (tmp_path / 'walker' / 'config.json').read_bytes() == config
+  starts = json.loads((tmp_path / 'walker' / 'version.json').read_text())
+  assert starts == [VERSION]
+
+
 def test_fresh_takes_the_first_free_name_and_deletes_nothing(tmp_path):
   assert open_run(tmp_path, fresh=True).name == 'walker'
   (tmp_path / 'walker' / 'log').write_text('kept')
