@@ -84,10 +84,21 @@ class ArgumentParser(argparse.ArgumentParser):
 
 def count(text: str) -> int:
   """Returns the value of a flag that takes a whole number of at least 1."""
+  return _at_least(1, text)
+
+
+def whole_number(text: str) -> int:
+  """Returns the value of a flag that takes a whole number of at least 0."""
+  return _at_least(0, text)
+
+
+def _at_least(least: int, text: str) -> int:
   with contextlib.suppress(ValueError):
-    if int(text) >= 1:
+    if int(text) >= least:
       return int(text)
-  raise argparse.ArgumentTypeError(f'{text!r} is no whole number of at least 1')
+  raise argparse.ArgumentTypeError(
+    f'{text!r} is no whole number of at least {least}'
+  )
 
 
 def did_you_mean(

@@ -147,7 +147,8 @@ def refusal(run_dir, **flags):
   plain = {
     'episodes': 1,
     'seed': 0,
-    'greedy': False,
+    'sample': False,
+    'carry_images': False,
     'video': None,
     'export': None,
     'allow_gin_imports': False,
