@@ -1,7 +1,7 @@
 """Measures how long an action takes: `python -m slac.deployment DIR`.
 
-DIR is an exported policy. Acts on random observations, each of which follows
-the one before, and prints the median and the 99th percentile of the time per
+DIR is an exported policy. It acts on a random observation, again and again, and
+this prints the median and the 99th percentile of the time per
 action: that which passes, and that which processors work, which others on the
 machine do not lengthen as much. `taskset -c 0` before it has it measure on one
 core.
@@ -31,7 +31,7 @@ def parse_arguments():
 
 if __name__ == '__main__':
   streams.guard()
-  arguments = parse_arguments()  # TensorFlow takes seconds.
+  parse_arguments()  # TensorFlow takes seconds.
 
 import numpy as np
 
@@ -40,6 +40,7 @@ from slac import deployment
 
 def main():
   """Runs the command line."""
+  arguments = parse_arguments()
   with errors.reported_by(PROGRAM):
     policy = deployment.load(arguments.folder)
     seconds = measure(policy, arguments.actions)
