@@ -28,8 +28,8 @@ class NoMemory:
 
   def see(self, observation, memory, is_first, draw_seed) -> Seen:
     """Returns the actions' distribution, and what follows from the action."""
-    del is_first, draw_seed
-    return self._actor(observation['state']), lambda action: memory
+    del memory, is_first, draw_seed
+    return self._actor(observation['state']), lambda action: {}
 
 
 class History:
@@ -86,8 +86,8 @@ class History:
       is_first: bool `[B]`, where the memory is to be forgotten.
       draw_seed: returns a stateless seed, `[2]`.
     """
-    forget = is_first | (memory['age'] < 0)
-    age = tf.where(forget, 0, tf.minimum(memory['age'] + 1, self._length))
+    age = tf.minimum(memory['age'] + 1, self._length)
+    age = tf.where(is_first, 0, age)
     # The step types of the window; its last step is the present one.
     first = self._length - 1 - age[:, tf.newaxis]
     step_type = tf.where(

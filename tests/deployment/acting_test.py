@@ -199,6 +199,17 @@ def test_samples_have_the_actors_distribution(agent):
     assert np.array_equal(first, other) == same
 
 
+@pytest.mark.parametrize('kind', ['latent', 'frames', 'state'])
+def test_every_sampled_policy_draws_anew_at_each_step(kind):
+  policy = exported.policy(exported.make_agent(kind), greedy=False)
+  (seen,) = exported.observations(1)
+  state, actions = policy.initial_state(), []
+  for _ in range(3):
+    action, state = policy(seen, state, is_first=True)
+    actions.append(action)
+  assert len(np.unique(actions, axis=0)) == 3
+
+
 def test_a_greedy_policy_draws_nothing(policy):
   seen = exported.observations(4)
   one, state = exported.act(policy, seen, state=policy.initial_state(seed=1))

@@ -1,7 +1,10 @@
 """An exported policy acts as the agent does, in the environment's bounds."""
 
+import functools
 import json
 import os
+import pathlib
+import signal
 import subprocess
 import sys
 
@@ -149,6 +152,56 @@ def test_an_export_replaces_the_one_before_as_a_whole(tmp_path, quickly):
   assert content_of(folder) == 'first'
   write('second', folder)
   assert content_of(folder) == 'second'
+  assert [path.name for path in tmp_path.iterdir()] == ['policy']
+
+
+class Killer:
+  """Kills its process at one of the calls that lead to the disk."""
+
+  def __init__(self, moment):
+    self._left = moment
+
+  def __call__(self, function, *arguments):
+    if not self._left:
+      os.kill(os.getpid(), signal.SIGKILL)
+    self._left -= 1
+    return function(*arguments)
+
+
+def write_until(moment, folder):
+  """Writes a policy in a process that is killed then; whether it was."""
+  child = os.fork()
+  if not child:
+    killer = Killer(moment)
+    for name in ('fsync', 'mkdir', 'rename', 'replace'):
+      call = functools.partial(killer, getattr(os, name))
+      setattr(os, name, call)
+    try:
+      exporting.write('second', {'is': 'second'}, folder)
+      os._exit(0)
+    finally:
+      os._exit(1)
+  _, status = os.waitpid(child, 0)
+  assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
+  return os.WIFSIGNALED(status)
+
+
+def test_a_kill_at_any_moment_leaves_no_half_policy(tmp_path, monkeypatch):
+  def save(content, folder):  # TensorFlow's own threads are not forked.
+    pathlib.Path(folder, 'saved_model.pb').write_text(content)
+
+  monkeypatch.setattr(exporting.tf.saved_model, 'save', save)
+  folder, found = tmp_path / 'policy', []
+  moment, killed = 0, True
+  while killed:
+    write('first', folder)
+    killed = write_until(moment, folder)
+    found.append(content_of(folder) if folder.exists() else 'none')
+    if not folder.exists():  # Between the two renames it has another name.
+      assert content_of(tmp_path / '.policy.old') == 'first'
+    moment += 1
+  assert found == sorted(found, key=['first', 'none', 'second'].index)
+  assert found.count('none') == 1 and len(found) > 6
   assert [path.name for path in tmp_path.iterdir()] == ['policy']
 
 
