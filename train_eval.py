@@ -54,8 +54,8 @@ if __name__ == '__main__':
 
 import tensorflow as tf
 
-from slac.agents import policies
 from slac.config import bindings
+from slac.deployment import exporting
 from slac.environments import checked, rendering
 from slac.reporting import pictures, report, summary
 from slac.storage import checkpoints, disk, locks, run_folder
@@ -84,7 +84,7 @@ class Run:
     self._schedule = parts.schedule
     self._replay = ring
     self._stop = stop
-    self._counters = schedule.Counters(parts.schedule.action_repeat)
+    self.counters = schedule.Counters(parts.schedule.action_repeat)
     self._updates = {
       name: compiled.CompiledUpdate(update)
       for name, update in agent.updates(parts.schedule.batch_size).items()
@@ -97,7 +97,7 @@ class Run:
     )
     self._finite_check = faults.FiniteCheck(folder)
     trace = agent.trace(parts.schedule.batch_size)
-    self._report = report.Report(folder, parts, self._counters, trace)
+    self._report = report.Report(folder, parts, self.counters, trace)
     self._collector = collecting.Collector(
       parts.environment,
       ring,
@@ -111,7 +111,7 @@ class Run:
     )
     # What a checkpoint holds beside variables and replay.
     self._stateful = {
-      'counters': self._counters,
+      'counters': self.counters,
       'collector': self._collector,
       'report': self._report,
     }
@@ -119,7 +119,7 @@ class Run:
 
   def loop(self):
     """Algorithm 1, until the budget is spent or a signal has come."""
-    counters, plan = self._counters, self._schedule
+    counters, plan = self.counters, self._schedule
     autosave = stopping.Autosave(self._save, plan.checkpoint_seconds)
     self._report.open()
     with contextlib.closing(self._report):
@@ -137,7 +137,7 @@ class Run:
 
   def _turn(self, phase):
     """One agent step and the updates after it, or one pretraining update."""
-    counters, plan = self._counters, self._schedule
+    counters, plan = self.counters, self._schedule
     self.has_gone_on = True
     self._report.enter(phase)
     if phase == 'random data':
@@ -161,10 +161,10 @@ class Run:
         finished = self._collector.step(policy)
         break
       except checked.Failure as failure:
-        faults.count(failure, self._counters, self._save)
-    self._counters.agent_steps += 1
+        faults.count(failure, self.counters, self._save)
+    self.counters.agent_steps += 1
     if finished:
-      self._counters.finish_episode()
+      self.counters.finish_episode()
       self._report.add_episode(*finished)
 
   def _update(self, name):
@@ -176,11 +176,11 @@ class Run:
     with self._report.stopwatch('training'):
       names, values = update(experience)
     self._report.add_metrics(names, values)
-    self._finite_check.add(self._counters, experience, names, values)
+    self._finite_check.add(self.counters, experience, names, values)
 
   def _evaluate(self):
     """Reports the returns; a signal leaves all of it to the next start."""
-    counters, interval = self._counters, self._schedule.eval_interval
+    counters, interval = self.counters, self._schedule.eval_interval
     with self._report.stopwatch('evaluation'):
       episodes = faults.attempt('evaluation', counters, self._run_policies)
     if self._stop.requested:
@@ -200,20 +200,20 @@ class Run:
   def _run(self, evaluator, num_episodes, *on_episode):
     return evaluator.run(
       num_episodes,
-      self._counters.env_steps,
+      self.counters.env_steps,
       lambda: self._stop.requested,
       *on_episode,
     )
 
   def _draw_evaluation(self, episode):
     """Draws the first episode at once, as the others can take minutes."""
-    counters = self._counters
+    counters = self.counters
     if counters.drawn_at < counters.env_steps:  # An evaluation may be repeated.
       self._draw('evaluation', counters.env_steps, episode)
       counters.drawn_at = counters.env_steps
 
   def _draw_pretraining(self):
-    counters = self._counters
+    counters = self.counters
     draw = functools.partial(self._draw, 'pretraining', counters.model_updates)
     run = functools.partial(self._run, self._evaluator, 1, draw)
     faults.attempt('picture', counters, run)
@@ -228,7 +228,7 @@ class Run:
     with contextlib.suppress(checked.Failure):  # The next step meets it again.
       self._collector.prepare()
     state = {name: part.get_state() for name, part in self._stateful.items()}
-    self._checkpoints.save(self._counters.iterations, state)
+    self._checkpoints.save(self.counters.iterations, state)
 
   def _restore(self):
     """Continues from the newest checkpoint; a new run has none."""
@@ -237,7 +237,7 @@ class Run:
       with checkpoints.restoring(self._folder):
         for name, part in self._stateful.items():
           part.set_state(state[name])
-      steps = f'{self._counters.env_steps:,}'
+      steps = f'{self.counters.env_steps:,}'
       print(f'Continuing at {steps} environment steps.', flush=True)
     else:
       run_folder.refuse_to_forget(self._folder)
@@ -292,7 +292,7 @@ def train_eval(arguments):
     print('Stopped and saved; the same command continues.')
     return stop.exit_code
   if run.has_gone_on or not (folder / 'policy').exists():
-    policies.export(parts.agent.policy, folder / 'policy')
+    exporting.export(parts, folder / 'policy', run.counters.env_steps)
   return 0
 
 

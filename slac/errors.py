@@ -98,7 +98,8 @@ def count(text: str, low: int = 1, high: float = math.inf) -> int:
   raise argparse.ArgumentTypeError(fault)
 
 
-seed = functools.partial(count, low=0, high=LARGEST_SEED)  # Type of --seed.
+whole_number = functools.partial(count, low=0)
+seed = functools.partial(whole_number, high=LARGEST_SEED)  # Type of --seed.
 
 
 def short(text: str, most: int = 100) -> str:

@@ -373,11 +373,11 @@ FAULTS = [
   module('slac.play', 'play: no folder given', 64, 'run_dir'),
   module(
     'slac.play',
-    'play: no episodes',
+    'play: fewer than no episodes',
     64,
-    "'0' is no whole number",
+    "'-1' is no whole number",
     'runs/other',
-    '--episodes=0',
+    '--episodes=-1',
   ),
   module(
     'slac.play',

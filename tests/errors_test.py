@@ -1,5 +1,7 @@
 """Tests of slac/errors.py: what a user reads, and exit codes."""
 
+import argparse
+
 import pytest
 
 from slac import errors
@@ -95,6 +97,12 @@ def test_a_seed_that_numpy_does_not_take(capsys, value):
     'from 0 to 4294967295; --help lists the flags.\n'
   )
   assert parser.parse_args(['--seed=4294967295']).seed == 4294967295
+
+
+def test_a_whole_number_may_be_none():
+  assert errors.whole_number('0') == 0 and errors.whole_number('3') == 3
+  with pytest.raises(argparse.ArgumentTypeError, match='at least 0'):
+    errors.whole_number('-1')
 
 
 def test_commands_of_commands_have_the_same_parser(capsys):

@@ -9,9 +9,11 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from slac import deployment
 from tests import event_files, run_folders
 
 pytestmark = pytest.mark.slow
@@ -108,7 +110,8 @@ def test_prints_the_folder_first_and_then_what_runs(straight):
   assert '110 agent steps' in told['replay']
   # Nothing but our own bar on stderr: no other library's warnings.
   assert all('%' in line for line in stderr.splitlines()), stderr
-  assert (folder / 'policy' / 'saved_model.pb').exists()
+  policy = deployment.load(folder / 'policy')
+  assert policy.about['greedy'] and policy.about['env_steps'] == 1600
   (start,) = json.loads((folder / 'version.json').read_text())
   assert start['compute_dtype'] == 'bfloat16'
 
@@ -158,6 +161,34 @@ def test_a_run_whose_checkpoints_are_gone_keeps_its_results(straight, tmp_path):
   assert results() == before
 
 
+def export_as_it_is(folder):
+  """Exports the policy of a run that was stopped, which changes no file."""
+  agent_steps, _ = run_folders.newest(folder)
+  before = {path: path.stat().st_mtime_ns for path in folder.rglob('*')}
+  policy = folder.parent.parent / 'early'
+  process = subprocess.run(
+    [
+      *(sys.executable, '-m', 'slac.play', str(folder)),
+      *('--episodes=0', f'--export={policy}'),
+    ],
+    cwd=REPOSITORY,
+    capture_output=True,
+    text=True,
+  )
+  assert (process.returncode, process.stderr) == (0, '')
+  assert process.stdout == f'Exported the policy to {policy}.\n'
+  after = {path: path.stat().st_mtime_ns for path in folder.rglob('*')}
+  assert after == before and not (folder / 'policy').exists()
+  about = json.loads((policy / 'policy.json').read_text())
+  assert about['task'] == 'cartpole swingup'
+  assert about['env_steps'] == 10 * agent_steps
+  assert about['action_repeat'] == 10
+  loaded = deployment.load(policy)
+  image = np.zeros([64, 64, 3], np.uint8)
+  action, _ = loaded({'pixels': image}, loaded.initial_state())
+  assert action.shape == (1,) and abs(action[0]) < 1
+
+
 def test_stopped_killed_and_extended_it_ends_as_if_it_had_not_been(
   straight, tmp_path
 ):
@@ -168,6 +199,7 @@ def test_stopped_killed_and_extended_it_ends_as_if_it_had_not_been(
   )
   process.send_signal(signal.SIGTERM)
   assert process.wait(SECONDS) == 128 + signal.SIGTERM
+  export_as_it_is(tmp_path / 'runs' / 'cartpole-tiny-seed0')
   # kill -9 in the midst of training.
   process = start_until(
     tmp_path, lambda folder: run_folders.newest(folder)[0] >= 130
@@ -318,3 +350,5 @@ def test_the_documented_own_environment_trains(tmp_path):
   for name in ('average_return', 'greedy_average_return'):
     assert all(-50 * 34 <= float(row[name]) < 0 for row in rows)
   assert int(rows[-1]['gradient_steps']) == 10
+  about = deployment.load(folder / 'policy').about['action']
+  assert (about['minimum'], about['maximum']) == ([-2.0] * 2, [2.0] * 2)

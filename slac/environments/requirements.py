@@ -63,8 +63,7 @@ def prepare(
   _check_observation_spec(environment.observation_spec())
   spec = environment.action_spec()
   _check_action_spec(spec)
-  is_unit = np.all(spec.minimum == -1) and np.all(spec.maximum == 1)
-  if is_unit and spec.dtype == np.float32:
+  if is_unit(spec):
     return environment
   return RescaledActions(environment)
 
@@ -86,6 +85,25 @@ def observe(environment: py_environment.PyEnvironment, names: Iterable[str]):
   """
   if hasattr(environment, 'observe'):
     environment.observe(names)
+
+
+def is_unit(spec: array_spec.BoundedArraySpec) -> bool:
+  """Whether actions are float32 in [-1, 1], as agents choose them."""
+  in_bounds = np.all(spec.minimum == -1) and np.all(spec.maximum == 1)
+  return bool(in_bounds and spec.dtype == np.float32)
+
+
+def own_action_spec(
+  environment: py_environment.PyEnvironment,
+) -> array_spec.BoundedArraySpec:
+  """Returns the spec of the actions that an environment took by itself.
+
+  Args:
+    environment: What `prepare` has returned.
+  """
+  if isinstance(environment, RescaledActions):
+    return environment.wrapped_env().action_spec()
+  return environment.action_spec()
 
 
 def _check_observation_spec(spec: Any):

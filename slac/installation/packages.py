@@ -44,6 +44,15 @@ def pythons() -> tuple[tuple[int, ...], tuple[int, ...]]:
   return versions['>='], versions['<']
 
 
+def version() -> str:
+  """Returns the version of this project."""
+  if IS_INSTALLED:
+    return metadata.version('slac')
+  project = (REPOSITORY / 'pyproject.toml').read_text(encoding='utf-8')
+  (text,) = re.findall('^version = "(.*)"', project, re.M)
+  return text
+
+
 def python_fault(version: tuple[int, ...] = sys.version_info[:3]) -> str:
   """Returns what is wrong with a version of Python, or ''."""
   first, end = pythons()
