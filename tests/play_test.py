@@ -264,3 +264,9 @@ def test_greedy_and_sampled_exclude_each_other(chosen, capsys):
 def test_a_negative_seed_is_refused(run_dir):
   message, code = refusal(run_dir, seed=-1)
   assert code == 64 and '--seed=-1 ' in message
+
+
+@pytest.mark.parametrize('flags', [{'carry_images': True}, {'episodes': 0}])
+def test_what_is_about_an_export_needs_one(run_dir, flags):
+  message, code = refusal(run_dir, **flags)
+  assert code == 64 and 'with --export' in message
