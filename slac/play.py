@@ -96,6 +96,14 @@ def play(arguments):
       'folder that train_eval.py has printed.',
       66,
     )
+  if not arguments.export and (
+    arguments.carry_images or not arguments.episodes
+  ):
+    raise errors.UserError(
+      '--carry_images and --episodes=0 are about an export: name its folder '
+      'with --export.',
+      64,
+    )
   run_folder.refuse_what_no_run_makes(folder)
   bindings.load_resolved(
     run_folder.read_config(folder / 'config.json'), arguments.allow_gin_imports

@@ -259,3 +259,9 @@ def test_greedy_and_sampled_exclude_each_other(chosen, capsys):
   with pytest.raises(SystemExit, match='64'):
     chosen('--greedy', '--sample')
   assert 'not allowed with' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('flags', [{'carry_images': True}, {'episodes': 0}])
+def test_what_is_about_an_export_needs_one(run_dir, flags):
+  message, code = refusal(run_dir, **flags)
+  assert code == 64 and 'with --export' in message

@@ -1,5 +1,6 @@
 """Exports the policy of a run: a SavedModel with policy.json beside it."""
 
+import contextlib
 import pathlib
 from typing import Any
 
@@ -44,6 +45,13 @@ def export(
       what is no policy.
   """
   write(*build(parts, env_steps, greedy, images), folder)
+
+
+def is_current(folder: pathlib.Path, env_steps: int) -> bool:
+  """Whether a policy is there that was exported after so many steps."""
+  with contextlib.suppress(errors.UserError):
+    return description.read(folder)['env_steps'] == env_steps
+  return False
 
 
 def build(
