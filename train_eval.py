@@ -78,7 +78,6 @@ class Run:
   """Algorithm 1 over the parts of an experiment, saved and continued."""
 
   def __init__(self, parts, ring, folder, stop):
-    self.has_gone_on = False  # Since it was begun or continued.
     self._agent = agent = parts.agent
     self._folder = folder
     self._schedule = parts.schedule
@@ -138,7 +137,6 @@ class Run:
   def _turn(self, phase):
     """One agent step and the updates after it, or one pretraining update."""
     counters, plan = self.counters, self._schedule
-    self.has_gone_on = True
     self._report.enter(phase)
     if phase == 'random data':
       self._collect(self._random_policy)
@@ -173,7 +171,7 @@ class Run:
     update = self._updates[name]
     with self._report.stopwatch('sampling'):
       experience = compiled.as_tensors(self._replay.sample(update.batch_size))
-    with self._report.stopwatch('training'):
+    with self._report.updating(update.is_compiled):
       names, values = update(experience)
     self._report.add_metrics(names, values)
     self._finite_check.add(self.counters, experience, names, values)
@@ -181,7 +179,7 @@ class Run:
   def _evaluate(self):
     """Reports the returns; a signal leaves all of it to the next start."""
     counters, interval = self.counters, self._schedule.eval_interval
-    with self._report.stopwatch('evaluation'):
+    with self._report.evaluating():
       episodes = faults.attempt('evaluation', counters, self._run_policies)
     if self._stop.requested:
       return
@@ -291,8 +289,10 @@ def train_eval(arguments):
   if stop.requested:
     print('Stopped and saved; the same command continues.')
     return stop.exit_code
-  if run.has_gone_on or not (folder / 'policy').exists():
+  if not exporting.is_current(folder / 'policy', run.counters.env_steps):
+    print('Exporting the policy.', flush=True)
     exporting.export(parts, folder / 'policy', run.counters.env_steps)
+  print(f'Finished; to watch it: python -m slac.play {folder}')
   return 0
 
 
