@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from tf_agents.environments import py_environment
 
-from slac import errors
+from slac import console, errors
 from slac.agents import policies
 from slac.environments import checked
 from slac.training import compiled
@@ -44,6 +44,7 @@ class Evaluator:
     self._policy = policy
     self._eager_policy = compiled.EagerPolicy(policy)
     self._seed = seed
+    self._has_warned = False
 
   def run(
     self,
@@ -109,10 +110,15 @@ class Evaluator:
   def _see(self, time_step):
     """Returns a list of one image, rendered if need be; or an empty one."""
     images = self._observed(time_step)
-    # Not every environment can draw itself, nor every machine.
-    with contextlib.suppress(NotImplementedError, errors.UserError):
+    try:
       return images or [self._environment.render()]
-    return []
+    except NotImplementedError:
+      return []  # Not every environment can draw itself,
+    except errors.UserError as error:  # nor every machine.
+      if not self._has_warned:
+        console.warn(f'There are no films: {error}')
+      self._has_warned = True
+      return []
 
 
 def seed_environment(environment: py_environment.PyEnvironment, seed: int):

@@ -108,10 +108,13 @@ def test_a_film_is_drawn_of_the_first_episode_alone():
   assert first.length == second.length == LENGTH
 
 
-def test_what_cannot_be_drawn_is_evaluated_all_the_same():
+def test_what_cannot_be_drawn_is_evaluated_all_the_same(capsys):
   runner, _ = evaluator(environment=Undrawable, spec=STATE_SPEC)
   drawn, _ = evaluator(environment=Unseen, spec=STATE_SPEC)
   (episode,), (other,) = take(runner, 1), take(drawn, 1)
+  take(runner, 1)
+  said = 'There are no films: Cannot render images.\n'
+  assert capsys.readouterr().err == said  # Once.
   assert len(episode.pixels) == 0
   assert episode.episode_return == other.episode_return
   assert pictures.of_episode(None, episode, [0, 0]) == {}
