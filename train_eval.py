@@ -35,7 +35,7 @@ def parse_arguments():
   )
   parser.add_argument('--root_dir', default='runs', help='where runs are kept')
   parser.add_argument('--name', help="the run's folder, in place of its own")
-  parser.add_argument('--seed', type=int, default=0)
+  parser.add_argument('--seed', type=errors.seed, default=0)
   parser.add_argument(
     '--fresh',
     action='store_true',
@@ -54,8 +54,8 @@ if __name__ == '__main__':
 
 import tensorflow as tf
 
-from slac.agents import policies
 from slac.config import bindings
+from slac.deployment import exporting
 from slac.environments import checked, rendering
 from slac.reporting import pictures, report, summary
 from slac.storage import checkpoints, disk, locks, run_folder
@@ -67,6 +67,7 @@ from slac.training import (
   experiment,
   faults,
   memory,
+  needs,
   replay,
   schedule,
   stopping,
@@ -77,14 +78,12 @@ class Run:
   """Algorithm 1 over the parts of an experiment, saved and continued."""
 
   def __init__(self, parts, ring, folder, stop):
-    agent = parts.agent
-    self.has_gone_on = False  # Since it was begun or continued.
-    self._agent = agent
+    self._agent = agent = parts.agent
     self._folder = folder
     self._schedule = parts.schedule
     self._replay = ring
     self._stop = stop
-    self._counters = schedule.Counters(parts.schedule.action_repeat)
+    self.counters = schedule.Counters(parts.schedule.action_repeat)
     self._updates = {
       name: compiled.CompiledUpdate(update)
       for name, update in agent.updates(parts.schedule.batch_size).items()
@@ -97,7 +96,7 @@ class Run:
     )
     self._finite_check = faults.FiniteCheck(folder)
     trace = agent.trace(parts.schedule.batch_size)
-    self._report = report.Report(folder, parts, self._counters, trace)
+    self._report = report.Report(folder, parts, self.counters, trace)
     self._collector = collecting.Collector(
       parts.environment,
       ring,
@@ -111,7 +110,7 @@ class Run:
     )
     # What a checkpoint holds beside variables and replay.
     self._stateful = {
-      'counters': self._counters,
+      'counters': self.counters,
       'collector': self._collector,
       'report': self._report,
     }
@@ -119,7 +118,7 @@ class Run:
 
   def loop(self):
     """Algorithm 1, until the budget is spent or a signal has come."""
-    counters, plan = self._counters, self._schedule
+    counters, plan = self.counters, self._schedule
     autosave = stopping.Autosave(self._save, plan.checkpoint_seconds)
     self._report.open()
     with contextlib.closing(self._report):
@@ -137,8 +136,7 @@ class Run:
 
   def _turn(self, phase):
     """One agent step and the updates after it, or one pretraining update."""
-    counters, plan = self._counters, self._schedule
-    self.has_gone_on = True
+    counters, plan = self.counters, self._schedule
     self._report.enter(phase)
     if phase == 'random data':
       self._collect(self._random_policy)
@@ -161,10 +159,10 @@ class Run:
         finished = self._collector.step(policy)
         break
       except checked.Failure as failure:
-        faults.count(failure, self._counters, self._save)
-    self._counters.agent_steps += 1
+        faults.count(failure, self.counters, self._save)
+    self.counters.agent_steps += 1
     if finished:
-      self._counters.finish_episode()
+      self.counters.finish_episode()
       self._report.add_episode(*finished)
 
   def _update(self, name):
@@ -173,15 +171,15 @@ class Run:
     update = self._updates[name]
     with self._report.stopwatch('sampling'):
       experience = compiled.as_tensors(self._replay.sample(update.batch_size))
-    with self._report.stopwatch('training'):
+    with self._report.updating(update.is_compiled):
       names, values = update(experience)
     self._report.add_metrics(names, values)
-    self._finite_check.add(self._counters, experience, names, values)
+    self._finite_check.add(self.counters, experience, names, values)
 
   def _evaluate(self):
     """Reports the returns; a signal leaves all of it to the next start."""
-    counters, interval = self._counters, self._schedule.eval_interval
-    with self._report.stopwatch('evaluation'):
+    counters, interval = self.counters, self._schedule.eval_interval
+    with self._report.evaluating():
       episodes = faults.attempt('evaluation', counters, self._run_policies)
     if self._stop.requested:
       return
@@ -200,20 +198,20 @@ class Run:
   def _run(self, evaluator, num_episodes, *on_episode):
     return evaluator.run(
       num_episodes,
-      self._counters.env_steps,
+      self.counters.env_steps,
       lambda: self._stop.requested,
       *on_episode,
     )
 
   def _draw_evaluation(self, episode):
     """Draws the first episode at once, as the others can take minutes."""
-    counters = self._counters
+    counters = self.counters
     if counters.drawn_at < counters.env_steps:  # An evaluation may be repeated.
       self._draw('evaluation', counters.env_steps, episode)
       counters.drawn_at = counters.env_steps
 
   def _draw_pretraining(self):
-    counters = self._counters
+    counters = self.counters
     draw = functools.partial(self._draw, 'pretraining', counters.model_updates)
     run = functools.partial(self._run, self._evaluator, 1, draw)
     faults.attempt('picture', counters, run)
@@ -228,7 +226,7 @@ class Run:
     with contextlib.suppress(checked.Failure):  # The next step meets it again.
       self._collector.prepare()
     state = {name: part.get_state() for name, part in self._stateful.items()}
-    self._checkpoints.save(self._counters.iterations, state)
+    self._checkpoints.save(self.counters.iterations, state)
 
   def _restore(self):
     """Continues from the newest checkpoint; a new run has none."""
@@ -237,7 +235,7 @@ class Run:
       with checkpoints.restoring(self._folder):
         for name, part in self._stateful.items():
           part.set_state(state[name])
-      steps = f'{self._counters.env_steps:,}'
+      steps = f'{self.counters.env_steps:,}'
       print(f'Continuing at {steps} environment steps.', flush=True)
     else:
       run_folder.refuse_to_forget(self._folder)
@@ -264,10 +262,11 @@ def train_eval(arguments):
   name = run_folder.run_name(
     arguments.gin_file, arguments.gin_param, seed, arguments.name
   )
-  rendering.choose_backend()
+  rendering.choose_backend(is_needed=False)
   devices.prepare()
   tf.keras.utils.set_random_seed(seed)
   with bindings.translate_gin_errors():
+    needs.check()
     parts = experiment.Experiment()
     ring = replay.Replay(
       parts.agent.training_data_spec, parts.agent.train_sequence_length, seed
@@ -290,8 +289,10 @@ def train_eval(arguments):
   if stop.requested:
     print('Stopped and saved; the same command continues.')
     return stop.exit_code
-  if run.has_gone_on or not (folder / 'policy').exists():
-    policies.export(parts.agent.policy, folder / 'policy')
+  if not exporting.is_current(folder / 'policy', run.counters.env_steps):
+    print('Exporting the policy.', flush=True)
+    exporting.export(parts, folder / 'policy', run.counters.env_steps)
+  print(f'Finished; to watch it: python -m slac.play {folder}')
   return 0
 
 

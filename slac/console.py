@@ -1,7 +1,9 @@
 """A progress bar for a whole run, and warnings above it."""
 
+import contextlib
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any, TextIO
 
 import tqdm
@@ -41,6 +43,18 @@ class Progress:
     """Starts a phase of the run, and measures its speed anew."""
     self._bar.start_phase()
     self._bar.set_description_str(f'{name}:')
+
+  @contextlib.contextmanager
+  def held_up(self, by: str) -> Iterator[None]:
+    """Names what holds the bar up, from its beginning to its end."""
+    name = self._bar.desc
+    self._bar.set_description_str(f'{by}:')
+    yield
+    self._bar.set_description_str(name, refresh=False)
+
+  def restart_rate(self) -> None:
+    """Forgets how long the present phase has taken so far."""
+    self._bar.start_phase()
 
   def advance(self, n: int = 1) -> None:
     """Counts `n` more iterations."""

@@ -6,7 +6,7 @@ and Fig. 14 of its first steps, as a strip and as a film: the images, their
 reconstruction, what the model generates from the first image, and what it
 generates from nothing, all with the same actions. Those are the T + 1 steps of
 a training sequence, 9 of them by default. An agent without a model has a film
-of the images alone.
+of the images alone. The run may have been stopped early.
 """
 
 import itertools
@@ -24,12 +24,23 @@ def parse_arguments():
     prog='python -m slac.play', description=__doc__
   )
   parser.add_argument('run_dir', type=pathlib.Path, help="a run's folder")
-  parser.add_argument('--episodes', type=errors.count, default=3)
   parser.add_argument(
-    '--seed', type=int, default=0, help='decides every random draw'
+    '--episodes',
+    type=errors.whole_number,
+    default=3,
+    help='how many; 0 to export the policy and no more',
   )
   parser.add_argument(
-    '--greedy', action='store_true', help="act at the policy's mode"
+    '--seed', type=errors.seed, default=0, help='decides every random draw'
+  )
+  choice = parser.add_mutually_exclusive_group()
+  choice.add_argument(
+    '--greedy', action='store_true', help="act at the policy's mode, as it does"
+  )
+  choice.add_argument(
+    '--sample',
+    action='store_true',
+    help='draw actions from the policy, as training and its evaluations do',
   )
   parser.add_argument(
     '--video',
@@ -38,7 +49,15 @@ def parse_arguments():
     'play_fig14.png and play_fig14.gif',
   )
   parser.add_argument(
-    '--export', type=pathlib.Path, help='write the policy as a SavedModel there'
+    '--export',
+    type=pathlib.Path,
+    help='write the policy there as a SavedModel, before the episodes',
+  )
+  parser.add_argument(
+    '--carry_images',
+    action='store_true',
+    help='have the exported policy carry images from step to step, and encode '
+    'them anew, instead of their features',
   )
   parser.add_argument(
     '--allow_gin_imports',
@@ -54,8 +73,8 @@ if __name__ == '__main__':
 import numpy as np
 import tensorflow as tf
 
-from slac.agents import policies
 from slac.config import bindings
+from slac.deployment import exporting
 from slac.reporting import pictures
 from slac.storage import checkpoints, run_folder
 from slac.training import devices, evaluation, experiment
@@ -77,8 +96,14 @@ def play(arguments):
       'folder that train_eval.py has printed.',
       66,
     )
-  if arguments.seed < 0:
-    raise errors.UserError(f'--seed={arguments.seed} must be at least 0.', 64)
+  if not arguments.export and (
+    arguments.carry_images or not arguments.episodes
+  ):
+    raise errors.UserError(
+      '--carry_images and --episodes=0 are about an export: name its folder '
+      'with --export.',
+      64,
+    )
   run_folder.refuse_what_no_run_makes(folder)
   bindings.load_resolved(
     run_folder.read_config(folder / 'config.json'), arguments.allow_gin_imports
@@ -97,10 +122,16 @@ def play(arguments):
   )
   agent_steps = state['counters']['agent_steps']
   env_steps = agent_steps * parts.schedule.action_repeat
-  policy = agent.greedy_policy if arguments.greedy else agent.policy
   if arguments.export:
-    policies.export(policy, arguments.export)
-    print(f'Exported the policy to {arguments.export}.')
+    exporting.export(
+      *(parts, arguments.export, env_steps),
+      greedy=not arguments.sample,
+      images=arguments.carry_images,
+    )
+    print(f'Exported the policy to {arguments.export}.', flush=True)
+  if not arguments.episodes:
+    return
+  policy = agent.policy if arguments.sample else agent.greedy_policy
   evaluator = evaluation.Evaluator(
     parts.eval_environment, policy, arguments.seed
   )
@@ -117,6 +148,9 @@ def play(arguments):
   episodes = evaluator.run(arguments.episodes, env_steps, on_episode=tell)
   returns = [episode.episode_return for episode in episodes]
   print(f'  mean return {np.mean(returns):.1f}')
+  if not len(episodes[0].pixels):
+    print('There is no film: the task cannot be rendered here.')
+    return
   files = draw(agent, episodes[0], arguments.seed, video)
   for path, content in files.items():
     with errors.written(path, '--video'):

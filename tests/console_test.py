@@ -102,3 +102,27 @@ def test_messages_are_printed(capsys):
   bar.message('evaluation: 12.0')
   bar.close()
   assert capsys.readouterr().out == 'evaluation: 12.0\n'
+
+
+def test_what_holds_the_bar_up_is_named_while_it_does(clock):
+  file = io.StringIO()
+  bar = console.Progress(10, 0, file, line_seconds=0)
+  bar.phase('training')
+  with bar.held_up('evaluation'):
+    assert last_frame(file).startswith('evaluation: 0.0%')
+  bar.advance()
+  assert last_frame(file).startswith('training: 10.0%')
+  bar.close()
+
+
+def test_a_first_step_is_left_out_of_the_time_that_is_left(clock):
+  file = io.StringIO()
+  bar = console.Progress(100, 0, file, line_seconds=0)
+  bar.phase('training')
+  clock[0] += 50  # The first step, which is compiled.
+  bar.advance()
+  bar.restart_rate()
+  clock[0] += 10
+  bar.advance(10)  # 1 a second, with 89 left.
+  assert '<01:29' in last_frame(file)
+  bar.close()

@@ -20,7 +20,7 @@ import psutil
 import tqdm
 
 import train_eval
-from slac.agents import policies
+from slac.deployment import exporting
 from tests import run_folders
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
@@ -278,7 +278,7 @@ def live(arguments, log, file_size):
   os.chdir(REPOSITORY)
   sys.argv = ['train_eval.py', *arguments]
   # The SavedModel takes ten seconds and is not part of the state.
-  policies.export = lambda *_: None
+  exporting.export = lambda *_: None
   # Lest multiprocessing should report tqdm's own lock as leaked by the killed.
   tqdm.tqdm.set_lock(threading.RLock())
   train_eval.main()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from slac import errors
 from slac.config import bindings
 from slac.environments import dm_control_tasks
 from slac.training import experiment, replay
@@ -129,6 +130,8 @@ def experience(agent):
 def assert_is_of(parts, task, overlay=None):
   """Checks what a task and an overlay bind."""
   name, action_repeat, variance = TASKS[task]
+  if overlay == 'debug':
+    action_repeat = 20
   assert parts.task == name
   assert parts.schedule.action_repeat == action_repeat
   assert parts.environment.action_repeat == action_repeat
@@ -298,3 +301,31 @@ def test_the_schedule_of_gym():
     assert {name: gin.query_parameter(name) for name in expected} == expected
     policy = gin.query_parameter('Experiment.random_policy')
     assert policy.configurable.name == 'UniformPolicy'
+
+
+def test_a_task_comes_before_its_overlays():
+  gin_files = ['gin/walker.gin', 'gin/quick.gin', 'gin/sac_state.gin']
+  bindings.load(gin_files)
+  walker, quick, state = gin_files
+  for order in ([quick, walker, state], [quick, state, walker]):
+    with pytest.raises(errors.UserError) as caught:
+      bindings.load(order)
+    assert caught.value.exit_code == 64
+    others = [path for path in order if path != walker]
+    flags = ' '.join(f'--gin_file={path}' for path in [walker, *others])
+    assert str(caught.value) == (
+      f'gin/walker.gin is a task, which would take back what {quick} sets: '
+      f'name it first, {flags}.'
+    )
+
+
+def test_a_run_has_one_task(tmp_path):
+  with pytest.raises(errors.UserError) as caught:
+    bindings.load(['gin/cartpole.gin', 'gin/quick.gin', 'gin/hopper.gin'])
+  assert str(caught.value) == (
+    'gin/cartpole.gin and gin/hopper.gin are tasks, of which a run has one: '
+    'name one of them, and after it its overlays.'
+  )
+  # Another environment alone is an overlay, as any other setting is.
+  (tmp_path / 'mine.gin').write_text('Experiment.environment = @GymEnvironment')
+  bindings.load(['gin/cartpole.gin', str(tmp_path / 'mine.gin')])

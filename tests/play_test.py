@@ -3,6 +3,7 @@
 import argparse
 import io
 import pathlib
+import sys
 import types
 
 import numpy as np
@@ -147,7 +148,8 @@ def refusal(run_dir, **flags):
   plain = {
     'episodes': 1,
     'seed': 0,
-    'greedy': False,
+    'sample': False,
+    'carry_images': False,
     'video': None,
     'export': None,
     'allow_gin_imports': False,
@@ -188,6 +190,78 @@ def test_a_failure_while_writing_is_a_sentence_too(tmp_path):
   assert '\n' not in str(caught.value)
 
 
-def test_a_negative_seed_is_refused(run_dir):
-  message, code = refusal(run_dir, seed=-1)
-  assert code == 64 and '--seed=-1 ' in message
+class Played(Exception):
+  """Ends a call where the first episode would begin."""
+
+
+@pytest.fixture
+def chosen(run_dir, monkeypatch):
+  """What a command line exports and plays, of a run that is made up."""
+  found = {}
+
+  def call(*flags):
+    found.clear()
+    monkeypatch.setattr(sys, 'argv', ['play', str(run_dir), *flags])
+    try:
+      play.play(play.parse_arguments())
+    except Played:
+      return dict(found)
+    assert 'played' not in found
+    return dict(found)
+
+  def export(parts, folder, env_steps, greedy, images):
+    assert parts is experiment
+    found['exported'] = folder.name, env_steps, greedy, images
+
+  def evaluator(environment, policy, seed):
+    found['played'] = policy
+    raise Played
+
+  experiment = types.SimpleNamespace(
+    agent=types.SimpleNamespace(policy='sampled', greedy_policy='greedy'),
+    schedule=types.SimpleNamespace(action_repeat=4),
+    eval_environment=None,
+  )
+  state = {'counters': {'agent_steps': 100}}
+  for module, name, value in (
+    (play.bindings, 'load_resolved', lambda *_: None),
+    (play.devices, 'prepare', lambda: None),
+    (play.experiment, 'Experiment', lambda: experiment),
+    (play.tf.train, 'Checkpoint', lambda agent: None),
+    (play.checkpoints, 'restore_variables', lambda *_: (0, state)),
+    (play.exporting, 'export', export),
+    (play.evaluation, 'Evaluator', evaluator),
+  ):
+    monkeypatch.setattr(module, name, value)
+  return call
+
+
+def test_the_greedy_policy_is_played_and_exported_unless_told(chosen, run_dir):
+  export = f'--export={run_dir / "policy"}'
+  assert chosen() == {'played': 'greedy'}
+  assert chosen('--greedy') == {'played': 'greedy'}
+  assert chosen('--sample') == {'played': 'sampled'}
+  assert chosen(export) == {
+    'exported': ('policy', 400, True, False),
+    'played': 'greedy',
+  }
+  assert chosen(export, '--sample', '--carry_images') == {
+    'exported': ('policy', 400, False, True),
+    'played': 'sampled',
+  }
+  # No episodes: the policy and no more.
+  assert chosen(export, '--episodes=0') == {
+    'exported': ('policy', 400, True, False)
+  }
+
+
+def test_greedy_and_sampled_exclude_each_other(chosen, capsys):
+  with pytest.raises(SystemExit, match='64'):
+    chosen('--greedy', '--sample')
+  assert 'not allowed with' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('flags', [{'carry_images': True}, {'episodes': 0}])
+def test_what_is_about_an_export_needs_one(run_dir, flags):
+  message, code = refusal(run_dir, **flags)
+  assert code == 64 and 'with --export' in message

@@ -9,9 +9,11 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from slac import deployment
 from tests import event_files, run_folders
 
 pytestmark = pytest.mark.slow
@@ -34,17 +36,20 @@ Replay.capacity = 110
 # 100 random agent steps, 20 updates of the model, 60 gradient steps. The
 # replay overflows on the way.
 ENV_STEPS = 1600
+SHORTER = 1590  # The budget of a run that is then extended.
 CARTPOLE = '--gin_file=gin/cartpole.gin'
 SECONDS = 600  # After so many a process hangs, on a busy machine too.
 
 
-def command(root, task, *arguments, settings=TINY + TINY_MODEL):
+def command(
+  root, task, *arguments, settings=TINY + TINY_MODEL, env_steps=ENV_STEPS
+):
   """The command line of a tiny run under a root, in a folder of its own.
 
   The settings change those of the task; the arguments may change both.
   """
   overlay = root / 'tiny.gin'
-  overlay.write_text(settings + f'Schedule.env_steps = {ENV_STEPS}\n')
+  overlay.write_text(settings + f'Schedule.env_steps = {env_steps}\n')
   return [
     sys.executable,
     str(REPOSITORY / 'train_eval.py'),
@@ -66,10 +71,13 @@ def run(root, *arguments, **kwargs):
 
 
 def start_until(root, is_time):
-  """Starts a run and returns its process when `is_time` of its folder."""
+  """Starts a shorter run; returns its process when `is_time` of its folder."""
   with open(root / 'log', 'a') as log:
     process = subprocess.Popen(
-      command(root, CARTPOLE), cwd=root, stdout=log, stderr=log
+      command(root, CARTPOLE, env_steps=SHORTER),
+      cwd=root,
+      stdout=log,
+      stderr=log,
     )
   deadline = time.monotonic() + SECONDS
   while not is_time(root / 'runs' / 'cartpole-tiny-seed0'):
@@ -102,7 +110,8 @@ def test_prints_the_folder_first_and_then_what_runs(straight):
   assert '110 agent steps' in told['replay']
   # Nothing but our own bar on stderr: no other library's warnings.
   assert all('%' in line for line in stderr.splitlines()), stderr
-  assert (folder / 'policy' / 'saved_model.pb').exists()
+  policy = deployment.load(folder / 'policy')
+  assert policy.about['greedy'] and policy.about['env_steps'] == 1600
   (start,) = json.loads((folder / 'version.json').read_text())
   assert start['compute_dtype'] == 'bfloat16'
 
@@ -152,7 +161,37 @@ def test_a_run_whose_checkpoints_are_gone_keeps_its_results(straight, tmp_path):
   assert results() == before
 
 
-def test_stopped_and_killed_it_ends_as_if_it_had_not_been(straight, tmp_path):
+def export_as_it_is(folder):
+  """Exports the policy of a run that was stopped, which changes no file."""
+  agent_steps, _ = run_folders.newest(folder)
+  before = {path: path.stat().st_mtime_ns for path in folder.rglob('*')}
+  policy = folder.parent.parent / 'early'
+  process = subprocess.run(
+    [
+      *(sys.executable, '-m', 'slac.play', str(folder)),
+      *('--episodes=0', f'--export={policy}'),
+    ],
+    cwd=REPOSITORY,
+    capture_output=True,
+    text=True,
+  )
+  assert (process.returncode, process.stderr) == (0, '')
+  assert process.stdout == f'Exported the policy to {policy}.\n'
+  after = {path: path.stat().st_mtime_ns for path in folder.rglob('*')}
+  assert after == before and not (folder / 'policy').exists()
+  about = json.loads((policy / 'policy.json').read_text())
+  assert about['task'] == 'cartpole swingup'
+  assert about['env_steps'] == 10 * agent_steps
+  assert about['action_repeat'] == 10
+  loaded = deployment.load(policy)
+  image = np.zeros([64, 64, 3], np.uint8)
+  action, _ = loaded({'pixels': image}, loaded.initial_state())
+  assert action.shape == (1,) and abs(action[0]) < 1
+
+
+def test_stopped_killed_and_extended_it_ends_as_if_it_had_not_been(
+  straight, tmp_path
+):
   # SIGTERM among the random steps; exit code and a saved state. How long it
   # takes is measured by `python -m tests.faults`.
   process = start_until(
@@ -160,6 +199,7 @@ def test_stopped_and_killed_it_ends_as_if_it_had_not_been(straight, tmp_path):
   )
   process.send_signal(signal.SIGTERM)
   assert process.wait(SECONDS) == 128 + signal.SIGTERM
+  export_as_it_is(tmp_path / 'runs' / 'cartpole-tiny-seed0')
   # kill -9 in the midst of training.
   process = start_until(
     tmp_path, lambda folder: run_folders.newest(folder)[0] >= 130
@@ -171,6 +211,10 @@ def test_stopped_and_killed_it_ends_as_if_it_had_not_been(straight, tmp_path):
   code, stdout, stderr = run(tmp_path, CARTPOLE)
   assert code == 0, stderr
   assert 'Continuing at' in stdout
+  assert 'other settings: Schedule.env_steps: 1590 -> 1600.' in stdout
+  starts = json.loads((folder / 'version.json').read_text())
+  changes = [start.get('changes') for start in starts]
+  assert changes == [None, None, {'Schedule.env_steps': '1590 -> 1600'}]
 
   expected = run_folders.digests(straight[0])
   found = run_folders.digests(folder)
@@ -306,3 +350,5 @@ def test_the_documented_own_environment_trains(tmp_path):
   for name in ('average_return', 'greedy_average_return'):
     assert all(-50 * 34 <= float(row[name]) < 0 for row in rows)
   assert int(rows[-1]['gradient_steps']) == 10
+  about = deployment.load(folder / 'policy').about['action']
+  assert (about['minimum'], about['maximum']) == ([-2.0] * 2, [2.0] * 2)

@@ -90,7 +90,7 @@ class SacPixelsAgent(Baseline):
     time_step_spec,
     action_spec,
     seed: int,
-    num_frames: settings.Count = gin.REQUIRED,
+    num_frames: base.Length = gin.REQUIRED,
     base_depth: settings.Count = gin.REQUIRED,
     feature_size: settings.Count = gin.REQUIRED,
     jit_compile: bool = gin.REQUIRED,
@@ -173,7 +173,15 @@ class FrameStack(tf.Module):
 
   def perceive(self, observation, actions, step_type, seed) -> tf.Tensor:
     """Maps a history of n steps to features `[B, n - T + 1, F]`."""
-    del actions, seed
+    return self.recall(self.encode(observation), actions, step_type, seed)
+
+  def encode(self, observation) -> tf.Tensor:
+    """Returns what later steps need of observations: the images themselves."""
+    return observation['pixels']
+
+  def recall(self, pixels, actions, step_type, draw_seed) -> tf.Tensor:
+    """Returns what `perceive` does; the encoder sees whole stacks alone."""
+    del actions, draw_seed
     return self._encoder(
-      inputs.frame_stacks(observation['pixels'], step_type, self._num_frames)
+      inputs.frame_stacks(pixels, step_type, self._num_frames)
     )

@@ -1,6 +1,5 @@
 """Policies that act on the state or on the recent history, and random ones."""
 
-import pathlib
 from collections.abc import Callable
 
 import gin
@@ -8,18 +7,11 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
-from tf_agents.policies import policy_saver, tf_policy
+from tf_agents.policies import tf_policy
 from tf_agents.trajectories import policy_step
 from tf_agents.trajectories import time_step as ts
 
-from slac import errors
-from slac.storage import files
-
-# What PolicySaver may write into its folder.
-_FILES_OF_A_POLICY = {
-  *('assets', 'fingerprint.pb', 'keras_metadata.pb', 'policy_specs.pbtxt'),
-  *('saved_model.pb', 'variables'),
-}
+from slac.agents import memories
 
 
 class SeededPolicy(tf_policy.TFPolicy):
@@ -57,15 +49,23 @@ class SeededPolicy(tf_policy.TFPolicy):
     """Starts the draws afresh."""
     self._generator.reset_from_seed(seed)
 
+  def choose(
+    self, distribution: tfd.Distribution, draw_seed: Callable[[], tf.Tensor]
+  ) -> tf.Tensor:
+    """Returns the action: the distribution's mode, or a sample of it.
+
+    Args:
+      distribution: of the actions; if the policy is greedy, the actor's.
+      draw_seed: returns a stateless seed, `[2]`; called if one is needed.
+    """
+    if self._greedy:
+      return distribution.bijector(distribution.distribution.mode())
+    return distribution.sample(seed=draw_seed())
+
   def _action(self, time_step, policy_state, seed):
     del seed  # The generator's, which a checkpoint holds.
     step = self._distribution(time_step, policy_state)
-    return step._replace(action=self._choose(step.action))
-
-  def _choose(self, distribution):
-    if self._greedy:
-      return distribution.bijector(distribution.distribution.mode())
-    return distribution.sample(seed=self._next_seed())
+    return step._replace(action=self.choose(step.action, self._next_seed))
 
   def _next_seed(self):
     return self._generator.uniform_full_int([2], tf.int32)
@@ -110,6 +110,11 @@ class StatePolicy(SeededPolicy):
     super().__init__(time_step_spec, action_spec, **seeded)
     self._actor = actor
 
+  def memory(self, images: bool) -> memories.NoMemory:
+    """Returns what it needs to act outside of TF-Agents: no past step."""
+    del images
+    return memories.NoMemory(self._actor)
+
   def _variables(self):
     return [*self._actor.variables, self._generator.state]
 
@@ -152,9 +157,26 @@ class HistoryPolicy(SeededPolicy):
       },
       **seeded,
     )
+    self._sequence_length = sequence_length
     self._model = model
     self._actor_input = actor_input
     self._actor = actor
+
+  def memory(self, images: bool) -> memories.History:
+    """Returns what it needs to act outside of TF-Agents.
+
+    Args:
+      images: whether that are the images themselves, which are encoded anew at
+        each step, and not what the model has made of them once.
+    """
+    history = memories.ImageHistory if images else memories.History
+    return history(
+      self.time_step_spec.observation,
+      self.action_spec.shape,
+      self._sequence_length,
+      self._model,
+      lambda evidence: self._actor(self._actor_input(evidence)[:, 0]),
+    )
 
   def _variables(self):
     return [
@@ -177,7 +199,7 @@ class HistoryPolicy(SeededPolicy):
   def _action(self, time_step, policy_state, seed):
     del seed
     distribution, window = self._act(time_step, policy_state)
-    action = self._choose(distribution)
+    action = self.choose(distribution, self._next_seed)
     window['action'] = tf.concat(
       [policy_state['action'], action[:, tf.newaxis]], axis=1
     )
@@ -203,34 +225,6 @@ class HistoryPolicy(SeededPolicy):
       self._next_seed(),
     )
     return self._actor(self._actor_input(evidence)[:, 0]), window
-
-
-def export(policy: tf_policy.TFPolicy, folder: pathlib.Path):
-  """Writes a SavedModel that acts without this package (PolicySaver).
-
-  It takes the folder's place when it is whole, so that nothing can cut it off.
-
-  Raises:
-    errors.UserError: 74 if the disk does not take it; 73 if the folder holds
-      what is no policy.
-  """
-  try:
-    others = {p.name for p in folder.glob('*')} - _FILES_OF_A_POLICY
-    if others:
-      raise errors.UserError(
-        f'{folder} holds {min(others)}, which is no part of a policy: name a '
-        'new folder.',
-        73,
-      )
-    with files.new_folder(folder) as temporary:
-      policy_saver.PolicySaver(policy).save(str(temporary))
-  except (OSError, tf.errors.OpError) as error:
-    fault = str(error).splitlines()[0]
-    raise errors.UserError(
-      f'Cannot write the policy to {folder}: {fault}; make room and start the '
-      'same command again.',
-      74,
-    ) from error
 
 
 def spawn_generators(

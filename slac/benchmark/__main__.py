@@ -255,7 +255,7 @@ def measure_task(timer, task, gin_params, seconds):
   """Measures a task's environment; adds how long a run of its budget takes."""
   bindings.load([f'gin/{task}.gin'], ['Experiment.seed = 0', *gin_params])
   bound = gin.get_bindings(experiment.Experiment)
-  environment = requirements.prepare(bound['environment']())
+  environment = requirements.prepare(bound['environment'](), 1)
   environment.reset()
   spec = environment.action_spec()
   generator = np.random.default_rng(0)

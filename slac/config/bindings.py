@@ -31,6 +31,8 @@ translate_gin_errors = gin_errors.translate_gin_errors
 
 gin.add_config_file_search_path(str(ROOT))
 
+# A file that binds these, itself or by its includes, is a task, not an overlay.
+_TASK = {'Experiment.environment', 'Experiment.agent'}
 # The bindings that must have an effect. Gin's own bindings are global too.
 _named: set[gin_internals.Key] = set()
 
@@ -54,8 +56,8 @@ def load(
       the working directory too, and so run their code.
 
   Raises:
-    UserError: 66 for a missing file; 64 for an empty parameter; 78 for all
-      faults in names and values.
+    UserError: 66 for a missing file; 64 for an empty parameter, two tasks, or
+      a task after its overlay; 78 for all faults in names and values.
   """
   if not all(param.strip() for param in gin_params):
     raise errors.UserError(
@@ -63,12 +65,37 @@ def load(
       "'Replay.capacity = 1000'.",
       64,
     )
-  reader = _start(allow_imports)
+  reader, tasks = _start(allow_imports), []
   for path in gin_files:
+    reader.bound.clear()
     reader.read_file(path)
+    if {*map(gin_internals.name, reader.bound)} >= _TASK:
+      tasks.append(path)
+  _check_order(gin_files, tasks)
   reader.read_texts(gin_params, '--gin_param="{}"'.format)
   _named.update(reader.named)
   _refuse([*reader.faults, *_value_faults(), *_macro_faults()])
+
+
+def _check_order(gin_files: Sequence[str], tasks: Sequence[str]) -> None:
+  """Raises a UserError (64) unless one task, if there is any, comes first.
+
+  It includes the defaults, which would take back what was set before.
+  """
+  if len(tasks) > 1:
+    raise errors.UserError(
+      f'{" and ".join(tasks)} are tasks, of which a run has one: name one of '
+      'them, and after it its overlays.',
+      64,
+    )
+  if tasks and gin_files[0] != tasks[0]:
+    others = [path for path in gin_files if path != tasks[0]]
+    flags = ' '.join(f'--gin_file={path}' for path in [*tasks, *others])
+    raise errors.UserError(
+      f'{tasks[0]} is a task, which would take back what {others[0]} sets: '
+      f'name it first, {flags}.',
+      64,
+    )
 
 
 def check_files(gin_files: Sequence[str]) -> None:
@@ -97,11 +124,10 @@ def load_resolved(
     )
   reader = _start(allow_imports)
   reader.read_texts(filter(None, imports.split('; ')), str)
-  for key, text in resolved.items():
-    if key != 'import':
-      statements.check_plain(key, text, None if allow_imports else 'slac.')
-  bindings = [f'{key} = {v}' for key, v in resolved.items() if key != 'import']
-  reader.read_texts(bindings, 'config.json, {}'.format)
+  texts = {key: text for key, text in resolved.items() if key != 'import'}
+  for key, text in texts.items():
+    statements.check_plain(key, text, None if allow_imports else 'slac.')
+  reader.read_texts(map(' = '.join, texts.items()), 'config.json, {}'.format)
   _refuse([*reader.faults, *_value_faults()])
 
 
@@ -118,10 +144,10 @@ def _reader(allow_imports: bool) -> statements.Statements:
   return statements.Statements((pathlib.Path(os.curdir), ROOT), allow_imports)
 
 
-def _refuse(faults: Sequence[str]) -> None:
+def _refuse(faults: Sequence[str], why: str = '') -> None:
   """Raises a UserError if there are faults."""
   if faults:
-    raise errors.UserError(f'{"; ".join(faults)}.')
+    raise errors.UserError(f'{why}{errors.listed(faults, "; ")}.')
 
 
 def resolved() -> dict[str, str]:
@@ -181,14 +207,12 @@ def check_all_used() -> None:
     scopes = ['/'.join(parts[:n]) for n in range(len(parts), -1, -1)]
     keys = [(scope, selector, parameter) for scope in scopes]
     used.update([key for key in keys if key in bindings][:1])
-  faults = []
-  for key in bindings:
-    if key in _named and key not in used:
-      name = gin_internals.name(key)
-      near = errors.did_you_mean(name, names - {name}, cutoff=0.85)
-      faults.append(f'nothing in this run reads {name}{near}')
-  if faults:
-    raise errors.UserError(f'Without effect: {"; ".join(faults)}.')
+  unread = [key for key in bindings if key in _named and key not in used]
+  faults = [gin_internals.name(key) for key in unread]
+  for n, name in enumerate(faults[: errors.LISTED]):
+    near = errors.did_you_mean(name, names - {name}, cutoff=0.85)
+    faults[n] = f'nothing in this run reads {name}{near}'
+  _refuse(faults, 'Without effect: ')
 
 
 def _resolve(value: Any, above: tuple[str, ...] = ()) -> Any:
@@ -223,7 +247,10 @@ def _text(value: Any) -> str:
     final = _resolve(value)
   except errors.UserError:
     final = value
-  text, resolved_text = repr(value), repr(final)
+  try:
+    text, resolved_text = errors.short(repr(value)), errors.short(repr(final))
+  except ValueError:  # Python refuses to write it.
+    return 'a number of thousands of digits'
   return text if text == resolved_text else f'{text} ({resolved_text})'
 
 

@@ -1,5 +1,6 @@
 """What consecutive steps tell an actor and critics, and where they join."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -13,6 +14,35 @@ class Evidence(NamedTuple):
   actions: tf.Tensor  # [B, n, A]; while acting the last is not chosen yet.
   step_type: tf.Tensor  # [B, n]
   latents: tf.Tensor  # [B, n, Z], samples of the filtering posterior.
+
+
+class LazyEvidence:
+  """Evidence of which the latents are inferred only if they are looked at.
+
+  So an exported policy holds no network that it has no use for.
+  """
+
+  def __init__(
+    self,
+    model: tf.Module,
+    features: tf.Tensor,
+    actions: tf.Tensor,
+    step_type: tf.Tensor,
+    draw_seed: Callable[[], tf.Tensor],
+  ):
+    """Keeps them; `draw_seed` returns a stateless seed, `[2]`."""
+    self.features = features
+    self.actions = actions
+    self.step_type = step_type
+    self._model = model
+    self._draw_seed = draw_seed
+
+  @property
+  def latents(self) -> tf.Tensor:
+    """Samples of the filtering posterior, `[B, n, Z]`."""
+    steps = self.features, self.actions, self.step_type
+    states = self._model.infer(*steps, self._draw_seed())
+    return self._model.latent(states)
 
 
 def joins_episodes(step_type: tf.Tensor) -> tf.Tensor:

@@ -230,12 +230,18 @@ class LatentModel(tf.Module, abc.ABC):
 
     The result is not to be differentiated.
     """
-    features = _in_turn(
-      lambda pixels: self.encoder(pixels, self.compute_dtype),
-      observation['pixels'],
-    )
+    features = self.encode(observation, self.compute_dtype)
     states = self.infer(features, actions, step_type, seed)
     return evidence.Evidence(features, actions, step_type, self.latent(states))
+
+  def encode(self, observation, dtype=tf.float32) -> tf.Tensor:
+    """Returns what later steps need of observations, `[B, n, F]`."""
+    return _in_turn(lambda x: self.encoder(x, dtype), observation['pixels'])
+
+  def recall(self, features, actions, step_type, draw_seed):
+    """Returns what `perceive` does, of steps that are encoded already."""
+    steps = features, actions, step_type
+    return evidence.LazyEvidence(self, *steps, draw_seed)
 
   @tf.function(autograph=False)
   def dream(self, pixels, actions, seed) -> tf.Tensor:

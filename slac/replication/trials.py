@@ -28,8 +28,9 @@ def task_name(names: Sequence[str], where: pathlib.Path) -> str:
   for name in names:
     if not re.fullmatch(r'[\w-]+', name, re.ASCII):
       raise errors.UserError(
-        f'{where} names a task {name!r}, which is no name of the DeepMind '
-        'Control Suite or of Gym; restore the file, or leave it out.',
+        f'{where} names a task {errors.short(name)!r}, which is no name of '
+        'the DeepMind Control Suite or of Gym; restore the file, or leave it '
+        'out.',
         65,
       )
   return ' '.join(names)

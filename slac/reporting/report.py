@@ -1,8 +1,9 @@
 """The report of a run: progress bar, curves, tables and pictures."""
 
+import contextlib
 import pathlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -106,6 +107,23 @@ class Report:
     if phase != self._phase:
       self._phase = phase
       self._progress.phase(phase)
+
+  @contextlib.contextmanager
+  def evaluating(self) -> Iterator[None]:
+    """Measures an evaluation, and names it, as the bar stands still."""
+    with self.stopwatch('evaluation'), self._progress.held_up('evaluation'):
+      yield
+
+  @contextlib.contextmanager
+  def updating(self, is_compiled: bool) -> Iterator[None]:
+    """Measures an update, and names what its first call takes so long for."""
+    with self.stopwatch('training'):
+      if is_compiled:
+        yield
+        return
+      with self._progress.held_up('compiling'):
+        yield
+    self._progress.restart_rate()  # No later one takes as long.
 
   def add_metrics(self, names: tuple[str, ...], values: tf.Tensor):
     """Takes the metrics of one update, a vector, into the next averages."""

@@ -3,6 +3,8 @@
 import contextlib
 import hashlib
 import itertools
+import json
+import math
 import os
 import pathlib
 import re
@@ -15,13 +17,20 @@ from slac.storage import files, locks
 _MAX_NAME_LENGTH = 80
 _FOLDERS = ('checkpoints', 'policy', 'tensorboard', 'videos')
 _SUFFIXES = ('.csv', '.json', '.log')
-# What may differ between runs that are trials of one experiment.
-_OF_A_TRIAL = (
-  'Experiment.seed',
-  'Schedule.checkpoint_seconds',
-  'Schedule.env_steps',
+# The characters of a config.json, which is read again by a parser that takes
+# seconds for a million. A run of the paper has 2,000.
+_MAX_CONFIG = 100_000
+BUDGET = 'Schedule.env_steps'  # It may grow.
+# What a run may go on with changed, as nothing that it has computed depends on
+# it.
+MAY_CHANGE = (
+  BUDGET,
+  'Schedule.eval_interval',
+  'Schedule.eval_episodes',
+  'Schedule.greedy_eval_episodes',
   'Schedule.log_interval',
   'Schedule.picture_interval',
+  'Schedule.checkpoint_seconds',
 )
 
 
@@ -42,8 +51,8 @@ def run_name(
   if name is not None:
     if name in ('', '.', '..') or os.path.basename(name) != name:
       raise errors.UserError(
-        f'--name={name} must be the name of one folder; where that folder is '
-        'kept is said with --root_dir.',
+        f'--name={errors.short(name)} must be the name of one folder; where '
+        'that folder is kept is said with --root_dir.',
         64,
       )
     return name
@@ -76,8 +85,10 @@ def open_run(
     name: The run's name, as `run_name` returns it.
     fresh: Whether to take the first free of `name`, `name-2`, `name-3`, ...
       instead of continuing the run in `name`.
-    resolved: What `bindings.resolved` returns; written to config.json.
-    version: What `versions.version` returns; appended to version.json's list.
+    resolved: What `bindings.resolved` returns; written to config.json. A run
+      goes on if no more than `MAY_CHANGE` differs.
+    version: What `versions.version` returns; appended to version.json's list,
+      with the 'changes' of settings.
 
   Raises:
     UserError: 64 if its path is no UTF-8; 73 if it cannot be written; 74 if a
@@ -87,6 +98,7 @@ def open_run(
   """
   folder = pathlib.Path(root_dir, name)
   _check_is_text(folder)
+  _check_is_short(resolved)
   try:
     folder = _make(pathlib.Path(root_dir), name, fresh)
     refuse_what_no_run_makes(folder)
@@ -96,14 +108,20 @@ def open_run(
         'continue; choose another --name, or --fresh.'
       )
     locks.hold(folder)
+    changes = {}
     if (folder / 'config.json').exists():
-      _check_same(folder, resolved)
+      changes = _changes(folder, resolved)
     else:
       files.write_json(folder / 'config.json', dict(resolved))
     starts = []
     if (folder / 'version.json').exists():
       starts = read_starts(folder / 'version.json')
-    files.write_json(folder / 'version.json', [*starts, dict(version)])
+    start = {**version, 'changes': changes} if changes else dict(version)
+    files.write_json(folder / 'version.json', [*starts, start])
+    if changes:  # After they were noted, lest a kill leaves them unnoted.
+      files.write_json(folder / 'config.json', dict(resolved))
+      texts = [f'{name}: {change}' for name, change in changes.items()]
+      print(f'The run goes on with other settings: {"; ".join(texts)}.')
   except OSError as error:
     raise errors.UserError(
       f'The folder {folder} cannot be written ({error.strerror}); choose '
@@ -115,15 +133,16 @@ def open_run(
 
 def read_config(path: pathlib.Path) -> dict[str, str]:
   """Returns the configuration in a config.json; UserError (74) if damaged."""
-  return _read(path, {str: str})
+  return _read(path, {str: str}, _MAX_CONFIG)
 
 
 def experiment(config: Mapping[str, str]) -> dict[str, str]:
   """Returns a configuration without what is a single trial's own.
 
-  That is its seed, how long it trains, and how often it logs and saves.
+  That is its seed, and what it may go on with changed.
   """
-  return {k: text for k, text in config.items() if k not in _OF_A_TRIAL}
+  own = ('Experiment.seed', *MAY_CHANGE)
+  return {k: text for k, text in config.items() if k not in own}
 
 
 def read_starts(path: pathlib.Path) -> list[dict[str, Any]]:
@@ -131,9 +150,11 @@ def read_starts(path: pathlib.Path) -> list[dict[str, Any]]:
   return _read(path, [dict])
 
 
-def _read(path: pathlib.Path, schema: Any) -> Any:
+def _read(path: pathlib.Path, schema: Any, most: float = math.inf) -> Any:
   """Returns what is in a JSON file; UserError (74) if that is damaged."""
   try:
+    if path.stat().st_size > most:
+      raise ValueError(f'it has more than {most:,} characters')
     return files.read_json(path, schema)
   except (OSError, ValueError) as error:
     reason = getattr(error, 'strerror', None) or error
@@ -202,6 +223,17 @@ def _check_is_text(folder: pathlib.Path) -> None:
     ) from error
 
 
+def _check_is_short(resolved: Mapping[str, str]) -> None:
+  """Raises a UserError for settings that could not be read again."""
+  if len(json.dumps(dict(resolved), indent=2)) >= _MAX_CONFIG:
+    name = max(resolved, key=lambda name: len(resolved[name]))
+    raise errors.UserError(
+      f'{name} has {len(resolved[name]):,} characters, but all settings of a '
+      f'run may have {_MAX_CONFIG:,}: have your code read what is long from a '
+      'file.'
+    )
+
+
 def _make(root: pathlib.Path, name: str, fresh: bool) -> pathlib.Path:
   """Creates a run's folder; a fresh one is nobody else's."""
   if not fresh:
@@ -221,17 +253,37 @@ def _is_taken(folder: pathlib.Path) -> bool:
   return any(path.name not in leftovers for path in folder.iterdir())
 
 
-def _check_same(folder: pathlib.Path, resolved: Mapping[str, str]) -> None:
-  """Raises a UserError that lists how the run's configuration differs."""
+def _grows(before: str | None, after: str | None) -> bool:
+  """Whether both are whole numbers, and the latter is the larger."""
+  numbers = [text for text in (before, after) if text and text.isdecimal()]
+  return len(numbers) == 2 and int(numbers[0]) < int(numbers[1])
+
+
+def _changes(
+  folder: pathlib.Path, resolved: Mapping[str, str]
+) -> dict[str, str]:
+  """Returns how the configuration differs from the run's, by the settings.
+
+  Raises:
+    UserError: It lists what differs and would change the run's past, too.
+  """
   own = read_config(folder / 'config.json')
-  differences = [
-    f'{key}: {own.get(key, "(not set)")} -> {resolved.get(key, "(not set)")}'
+  found = {
+    key: f'{errors.short(own.get(key, "(not set)"))} -> '
+    f'{errors.short(resolved.get(key, "(not set)"))}'
     for key in sorted({*own, *resolved})
     if own.get(key) != resolved.get(key)
+  }
+  differences = [
+    f'{key}: {change}'
+    for key, change in found.items()
+    if key not in MAY_CHANGE
+    or (key == BUDGET and not _grows(own.get(key), resolved.get(key)))
   ]
   if differences:
     raise errors.UserError(
       f'The run in {folder} has another configuration; start a new one with '
       '--fresh or --name, or take back the differences (run -> now): '
-      f'{"; ".join(differences)}.'
+      f'{errors.listed(differences, "; ")}.'
     )
+  return found

@@ -25,14 +25,18 @@ class Row:
     except ValueError:
       value = math.nan
     if not math.isfinite(value):
-      raise self.fault(f'{column} is {self[column]!r}, not a finite number')
+      raise self.fault(
+        f'{column} is {errors.short(self[column])!r}, not a finite number'
+      )
     return value
 
   def whole(self, column: str) -> int:
     """Returns a number that counts something, also of the form '4.0'."""
     value = self.real(column)
     if value < 0 or value != int(value):
-      raise self.fault(f'{column} is {self[column]!r}, not a whole number')
+      raise self.fault(
+        f'{column} is {errors.short(self[column])!r}, not a whole number'
+      )
     return int(value)
 
   def fault(self, text: str) -> errors.UserError:

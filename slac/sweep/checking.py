@@ -64,6 +64,6 @@ def _refuse_the_same(found: Sequence[Experiment]) -> None:
       raise errors.UserError(
         f'{same.command.name} and {item.command.name} are one experiment, as '
         'they differ in no setting but how long they train and how often they '
-        'log: leave one of them out.',
+        'evaluate or log: leave one of them out.',
         64,
       )

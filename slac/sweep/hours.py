@@ -48,9 +48,12 @@ class Estimator:
     seconds, text = self._measured[_size(item)]
     return (run_time.hours(item.schedule, seconds) if seconds else None), text
 
-  def left(self, command: plan.Command, hours: float) -> float:
+  def left(
+    self, command: plan.Command, item: checking.Experiment, hours: float
+  ) -> float:
     """Returns how many of a run's hours are left."""
-    if command.name in self._runs.finished:
+    total = sum(run_time.agent_steps(item.schedule))
+    if self._runs.finished.get(command.name, 0) > total:
       return 0.0
     return max(0.0, hours - self._runs.spent.get(command.name, 0.0))
 
@@ -85,7 +88,7 @@ def lines(
       continue
     known[text] += 1
     total += hours
-    left += estimator.left(command, hours)
+    left += estimator.left(command, item, hours)
   if known:
     yield (
       f'{_runs(known.total())}: {total:.1f} hours on this machine, one after '

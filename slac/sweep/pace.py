@@ -46,7 +46,9 @@ class Runs:
   paces: dict[frozenset[tuple[str, str]], Pace]
   # The hours that a run has taken so far, by its name.
   spent: dict[str, float]
-  finished: set[str]
+  # The agent steps that a finished run has taken at most, by its name: it may
+  # go on with a larger budget.
+  finished: dict[str, int]
 
 
 def read(root: pathlib.Path) -> Runs:
@@ -55,7 +57,7 @@ def read(root: pathlib.Path) -> Runs:
   Raises:
     UserError: 65 or 74 for a damaged file.
   """
-  runs = Runs({}, {}, set())
+  runs = Runs({}, {}, {})
   for folder in sorted(path.parent for path in root.glob('*/config.json')):
     if not (folder / 'train.csv').exists() or not _is_of_this_machine(folder):
       continue
@@ -66,8 +68,8 @@ def read(root: pathlib.Path) -> Runs:
     runs.paces[key] = runs.paces.get(key, nothing) + _pace(table)
     if len(table):
       runs.spent[folder.name] = table[-1, -1] / 3600
-    if (folder / 'policy').exists():  # It is exported in the end.
-      runs.finished.add(folder.name)
+      if (folder / 'policy').exists():  # It is exported in the end.
+        runs.finished[folder.name] = _reached(table)
   return runs
 
 
@@ -85,6 +87,12 @@ def _table(path) -> np.ndarray:
     for row in rows
   ]
   return np.array(found, float).reshape(len(rows), 4)
+
+
+def _reached(table) -> int:
+  """Returns the agent steps at which a next row would have been written."""
+  iterations = table[:, 0] + table[:, 1]
+  return int(table[-1, 0] + np.diff(iterations, prepend=0)[-1])
 
 
 def _pace(table) -> Pace:

@@ -89,13 +89,15 @@ def varied(
 def tasks() -> list[str]:
   """Returns the names of the tasks that have a gin file.
 
-  Such a file sets the action repeat, which no overlay does.
+  Such a file includes the defaults, which overlays do not, and sets the action
+  repeat, which they leave to it.
   """
-  return sorted(
-    path.stem
+  texts = {
+    path.stem: path.read_text(encoding='utf-8')
     for path in (bindings.ROOT / 'gin').glob('*.gin')
-    if re.search(r'^ACTION_REPEAT =', path.read_text(encoding='utf-8'), re.M)
-  )
+  }
+  is_task = re.compile(r'^include .*^ACTION_REPEAT =', re.M | re.S).search
+  return sorted(name for name, text in texts.items() if is_task(text))
 
 
 def task_file(name: str) -> str:

@@ -22,8 +22,13 @@ class CompiledUpdate:
   def __init__(self, update: base.Update):
     self.batch_size = update.batch_size
     self._function = update.function
-    self._names = ()
+    self._names: tuple[str, ...] = ()
     self._compiled = tf.function(self._to_vector, autograph=False)
+
+  @property
+  def is_compiled(self) -> bool:
+    """Whether it has been called."""
+    return bool(self._names)
 
   def __call__(self, experience: Any) -> tuple[tuple[str, ...], tf.Tensor]:
     """Updates; returns the metrics' names and their values, `[len(names)]`."""

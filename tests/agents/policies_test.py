@@ -1,15 +1,11 @@
 """The policies act on what training sees, and draw from their own seeds."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 from tf_agents.trajectories import time_step as ts
 
-from slac import errors
 from slac.agents import inputs, policies
 from slac.models import ablations
 from tests import tiny
@@ -19,29 +15,6 @@ FIRST, MID, LAST = tiny.FIRST, tiny.MID, tiny.LAST
 T, ACTIONS = tiny.T, 2
 # Three episodes: one longer than T, one shorter, one that goes on.
 STREAM = [FIRST, MID, MID, MID, LAST, FIRST, LAST, FIRST, MID, MID, MID]
-
-# What a user of an exported policy has: TensorFlow and TF-Agents, not us.
-LOAD = """
-import importlib.util
-import sys
-import numpy as np
-import tensorflow as tf
-from tf_agents.trajectories import time_step as ts
-assert importlib.util.find_spec('slac') is None
-policy = tf.saved_model.load(sys.argv[1])
-pixels = np.load(sys.argv[2])
-state = policy.get_initial_state(batch_size=1)
-actions = []
-for t in range(len(pixels)):
-  step_type = [0 if t == 0 else 1]
-  time_step = ts.TimeStep(
-    tf.constant(step_type, tf.int32), tf.zeros([1]), tf.ones([1]),
-    {'pixels': tf.constant(pixels[t:t + 1])})
-  step = policy.action(time_step, state)
-  state = step.state
-  actions.append(step.action[0].numpy())
-np.save(sys.argv[3], actions)
-"""
 
 
 class RecordingActor(tf.Module):
@@ -286,79 +259,3 @@ def test_spawned_generators_differ_and_come_back():
   assert draws(1) == draws(1)
   everything = draws(1) + draws(2)
   assert len({tuple(draw) for draw in everything}) == 6
-
-
-@pytest.mark.slow
-def test_an_exported_policy_acts_alike_without_this_package(tmp_path):
-  agent = tiny.agent()
-  tiny.shake(agent.greedy_policy._actor)
-  pixels = tiny.pixels(4)
-  policies.export(agent.greedy_policy, tmp_path / 'policy')
-  np.save(tmp_path / 'pixels.npy', pixels)
-  names = ['policy', 'pixels.npy', 'actions.npy']
-  result = subprocess.run(
-    [sys.executable, '-I', '-c', LOAD, *(str(tmp_path / n) for n in names)],
-    cwd=tmp_path,
-    capture_output=True,
-    text=True,
-  )
-  assert result.returncode == 0, result.stderr
-  exported = np.load(tmp_path / 'actions.npy')
-  here = act(agent.greedy_policy, pixels, [FIRST, MID, MID, MID], reset=True)
-  np.testing.assert_allclose(exported, here, rtol=1e-4, atol=1e-6)
-  assert np.ptp(here, axis=0).min() > 1e-4  # They tell the images apart.
-
-
-class Saver:
-  """Stands for PolicySaver, which takes seconds; a policy is its content."""
-
-  def __init__(self, policy):
-    self._content = policy
-
-  def save(self, folder):
-    tf.io.write_file(f'{folder}/saved_model.pb', self._content)
-    if self._content == 'killed':
-      raise KeyboardInterrupt
-
-
-def test_an_export_replaces_the_one_before_as_a_whole(tmp_path, monkeypatch):
-  monkeypatch.setattr(policies.policy_saver, 'PolicySaver', Saver)
-  folder = tmp_path / 'policy'
-  policies.export('first', folder)
-  with pytest.raises(KeyboardInterrupt):
-    policies.export('killed', folder)
-  assert (folder / 'saved_model.pb').read_text() == 'first'
-  policies.export('second', folder)
-  assert (folder / 'saved_model.pb').read_text() == 'second'
-  assert [path.name for path in tmp_path.iterdir()] == ['policy']
-
-
-def test_a_policy_is_not_lost_between_the_two_renames(tmp_path, monkeypatch):
-  monkeypatch.setattr(policies.policy_saver, 'PolicySaver', Saver)
-  folder = tmp_path / 'policy'
-  policies.export('first', folder)
-  folder.rename(tmp_path / '.policy.old')  # Where a killed process left it.
-  with pytest.raises(KeyboardInterrupt):
-    policies.export('killed', folder)
-  assert (folder / 'saved_model.pb').read_text() == 'first'
-  assert [path.name for path in tmp_path.iterdir()] == ['policy']
-
-
-def test_an_export_replaces_nothing_but_a_policy(tmp_path, monkeypatch):
-  monkeypatch.setattr(policies.policy_saver, 'PolicySaver', Saver)
-  (tmp_path / 'thesis.tex').write_text('precious')
-  with pytest.raises(errors.UserError, match=r'holds thesis\.tex') as error:
-    policies.export('first', tmp_path)
-  assert error.value.exit_code == 73
-  assert (tmp_path / 'thesis.tex').read_text() == 'precious'
-
-
-def test_an_export_that_cannot_be_written_is_a_sentence(tmp_path, monkeypatch):
-  (tmp_path / 'file').write_text('')
-  monkeypatch.setattr(policies.policy_saver, 'PolicySaver', Saver)
-  with pytest.raises(
-    errors.UserError, match='Cannot write the policy'
-  ) as error:
-    policies.export('first', tmp_path / 'file' / 'policy')
-  assert error.value.exit_code == 74
-  assert '\n' not in str(error.value) and f'{tmp_path}/file' in str(error.value)

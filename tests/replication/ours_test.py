@@ -104,9 +104,9 @@ def test_steps_that_are_not_the_benchmarks_are_refused(tmp_path):
 def test_damaged_json(tmp_path):
   folder = made_up.write_run(tmp_path / 'a', {})
   (folder / 'version.json').write_text('[1]')
-  assert 'no list of starts' in fault([folder], 74)
+  assert 'does not hold what belongs there' in fault([folder], 74)
   for text in ('[]', '{"Experiment.seed": 3}'):
     (folder / 'config.json').write_text(text)
-    assert 'does not hold texts by their names' in fault([folder], 74)
+    assert 'does not hold what belongs there' in fault([folder], 74)
   (folder / 'config.json').write_text('{"A')
   assert 'config.json is damaged' in fault([folder], 74)

@@ -52,6 +52,53 @@ def test_another_configuration_is_refused_with_the_difference(tmp_path):
   assert len(versions) == 1
 
 
+SCHEDULE = {'Schedule.env_steps': '1000', 'Schedule.eval_interval': '100'}
+
+
+def test_a_run_may_be_extended_and_observed_otherwise(tmp_path, capsys):
+  open_run(tmp_path, resolved={**CONFIG, **SCHEDULE})
+  longer = {
+    **CONFIG,
+    'Schedule.env_steps': '20000',
+    'Schedule.eval_interval': '50',
+  }
+  folder = open_run(tmp_path, resolved=longer)
+  assert capsys.readouterr().out == (
+    'The run goes on with other settings: Schedule.env_steps: 1000 -> 20000; '
+    'Schedule.eval_interval: 100 -> 50.\n'
+  )
+  assert json.loads((folder / 'config.json').read_text()) == longer
+  changes = {
+    'Schedule.env_steps': '1000 -> 20000',
+    'Schedule.eval_interval': '100 -> 50',
+  }
+  starts = [VERSION, {**VERSION, 'changes': changes}]
+  assert json.loads((folder / 'version.json').read_text()) == starts
+  open_run(tmp_path, resolved=longer)  # Now these are its settings.
+  starts.append(VERSION)
+  assert json.loads((folder / 'version.json').read_text()) == starts
+  assert capsys.readouterr().out == ''
+
+
+@pytest.mark.parametrize(
+  ('changes', 'refused'),
+  [
+    ({'Schedule.env_steps': '999'}, 'Schedule.env_steps: 1000 -> 999.'),
+    ({'Schedule.env_steps': '1e4'}, 'Schedule.env_steps: 1000 -> 1e4.'),
+    # Of several the one is named that would change what was computed.
+    ({'Schedule.env_steps': '2000', 'A.x': '7'}, '(run -> now): A.x: 1 -> 7.'),
+  ],
+)
+def test_what_would_change_the_past_is_refused(tmp_path, changes, refused):
+  open_run(tmp_path, resolved={**CONFIG, **SCHEDULE})
+  config = (tmp_path / 'walker' / 'config.json').read_bytes()
+  message = fault(78, tmp_path, resolved={**CONFIG, **SCHEDULE, **changes})
+  assert message.endswith(refused)
+  assert (tmp_path / 'walker' / 'config.json').read_bytes() == config
+  starts = json.loads((tmp_path / 'walker' / 'version.json').read_text())
+  assert starts == [VERSION]
+
+
 def test_fresh_takes_the_first_free_name_and_deletes_nothing(tmp_path):
   assert open_run(tmp_path, fresh=True).name == 'walker'
   (tmp_path / 'walker' / 'log').write_text('kept')
@@ -89,6 +136,36 @@ def test_json_that_is_no_configuration(tmp_path, text):
   folder = open_run(tmp_path)
   (folder / 'config.json').write_text(text)
   assert 'config.json is damaged' in fault(74, tmp_path)
+
+
+def test_long_settings_are_neither_written_nor_read(tmp_path):
+  text = repr('a' * 100_000)
+  assert fault(78, tmp_path, resolved={'A.x': '1', 'A.text': text}) == (
+    'A.text has 100,002 characters, but all settings of a run may have '
+    '100,000: have your code read what is long from a file.'
+  )
+  assert not (tmp_path / 'walker').exists()
+  almost = {'A.text': text[:99_000]}
+  assert open_run(tmp_path, resolved=almost) == open_run(
+    tmp_path, resolved=almost
+  )
+  (tmp_path / 'walker' / 'config.json').write_text(json.dumps({'A': text}))
+  assert fault(74, tmp_path) == (
+    f'{tmp_path / "walker" / "config.json"} is damaged (it has more than '
+    '100,000 characters); restore it, or start anew with --fresh.'
+  )
+
+
+def test_of_long_differences_the_first_are_shown_and_of_long_texts_both_ends(
+  tmp_path,
+):
+  open_run(tmp_path, resolved={f'A.x{n:02}': '1' for n in range(90)})
+  other = {f'A.x{n:02}': 'a' * 200 for n in range(90)}
+  message = fault(78, tmp_path, resolved=other)
+  shown = f'1 -> {"a" * 48}...{"a" * 48}'
+  assert message.endswith(
+    ''.join(f'A.x0{n}: {shown}; ' for n in range(10)) + 'and 80 more.'
+  )
 
 
 @pytest.mark.parametrize('text', ['{}', '[1]', '3', '[{}, []]', '\x00'])
@@ -191,7 +268,7 @@ def test_trials_of_one_experiment_differ_in_their_seed_and_logs_only():
   of_a_trial = {
     **{'Experiment.seed': '3', 'Schedule.env_steps': '100'},
     **{'Schedule.checkpoint_seconds': '1.0', 'Schedule.log_interval': '2'},
-    'Schedule.picture_interval': '5',
+    **{'Schedule.picture_interval': '5', 'Schedule.eval_interval': '9'},
   }
-  shared = {'Schedule.batch_size': '8', 'Schedule.eval_interval': '9'}
+  shared = {'Schedule.batch_size': '8', 'Schedule.model_updates': '9'}
   assert run_folder.experiment({**of_a_trial, **shared}) == shared

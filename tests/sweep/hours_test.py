@@ -95,19 +95,24 @@ def test_runs_with_the_same_settings_tell_it(tmp_path, measured):
 
 
 def test_what_runs_have_taken_is_not_left(tmp_path, measured):
-  # Each run takes 24 * 150 s = 1 hour. The first is at its end, though it took
-  # less; half of the second is there; the third has taken longer.
+  # Each run takes 24 * 150 s = 1 hour. The first is at its end, 400 agent steps
+  # and 20 updates with a row for every 25, though it took less; half of the
+  # second is there; the third has taken longer; the fourth was at the end of a
+  # smaller budget.
   settings = {'Schedule.gradient_steps': ['24']}
-  for seed, wall in ((0, 1000), (1, 1800), (2, 7200)):
+  for seed, agent_steps, wall in (
+    *((0, 380, 900), (1, 10, 1800), (2, 10, 7200), (3, 300, 900)),
+  ):
     folder = runs.write(
       tmp_path / f'cartpole-tiny-gradient_steps=24-seed{seed}',
       {},
-      [f'1,0,0,{wall},'],
+      [f'{max(0, agent_steps - 25)},20,0,0,', f'{agent_steps},20,0,{wall},'],
     )
-    if seed == 0:
+    if seed in (0, 3):
       (folder / 'policy').mkdir()
-  assert estimate(tmp_path, settings, seeds=4)[1].startswith(
-    '4 runs: 4.0 hours on this machine, one after another, of which 1.5 '
+  # 0, 0.5, 0, 0.75 and 1 are left.
+  assert estimate(tmp_path, settings, seeds=5)[1].startswith(
+    '5 runs: 5.0 hours on this machine, one after another, of which 2.2 '
   )
 
 

@@ -29,7 +29,7 @@ def test_each_phase_is_timed_between_its_rows(tmp_path):
   np.testing.assert_array_equal(found.paces[KEY].seconds, [1, 20, 40])
   np.testing.assert_array_equal(found.paces[KEY].counts, [10, 20, 20])
   assert found.spent == {'a': 110 / 3600}
-  assert found.finished == set()
+  assert found.finished == {}
 
 
 def test_seeds_are_put_together_and_other_settings_are_not(tmp_path):
@@ -43,7 +43,7 @@ def test_seeds_are_put_together_and_other_settings_are_not(tmp_path):
   other = found.paces[frozenset({('A.x', '2')})]
   assert not other.counts.any()
   assert found.spent == {'a': 110 / 3600, 'b': 32 / 3600, 'c': 31 / 3600}
-  assert found.finished == {'b'}
+  assert found.finished == {'b': 30}  # 20, and 10 to the next row.
 
 
 def test_hours_by_hand(tmp_path):
@@ -65,7 +65,7 @@ def test_what_has_not_been_seen_is_not_made_up(tmp_path):
 def test_other_machines_tell_nothing_of_this_one(tmp_path):
   runs.write(tmp_path / 'a', CONFIG, host='elsewhere')
   found = pace.read(tmp_path)
-  assert (found.paces, found.spent, found.finished) == ({}, {}, set())
+  assert (found.paces, found.spent, found.finished) == ({}, {}, {})
 
 
 def test_where_there_are_no_runs(tmp_path):

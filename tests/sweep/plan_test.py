@@ -54,10 +54,10 @@ def test_all_combinations_of_values():
   )
 
 
-def test_tasks_are_gin_files_that_set_an_action_repeat():
+def test_tasks_are_gin_files_that_include_and_set_an_action_repeat():
   there = plan.tasks()
   assert {*experiments.DM_CONTROL, *experiments.GYM} <= {*there}
-  assert {'slac', 'dm_control', 'gym', 'quick', 'paper_v1'}.isdisjoint(there)
+  assert {'slac', 'dm_control', 'gym', 'quick', 'debug'}.isdisjoint(there)
   assert plan.task_file('walker') == 'gin/walker.gin'
   assert plan.task_file('my/own.gin') == 'my/own.gin'
 
@@ -66,7 +66,7 @@ def test_tasks_are_gin_files_that_set_an_action_repeat():
   ('name', 'hint'),
   [
     ('wlaker', r'\(did you mean walker\?\)'),
-    ('quick', r'\(it has ant, .*walker2d\)'),
+    ('quick', r'\(there are ant, ball_in_cup, .*\)'),
   ],
 )
 def test_an_unknown_task_is_named_with_those_near(name, hint):
