@@ -6,11 +6,11 @@ stop takes long, which on a busy machine says nothing.
 
 import pytest
 
-from tests import faults
+from tests.faults import kills
 
 pytestmark = pytest.mark.slow
 
 
 def test_kills_and_signals_leave_no_trace(tmp_path, capsys):
-  ok = faults.survives(tmp_path, kills=20, signals=2, full=1)
+  ok = kills.survives(tmp_path, kills=20, signals=2, full=1)
   assert ok, capsys.readouterr().out

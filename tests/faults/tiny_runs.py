@@ -1,0 +1,165 @@
+"""Tiny runs, whose processes are forked from one that has TensorFlow.
+
+That one has imported it but not yet begun to use it, which saves the time of
+the import.
+"""
+
+import multiprocessing
+import os
+import pathlib
+import resource
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import tqdm
+
+import train_eval
+from slac.agents import policies
+from tests import run_folders
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+CHECKPOINT_SECONDS = 0.3
+ACTION_REPEAT = 20  # Episodes of 50 agent steps.
+MODEL_UPDATES = 50
+SETTINGS = f"""
+include 'tests/tiny.gin'
+ACTION_REPEAT = {ACTION_REPEAT}
+Replay.capacity = 150
+Schedule.model_updates = {MODEL_UPDATES}
+Schedule.eval_interval = 4000
+Schedule.log_interval = 1
+Schedule.picture_interval = 1000
+Schedule.checkpoint_seconds = {CHECKPOINT_SECONDS}
+"""
+SECONDS = 600  # On a busy machine too; what takes more of them hangs.
+
+
+class TinyRuns:
+  """Runs of the same settings, each in a folder of its name.
+
+  Attributes:
+    root: The folder with the settings and with what the processes say.
+    turns: How often the loop of each run turns.
+  """
+
+  def __init__(
+    self, root: pathlib.Path, agent_steps: int, disk: pathlib.Path | None = None
+  ):
+    """Writes the settings.
+
+    Args:
+      root: A folder without settings.
+      agent_steps: How long each run is.
+      disk: The folder of the runs' folders, by default `root`.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    self.root = root
+    self.turns = agent_steps + MODEL_UPDATES
+    self._disk = disk or root
+    (root / 'tiny.gin').write_text(
+      f'{SETTINGS}Schedule.env_steps = {agent_steps * ACTION_REPEAT}\n'
+    )
+    self._context = multiprocessing.get_context('forkserver')
+    self._context.set_forkserver_preload([__name__])
+
+  def folder_of(self, name: str) -> pathlib.Path:
+    """Returns the folder of a run."""
+    return self._disk / name
+
+  def arguments(self, name: str) -> list[str]:
+    """Returns train_eval.py's arguments for a run."""
+    return [
+      *('--gin_file=gin/cartpole.gin', f'--gin_file={self.root}/tiny.gin'),
+      *(f'--root_dir={self._disk}', f'--name={name}'),
+    ]
+
+  def command(self, name: str) -> list[str]:
+    """Returns the command that a user would give in the repository."""
+    return [sys.executable, 'train_eval.py', *self.arguments(name)]
+
+  def start(self, name: str, log_name: str = '', file_size: int = -1):
+    """Returns a process that begins or continues a run.
+
+    Args:
+      name: of the run.
+      log_name: of the file for its output, by default that of the run.
+      file_size: beyond which the system writes no file.
+    """
+    log = self._log(log_name or name)
+    log.write_bytes(b'')
+    process = self._context.Process(
+      target=live, args=(self.arguments(name), str(log), file_size), daemon=True
+    )
+    process.start()
+    return process
+
+  def said(self, name: str) -> str:
+    """Returns what the last process of a run has written to its terminal."""
+    return self._log(name).read_text()
+
+  def finish(self, name: str) -> pathlib.Path:
+    """Lets a run go to its end; returns its folder."""
+    process = self.start(name)
+    process.join()
+    if process.exitcode != 0:
+      sys.exit(self.said(name))
+    return self.folder_of(name)
+
+  def stop_late(self, name: str) -> pathlib.Path:
+    """Begins a run, stops it past its half by SIGTERM; returns its folder."""
+    process = self.start(name)
+    self.wait_for(
+      name,
+      lambda: run_folders.newest(self.folder_of(name))[0] > 0.6 * self.turns,
+      lambda: process.exitcode is not None,
+    )
+    os.kill(process.pid, signal.SIGTERM)
+    process.join()
+    if process.exitcode != 128 + signal.SIGTERM:
+      sys.exit(self.said(name))
+    return self.folder_of(name)
+
+  def wait_for(
+    self,
+    name: str,
+    condition: Callable[[], bool],
+    has_ended: Callable[[], bool],
+  ):
+    """Waits until a run is where it should be, or its process has ended."""
+    deadline = time.monotonic() + SECONDS
+    while not condition() and not has_ended():
+      if time.monotonic() > deadline:
+        sys.exit(f'Waited in vain:\n{self.said(name)}')
+      time.sleep(0.002)
+
+  def _log(self, name):
+    return self.root / f'{name}.log'
+
+
+def sentence(said: str) -> str:
+  """Returns the sentence in which a command has said why it ends, or ''."""
+  last = ''
+  for line in said.splitlines():
+    if line.startswith('Traceback'):
+      return ''
+    if line.startswith('train_eval.py: '):
+      last = line
+  return last
+
+
+def live(arguments, log, file_size):
+  """What a process does in its life: train_eval.py, its output to a file."""
+  resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
+  descriptor = os.open(log, os.O_WRONLY | os.O_APPEND)
+  for standard in (1, 2):
+    os.dup2(descriptor, standard)
+  os.chdir(REPOSITORY)
+  sys.argv = ['train_eval.py', *arguments]
+  # The SavedModel takes ten seconds and is not part of the state.
+  policies.export = lambda *_: None
+  # Lest multiprocessing should report tqdm's own lock as leaked by the killed.
+  tqdm.tqdm.set_lock(threading.RLock())
+  train_eval.main()
