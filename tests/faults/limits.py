@@ -65,7 +65,7 @@ def _try(runs, limit) -> tuple[str, str]:
     return 'came to its end', ''
   if code == -signal.SIGKILL:
     return 'was killed by the kernel', ''
-  if code >= os.EX__BASE and tiny_runs.sentence(process.stderr):
+  if code >= os.EX_USAGE and tiny_runs.sentence(process.stderr):
     return 'ended with a sentence', ''
   return '', f'exit code {code} with {process.stderr.splitlines()[-1:]}'
 
