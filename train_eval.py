@@ -8,7 +8,7 @@ import functools
 import sys
 
 from slac import errors
-from slac.installation import packages
+from slac.installation import packages, streams
 
 PROGRAM = 'train_eval.py'
 
@@ -121,8 +121,13 @@ class Run:
     self._restore()
 
   def loop(self):
-    """Algorithm 1, until the budget is spent or a signal has come."""
+    """Algorithm 1, until the budget is spent or a signal has come.
+
+    Returns:
+      Whether there was anything left to do.
+    """
     counters, plan = self._counters, self._schedule
+    begun_at = counters.iterations
     autosave = stopping.Autosave(self._save, plan.checkpoint_seconds)
     self._report.open()
     with contextlib.closing(self._report):
@@ -137,6 +142,7 @@ class Run:
           break
         autosave.if_due()
       self._save()
+    return counters.iterations > begun_at
 
   def _turn(self, phase):
     """One agent step and the updates after it, or one pretraining update."""
@@ -246,6 +252,7 @@ class Run:
 
 def main():
   """Runs the command line."""
+  streams.guard()
   arguments = parse_arguments()
   with errors.reported_by(PROGRAM):
     sys.exit(train_eval(arguments))
@@ -280,17 +287,19 @@ def train_eval(arguments):
     bindings.resolved(),
     versions.version(devices.names(), parts.agent.compute_dtype),
   )
+  streams.keep_in(folder / 'run.log')
   print(folder)
   print(summary.of_run(parts, ring), flush=True)
   disk.check(folder, parts.disk_bytes(ring))
   run = Run(parts, ring, folder, stop)
   stop.defer()
-  run.loop()
+  has_trained = run.loop()
   stop.release()
   if stop.requested:
     print('Stopped and saved; the same command continues.')
     return stop.exit_code
-  policies.export(parts.agent.policy, folder / 'policy')
+  if has_trained or not (folder / 'policy').exists():
+    policies.export(parts.agent.policy, folder / 'policy')
   return 0
 
 

@@ -1,6 +1,5 @@
 """A progress bar for a whole run, and warnings above it."""
 
-import contextlib
 import sys
 import time
 from typing import Any, TextIO
@@ -59,9 +58,8 @@ class Progress:
 
   def message(self, text: str) -> None:
     """Prints a line above the bar, to the standard output."""
-    with contextlib.suppress(OSError):
-      self._bar.write(text)
-      sys.stdout.flush()
+    self._bar.write(text)
+    sys.stdout.flush()
 
   def close(self) -> None:
     """Leaves the bar as it is and ends its line."""
@@ -70,8 +68,7 @@ class Progress:
 
 def warn(text: str) -> None:
   """Prints a line to the standard error, above a bar if there is one."""
-  with contextlib.suppress(OSError):  # It may be a file, and the disk full.
-    _Bar.write(text, file=sys.stderr)
+  _Bar.write(text, file=sys.stderr)
 
 
 class _Bar(tqdm.tqdm):
@@ -97,22 +94,17 @@ class _Bar(tqdm.tqdm):
 
 
 class _Lines:
-  """A file to which tqdm's frames are written as lines.
-
-  A full disk loses lines, but raises no error that would end the run.
-  """
+  """A file to which tqdm's frames are written as lines."""
 
   def __init__(self, file: TextIO):
     self._file = file
 
   def write(self, text: str) -> None:
     if text.strip():
-      with contextlib.suppress(OSError):
-        self._file.write(text.strip() + '\n')
+      self._file.write(text.strip() + '\n')
 
   def flush(self) -> None:
-    with contextlib.suppress(OSError):
-      self._file.flush()
+    self._file.flush()
 
 
 def _text(value: int | float | str) -> str:

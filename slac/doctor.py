@@ -20,7 +20,7 @@ from collections.abc import Iterator
 
 from slac import errors
 from slac.environments import processes
-from slac.installation import packages
+from slac.installation import packages, streams
 
 CPU_INFO = pathlib.Path('/proc/cpuinfo')
 NVIDIA = pathlib.Path('/proc/driver/nvidia/gpus')
@@ -75,6 +75,7 @@ class Finding:
 
 def main():
   """Runs the command line."""
+  streams.guard()
   prog = 'python -m slac.doctor'
   parser = errors.ArgumentParser(prog=prog, description=__doc__)
   parser.add_argument('--root_dir', default='runs', help='the folder of runs')

@@ -20,6 +20,7 @@ REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 # Included, it binds sizes that a run without a model does not read.
 TINY = """
 include 'tests/tiny.gin'
+ACTION_REPEAT = 10
 Schedule.random_episodes = 1
 Schedule.eval_interval = 800
 Schedule.checkpoint_seconds = 0.2
@@ -28,9 +29,9 @@ TINY_MODEL = """
 LatentModel.compute_dtype = 'bfloat16'
 SlacAgent.sequence_length = 3
 Schedule.model_updates = 20
-Replay.capacity = 280
+Replay.capacity = 110
 """
-# 250 random agent steps, 20 updates of the model, 150 gradient steps. The
+# 100 random agent steps, 20 updates of the model, 60 gradient steps. The
 # replay overflows on the way.
 ENV_STEPS = 1600
 CARTPOLE = '--gin_file=gin/cartpole.gin'
@@ -94,11 +95,11 @@ def test_prints_the_folder_first_and_then_what_runs(straight):
   told = dict(line.strip().split(': ', 1) for line in lines if ': ' in line)
   told = {key: value.strip() for key, value in told.items()}
   assert told['task'] == 'cartpole swingup'
-  assert told['action repeat'] == '4'
+  assert told['action repeat'] == '10'
   assert told['sigma^2'] == '0.1'
   assert told['convolutions'] == 'bfloat16'
   assert told['environment steps'] == '1,600'
-  assert '280 agent steps' in told['replay']
+  assert '110 agent steps' in told['replay']
   # Nothing but our own bar on stderr: no other library's warnings.
   assert all('%' in line for line in stderr.splitlines()), stderr
   assert (folder / 'policy' / 'saved_model.pb').exists()
@@ -110,20 +111,23 @@ def test_counts_in_environment_steps(straight):
   folder, _, _ = straight
   evaluations = run_folders.table(folder, 'eval')
   assert [int(row['env_steps']) for row in evaluations] == [0, 800, 1600]
-  assert [int(row['agent_steps']) for row in evaluations] == [0, 200, 400]
+  assert [int(row['agent_steps']) for row in evaluations] == [0, 80, 160]
   assert [int(row['model_updates']) for row in evaluations] == [0, 0, 20]
-  assert [int(row['gradient_steps']) for row in evaluations] == [0, 0, 150]
-  assert all(float(row['average_length']) == 250 for row in evaluations)
+  assert [int(row['gradient_steps']) for row in evaluations] == [0, 0, 60]
+  assert all(float(row['average_length']) == 100 for row in evaluations)
   config = json.loads((folder / 'config.json').read_text())
-  assert config['Schedule.action_repeat'] == '4'
+  assert config['Schedule.action_repeat'] == '10'
 
 
 def test_a_run_that_has_ended_is_not_run_again(straight):
   folder, _, _ = straight
   before = run_folders.digests(folder)
+  model = folder / 'policy' / 'saved_model.pb'
+  exported = model.stat().st_mtime_ns
   code, stdout, _ = run(folder.parent.parent, CARTPOLE)
   assert code == 0
   assert 'Continuing at 1,600 environment steps' in stdout
+  assert model.stat().st_mtime_ns == exported
   assert run_folders.digests(folder) == before
   assert len(run_folders.table(folder, 'eval')) == 3
 
@@ -141,7 +145,7 @@ def test_a_run_whose_checkpoints_are_gone_keeps_its_results(straight, tmp_path):
   before = results()
   code, _, stderr = run(tmp_path, CARTPOLE)
   assert code == 74
-  assert '3 rows in eval.csv, 21 rows in train.csv, a policy' in stderr
+  assert '3 rows in eval.csv, 9 rows in train.csv, a policy' in stderr
   assert '--fresh' in stderr
   # Each start of the run has left an event file.
   assert before.keys() > {'train.csv', 'eval.csv'}
@@ -158,12 +162,12 @@ def test_stopped_and_killed_it_ends_as_if_it_had_not_been(straight, tmp_path):
   assert process.wait(SECONDS) == 128 + signal.SIGTERM
   # kill -9 in the midst of training.
   process = start_until(
-    tmp_path, lambda folder: run_folders.newest(folder)[0] >= 300
+    tmp_path, lambda folder: run_folders.newest(folder)[0] >= 130
   )
   process.kill()
   process.wait()
   folder = tmp_path / 'runs' / 'cartpole-tiny-seed0'
-  assert 300 <= run_folders.newest(folder)[0] < 420
+  assert 130 <= run_folders.newest(folder)[0] < 180
   code, stdout, stderr = run(tmp_path, CARTPOLE)
   assert code == 0, stderr
   assert 'Continuing at' in stdout
@@ -224,7 +228,7 @@ def test_play_prints_returns_and_writes_pictures(straight, tmp_path):
   folder, _, _ = straight
   output = play_one_episode(folder, tmp_path / 'one.gif')
   assert 'cartpole swingup, after 1,600 environment steps' in output
-  match = re.search(r'episode 1: return (\S+), 250 agent steps', output)
+  match = re.search(r'episode 1: return (\S+), 100 agent steps', output)
   # The same policy's evaluation at these steps, but for the seed the same.
   assert float(match[1]) >= 0
   with Image.open(tmp_path / 'one.gif') as film:
@@ -261,7 +265,7 @@ def test_a_run_without_a_model_has_no_pictures_of_one(tmp_path):
   (folder,) = (tmp_path / 'runs').iterdir()
   assert [
     row['gradient_steps'] for row in run_folders.table(folder, 'eval')
-  ] == ['0', '50']
+  ] == ['0', '20']
   assert {
     row['model_updates'] for row in run_folders.table(folder, 'train')
   } == {'0'}
@@ -288,6 +292,7 @@ def test_the_documented_own_environment_trains(tmp_path):
     tmp_path,
     '--gin_file=point.gin',
     '--allow_gin_imports',
+    '--gin_param=ACTION_REPEAT = 1',
     '--gin_param=Schedule.env_steps = 60',
     '--gin_param=Schedule.eval_interval = 60',
     '--gin_param=Schedule.greedy_eval_episodes = 1',

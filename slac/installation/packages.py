@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from importlib import metadata
 
 from slac import errors
+from slac.installation import streams
 
 PACKAGE = pathlib.Path(__file__).resolve().parents[1]
 REPOSITORY = PACKAGE.parent
@@ -110,8 +111,10 @@ def check(program: str) -> None:
 def start(program: str, parse_arguments: Callable[[], argparse.Namespace]):
   """Answers --help, a wrong flag and a missing package; returns the flags.
 
-  A command calls this before its other imports, which take seconds.
+  A command calls this before its other imports, which take seconds. From here
+  on, it does not end of what becomes of its standard streams.
   """
+  streams.guard()
   arguments = parse_arguments()
   with errors.reported_by(program):
     check(program)

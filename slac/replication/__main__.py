@@ -4,7 +4,6 @@
 `python -m slac.replication plan` prints or runs a figure's commands.
 """
 
-import os
 import pathlib
 import shlex
 import sys
@@ -140,10 +139,7 @@ def make_plan(arguments):
       {c.name: [sys.executable, *c.arguments] for c in commands}
     )
   title = f'# Figure {number}, {figure.title}: {len(commands)} runs'
-  try:
-    print(title, *commands, sep='\n', flush=True)
-  except BrokenPipeError:  # Of `| head`, whom the rest does not concern.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+  print(title, *commands, sep='\n')
   return 0
 
 

@@ -1,10 +1,12 @@
 """The logs of a run: TensorBoard, pictures and CSV files.
 
-Logs are only ever appended to, so a checkpoint remembers them as file sizes,
+Logs are only ever appended to, so a checkpoint knows them by size and checksum,
 and a resumed run goes back to these sizes before it logs a step once more.
 """
 
 import csv
+import dataclasses
+import fnmatch
 import io
 import os
 import pathlib
@@ -13,9 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from slac import errors
-from slac.reporting import events, pictures
-from slac.storage import appending
+from slac import console, errors
+from slac.reporting import appending, events, mending, pictures
 
 # The names of logs in these folders; other pictures are somebody else's.
 _PATTERNS = {'tensorboard': '*', 'videos': f'*-{9 * "[0-9]"}*.*'}
@@ -25,36 +26,54 @@ class Logs:
   """Writes TensorBoard events, pictures and CSV files into a run's folder."""
 
   def __init__(
-    self, folder: pathlib.Path, columns: Mapping[str, Sequence[str]]
+    self,
+    folder: pathlib.Path,
+    columns: Mapping[str, Sequence[str]],
+    prefixes: Mapping[str, str],
   ):
     """Prepares logs, which are then to be opened.
 
     Args:
       folder: the run's folder.
       columns: the columns of each CSV file, by its name without '.csv'.
+      prefixes: what precedes the names of its columns in TensorBoard.
     """
     self._folder = pathlib.Path(folder)
     self._columns = {name: tuple(names) for name, names in columns.items()}
+    self._prefixes = prefixes
     self._appender = appending.Appender()
 
-  def open(self, state: Mapping[str, int] | None) -> None:
+  def open(self, state: Mapping[str, Any] | None) -> None:
     """Takes the logs back to `get_state`, and begins to append to them.
+
+    What is no longer as it was is mended as far as can be, with a warning.
 
     Args:
       state: what `get_state` returned; None forgets all that was logged. CSV
         files of other names than the columns' are left alone.
 
     Raises:
-      UserError: (78) if a CSV file is there and has other columns.
+      UserError: (78) if a CSV file is there and has other columns; (74) if a
+        file cannot be read.
     """
-    for path in _owned(self._folder, self._columns):
-      size = (state or {}).get(path.relative_to(self._folder).as_posix())
-      if size is None:
+    marks = {
+      self._folder / name: appending.Mark.of(value)
+      for name, value in (state or {}).items()
+      if self._is_log(name)
+    }
+    for path in self._found():
+      if path not in marks:
         path.unlink()
-      elif size < path.stat().st_size:
-        os.truncate(path, size)
     for name in _PATTERNS:
       (self._folder / name).mkdir(parents=True, exist_ok=True)
+    # Tables come last, as they are mended from events.
+    paths = sorted(marks, key=lambda path: (path.suffix == '.csv', path))
+    faults = [fault for x in paths if (fault := self._adopt(x, marks[x]))]
+    if faults:
+      console.warn(
+        f'Logs are not what the checkpoint knows: {"; ".join(faults)}. What '
+        f'was found is kept in {self._folder} as damaged-*.'
+      )
     self._events = self._folder / 'tensorboard' / events.file_name()
     self._appender.append(self._events, events.header())
     for name in self._columns:
@@ -91,23 +110,74 @@ class Logs:
     csv.writer(line, lineterminator='\n').writerow(cells)
     self._appender.append(self._csv(name), line.getvalue().encode())
 
-  def get_state(self) -> dict[str, int]:
-    """Returns the size in bytes of each file, by its path in the folder.
+  def get_state(self) -> dict[str, Sequence[Any]]:
+    """Returns the mark of each file, by its path in the folder.
 
     All that was written before is on the disk then.
 
     Raises:
       UserError: (74) if the disk does not take it.
     """
-    self._appender.sync()
     return {
-      path.relative_to(self._folder).as_posix(): path.stat().st_size
-      for path in _owned(self._folder, self._columns)
+      self._name(path): dataclasses.astuple(mark)
+      for path, mark in self._appender.sync().items()
     }
 
   def close(self) -> None:
     """Writes what has been kept back; UserError (74) if that fails."""
     self._appender.sync()
+
+  def _adopt(self, path: pathlib.Path, mark: appending.Mark) -> str:
+    """Goes on with a file, mended if need be; returns what was wrong, or ''."""
+    try:
+      if self._appender.adopt(path, mark):
+        return ''
+      is_there = path.exists()
+      clause = 'gone'
+      if is_there:
+        mending.set_aside(path, self._folder)
+        clause = 'another one'
+      if path.suffix == '.csv':
+        clause = mending.table(
+          path,
+          mark,
+          self._columns[path.stem],
+          self._folder / 'tensorboard',
+          self._prefixes[path.stem],
+        )
+      elif is_there and path.parent.name == 'tensorboard':
+        clause = mending.events(path, mark)
+    except OSError as error:
+      raise errors.UserError(
+        f'{path} cannot be read or mended ({error.strerror}): make it readable '
+        'and writable, or start anew with --fresh.',
+        os.EX_IOERR,
+      ) from error
+    if path.exists():
+      size = path.stat().st_size
+      self._appender.adopt(path, appending.Mark(size))
+    return f'{self._name(path)} ({clause})'
+
+  def _found(self) -> list[pathlib.Path]:
+    """Returns the files in the folder that are logs."""
+    paths = [
+      *self._folder.glob('*.csv'),
+      *(path for name in _PATTERNS for path in (self._folder / name).glob('*')),
+    ]
+    return [path for path in paths if self._is_log(self._name(path))]
+
+  def _is_log(self, name: str) -> bool:
+    """Whether a path in the folder is that of a log."""
+    parent, base = os.path.split(name)
+    if not parent:
+      return base in {f'{table}.csv' for table in self._columns}
+    return base not in ('', '.', '..') and fnmatch.fnmatchcase(
+      base, _PATTERNS.get(parent, '')
+    )
+
+  def _name(self, path: pathlib.Path) -> str:
+    """Returns a log's path in the folder."""
+    return path.relative_to(self._folder).as_posix()
 
   def _csv(self, name: str) -> pathlib.Path:
     return self._folder / f'{name}.csv'
@@ -133,13 +203,3 @@ class Logs:
     height, width = (pictures.ENLARGEMENT * size for size in shape[:2])
     event = events.image(step, name, data, width, height)
     self._appender.append(self._events, event)
-
-
-def _owned(
-  folder: pathlib.Path, columns: Mapping[str, Sequence[str]]
-) -> list[pathlib.Path]:
-  """Returns the files in a folder that are logs."""
-  paths = [folder / f'{name}.csv' for name in columns]
-  for name, pattern in _PATTERNS.items():
-    paths.extend((folder / name).glob(pattern))
-  return sorted(path for path in paths if path.is_file())

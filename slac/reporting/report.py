@@ -26,6 +26,8 @@ EVALUATION = (
   'average_length',
   'greedy_average_return',
 )
+# Precede the names of a table's columns in TensorBoard.
+PREFIXES = {'train': '', 'eval': 'evaluation/'}
 EPISODE = ('training/episode_return', 'training/episode_length')
 FAILED = 'training/failed_episodes'  # Since the run began.
 SPEED = (
@@ -77,6 +79,7 @@ class Report:
         'train': (*common, *EPISODE, FAILED, *metric_names, *SPEED, *seconds),
         'eval': (*common, *EVALUATION),
       },
+      PREFIXES,
     )
     self._phase = None
     self._began = time.monotonic()
@@ -157,8 +160,9 @@ class Report:
       )
     env_steps = self._counters.env_steps
     self._logs.row('eval', self._counts() | values)
+    prefix = PREFIXES['eval']
     self._logs.scalars(
-      env_steps, {f'evaluation/{name}': v for name, v in values.items()}
+      env_steps, {f'{prefix}{name}': v for name, v in values.items()}
     )
     self._progress.message(
       f'{env_steps:,} environment steps: average return '

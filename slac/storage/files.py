@@ -16,8 +16,13 @@ from slac import errors
 
 def write_json(path: pathlib.Path, value: Any) -> None:
   """Replaces a JSON file; a crash leaves the old or the new one, whole."""
+  write(path, (json.dumps(value, indent=2) + '\n').encode())
+
+
+def write(path: pathlib.Path, content: bytes) -> None:
+  """Replaces a file; a crash leaves the old or the new one, whole."""
   temporary = path.with_name(f'.{path.name}.tmp')
-  temporary.write_text(json.dumps(value, indent=2) + '\n', encoding='utf-8')
+  temporary.write_bytes(content)
   fsync(temporary)
   os.replace(temporary, path)
   fsync(path.parent)

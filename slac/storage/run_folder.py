@@ -15,7 +15,7 @@ from slac.storage import files, locks
 
 _MAX_NAME_LENGTH = 80
 _FOLDERS = ('checkpoints', 'policy', 'tensorboard', 'videos')
-_SUFFIXES = ('.csv', '.json')
+_SUFFIXES = ('.csv', '.json', '.log')
 
 
 def run_name(

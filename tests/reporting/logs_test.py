@@ -18,7 +18,7 @@ COLUMNS = {'eval': ('env_steps', 'average_return'), 'train': ('env_steps',)}
 
 
 def opened(folder, state=None, columns=COLUMNS):
-  log = logs.Logs(folder, columns)
+  log = logs.Logs(folder, columns, {'eval': 'evaluation/', 'train': ''})
   log.open(state)
   return log
 
@@ -206,3 +206,150 @@ def test_rewind_does_not_mind_what_the_user_deleted(tmp_path):
   (tmp_path / 'videos' / 'video-000000001.gif').unlink()
   opened(tmp_path, state)
   assert os.listdir(tmp_path / 'videos') == []
+
+
+def write_evaluations(log):
+  """Three rows, with the events that belong to them."""
+  for step, value in ((1, 0.5), (2, 2.5), (3, 1 / 3)):
+    log.row('eval', {'env_steps': step, 'average_return': value})
+    log.scalars(step, {'evaluation/average_return': value})
+  log.row('train', {'env_steps': 3})
+
+
+def flip(data, offset):
+  return data[:offset] + bytes([data[offset] ^ 4]) + data[offset + 1 :]
+
+
+HEADER = b'env_steps,average_return\n'
+ROWS = b'1,0.5\n2,2.5\n3,0.3333333333333333\n'
+THIRD = b'3,0.33333334\n'  # As events know it, in 32 bits.
+
+
+@pytest.mark.parametrize(
+  ('found', 'mended', 'says'),
+  [
+    (HEADER + b'1,0.5\n2,2', HEADER + b'1,0.5\n2,2.5\n' + THIRD, '1 of 3'),
+    (HEADER + b'2,2.5\n', HEADER + b'1,0.5\n2,2.5\n' + THIRD, '1 of 3'),
+    (b'', HEADER + b'1,0.5\n2,2.5\n' + THIRD, '0 of 3'),
+    (None, HEADER + b'1,0.5\n2,2.5\n' + THIRD, '0 of 3'),
+    (flip(HEADER + ROWS, 3), HEADER + ROWS, '3 of 3'),
+    # A digit that is still one: 2.5 has become 6.5.
+    (HEADER + ROWS.replace(b'2.5', b'6.5'), HEADER + ROWS, '3 of 3'),
+    (HEADER + ROWS.replace(b'0.5', b'0,5'), HEADER + ROWS, '2 of 3'),
+    (HEADER + b'\xff\xfe\n' + ROWS, HEADER + b'1,0.5\n2,2.5\n' + THIRD, '2 of'),
+  ],
+)
+def test_a_table_is_mended_from_its_rest_and_from_events(
+  tmp_path, capsys, found, mended, says
+):
+  log = opened(tmp_path)
+  write_evaluations(log)
+  state = log.get_state()
+  path = tmp_path / 'eval.csv'
+  assert path.read_bytes() == HEADER + ROWS
+  path.unlink()
+  if found is not None:
+    path.write_bytes(found)
+  again = opened(tmp_path, state)
+  assert path.read_bytes() == mended
+  warning = capsys.readouterr().err
+  assert warning.count('\n') == 1
+  assert f'eval.csv ({says}' in warning
+  aside = tmp_path / 'damaged-eval.csv'
+  assert (aside.read_bytes() if aside.exists() else None) == found
+  # It goes on, and the next start finds nothing amiss.
+  again.row('eval', {'env_steps': 4, 'average_return': 1.0})
+  opened(tmp_path, again.get_state())
+  assert path.read_bytes() == mended + b'4,1.0\n'
+  assert capsys.readouterr().err == ''
+
+
+def events_of(folder):
+  (path,) = (folder / 'tensorboard').iterdir()
+  return path
+
+
+@pytest.mark.parametrize('damage', ['flip', 'cut', 'empty'])
+def test_of_events_the_first_whole_ones_are_kept(tmp_path, capsys, damage):
+  log = opened(tmp_path)
+  log.scalars(1, {'a': 0.5})
+  log.scalars(2, {'a': 1.5})
+  whole = log.get_state()[f'tensorboard/{events_of(tmp_path).name}'][0]
+  log.scalars(3, {'a': 2.5})
+  state = log.get_state()
+  path = events_of(tmp_path)
+  data = path.read_bytes()
+  found = {
+    'flip': flip(data, whole + 20),
+    'cut': data[: whole + 20],
+    'empty': b'',
+  }[damage]
+  kept = 0 if damage == 'empty' else whole
+  path.write_bytes(found)
+  again = opened(tmp_path, state)
+  assert path.read_bytes() == data[:kept]
+  (aside,) = tmp_path.glob('damaged-*')
+  assert aside.read_bytes() == found
+  assert 'tfevents' not in aside.name  # TensorBoard would read it.
+  name = f'tensorboard/{path.name}'
+  clause = f'the first {kept:,} of {len(data):,} bytes are kept'
+  assert f'{name} ({clause})' in capsys.readouterr().err
+  again.scalars(3, {'a': 3.5})
+  again.close()
+  expected = [(1, 0.5), (2, 1.5)] if kept else []
+  assert read_scalars(tmp_path) == {'a': [*expected, (3, 3.5)]}
+
+
+def test_pictures_that_are_gone_or_others_are_named(tmp_path, capsys):
+  log = opened(tmp_path)
+  write(log, [1, 2], offset=0)
+  state = log.get_state()
+  first, second = sorted((tmp_path / 'videos').iterdir())
+  first.unlink()
+  second.write_bytes(b'GIF')
+  opened(tmp_path, state)
+  warning = capsys.readouterr().err
+  assert f'videos/{first.name} (gone)' in warning
+  assert f'videos/{second.name} (another one)' in warning
+  assert (tmp_path / f'damaged-{second.name}').read_bytes() == b'GIF'
+
+
+def test_each_damaged_copy_is_kept(tmp_path, capsys):
+  log = opened(tmp_path)
+  write_evaluations(log)
+  for content in (b'first', b'second'):
+    state = log.get_state()
+    (tmp_path / 'eval.csv').write_bytes(content)
+    log = opened(tmp_path, state)
+  found = sorted(tmp_path.glob('damaged-*'))
+  assert [path.read_bytes() for path in found] == [b'first', b'second']
+  assert capsys.readouterr().err.count('Logs are not') == 2
+
+
+def test_marks_of_other_files_are_left_alone(tmp_path):
+  """A stranger's checkpoint may name any; each would be cut to its size."""
+  others = {
+    '../mine.txt': tmp_path / 'mine.txt',
+    'config.json': tmp_path / 'run' / 'config.json',
+    'videos/../config.json': tmp_path / 'run' / 'config.json',
+    'other.csv': tmp_path / 'run' / 'other.csv',
+    'videos/mine.gif': tmp_path / 'run' / 'videos' / 'mine.gif',
+  }
+  opened(tmp_path / 'run')
+  for path in others.values():
+    path.write_text('mine')
+  opened(tmp_path / 'run', {key: [1, 0, 'no checksum'] for key in others})
+  assert all(path.read_text() == 'mine' for path in others.values())
+
+
+def test_sizes_alone_as_version_0_1_noted_them_are_enough(tmp_path, capsys):
+  log = opened(tmp_path)
+  write_evaluations(log)
+  sizes = {name: mark[0] for name, mark in log.get_state().items()}
+  log.row('eval', {'env_steps': 4, 'average_return': 1.0})
+  opened(tmp_path, sizes)
+  assert (tmp_path / 'eval.csv').read_bytes() == HEADER + ROWS
+  assert capsys.readouterr().err == ''
+  (tmp_path / 'eval.csv').write_bytes(HEADER + b'1,0.5\n2')
+  opened(tmp_path, sizes)
+  assert 'eval.csv (1 rows are kept, 2 are mended' in capsys.readouterr().err

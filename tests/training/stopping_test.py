@@ -38,13 +38,14 @@ SIGNALS = pytest.mark.parametrize('number', stopping.SIGNALS)
 def start():
   processes = []
 
-  def start(*arguments, **keywords):
+  def start(*arguments, hangup=signal.SIG_DFL):
     process = subprocess.Popen(
       [sys.executable, '-c', SCRIPT, *arguments],
       stdout=subprocess.PIPE,
       stderr=subprocess.PIPE,
       text=True,
-      **keywords,
+      # Whether or not these tests themselves run under nohup.
+      preexec_fn=functools.partial(signal.signal, signal.SIGHUP, hangup),
     )
     processes.append(process)
     assert process.stdout.readline() == 'ready False\n'
@@ -94,8 +95,7 @@ def test_signals_sent_together_are_one(start, gap):
 
 @pytest.mark.slow
 def test_a_closed_terminal_is_nothing_under_nohup(start):
-  ignore = functools.partial(signal.signal, signal.SIGHUP, signal.SIG_IGN)
-  process = start('defer', 'save', preexec_fn=ignore)
+  process = start('defer', 'save', hangup=signal.SIG_IGN)
   process.send_signal(signal.SIGHUP)
   process.send_signal(signal.SIGTERM)
   out, _ = process.communicate(timeout=SECONDS)

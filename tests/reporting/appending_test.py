@@ -1,11 +1,12 @@
-"""Tests of slac/storage/appending.py: no gaps on a disk that fills up."""
+"""Tests of slac/reporting/appending.py: no gaps on a disk that fills up."""
 
+import hashlib
 import resource
 
 import pytest
 
 from slac import errors
-from slac.storage import appending
+from slac.reporting import appending
 
 
 @pytest.fixture
@@ -75,3 +76,26 @@ def test_each_time_the_disk_fills_up_there_is_a_warning(
     log.sync()
   assert capsys.readouterr().err.count('Cannot write') == 2
   assert (tmp_path / 'a').read_bytes() == b'11'
+
+
+def test_a_mark_counts_and_hashes_what_was_appended(tmp_path):
+  path = tmp_path / 'a.csv'
+  log = appending.Appender()
+  log.append(path, b'one\n')
+  log.append(path, b'two\nthree')
+  mark = log.sync()[path]
+  sha256 = hashlib.sha256(b'one\ntwo\nthree').hexdigest()
+  assert mark == appending.Mark(13, 2, sha256)
+  other = appending.Appender()
+  path.write_bytes(b'one\ntwo\nthree, and more')
+  assert other.adopt(path, mark)
+  assert path.read_bytes() == b'one\ntwo\nthree'
+  other.append(path, b'\n')
+  whole = hashlib.sha256(b'one\ntwo\nthree\n').hexdigest()
+  assert other.sync()[path] == appending.Mark(14, 3, whole)
+  for damaged in (b'one\ntwo\nthree', b'One\ntwo\nthree\n'):
+    path.write_bytes(damaged)
+    third = appending.Appender()
+    assert not third.adopt(path, other.sync()[path])
+    assert path.read_bytes() == damaged
+    assert third.sync() == {}
