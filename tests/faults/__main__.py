@@ -20,6 +20,7 @@ from tests.faults import (
   pairs,
   streams,
   system_calls,
+  tiny_runs,
 )
 
 SECONDS_TO_STOP = 10
@@ -75,6 +76,7 @@ def _trials(arguments, root):
     yield functools.partial(
       kills.survives,
       root / 'kills',
+      tiny_runs.SLAC,
       **counts,
       seed=seed,
       seconds_to_stop=SECONDS_TO_STOP,

@@ -16,15 +16,12 @@ import psutil
 from tests import run_folders
 from tests.faults import results, tiny_runs
 
-# A fault comes at most so long after the loop's beginning, by the process's own
-# clock, as a busy machine would not let it get anywhere. Of these 1.5 to 2 go
-# into the first evaluation or update. None that could be among the last turns.
-SECONDS_OF_LIFE = 3.0
-TURNS_OF_LIFE = 150
+# A fault comes before so many are left, or at once.
+LAST_TURNS = 150
 SECONDS_OF_SAVE = 0.05
-# Too little for the variables and, when they have grown long, for the logs, but
-# enough for version.json, which grows by a kilobyte with each start.
-BYTES_ON_FULL_DISK = 80_000
+# Beyond the size of version.json, which each start writes, a full disk takes so
+# many: too little for the variables.
+BYTES_TO_SPARE = 4000
 TURNS_BETWEEN = 25  # Faults, so that there is always something left to disturb.
 NAME = 'disturbed'
 
@@ -37,6 +34,7 @@ class DisturbedRun(tiny_runs.TinyRuns):
     root: pathlib.Path,
     faults: int,
     seed: int,
+    kind: tiny_runs.Kind = tiny_runs.SAC,
     disk: pathlib.Path | None = None,
   ):
     """Prepares a run that is long enough for so many faults.
@@ -45,9 +43,14 @@ class DisturbedRun(tiny_runs.TinyRuns):
       root: A folder without settings.
       faults: How often it will be disturbed.
       seed: Decides the moments.
+      kind: What kind of run it is.
       disk: The folder of the run's folder, by default `root`.
     """
-    super().__init__(root, 200 + TURNS_BETWEEN * faults, disk)
+    agent_steps = 200 + TURNS_BETWEEN * faults
+    super().__init__(root, agent_steps, kind, disk=disk)
+    # A fault comes at most so long after the loop's beginning, by the process's
+    # own clock, as a busy machine would not let it get anywhere.
+    self._seconds_of_life = kind.seconds_to_learn
     self._random = random.Random(seed)
     self.folder = self.folder_of(NAME)
     self.disturbed = self.in_save = self.in_start = 0
@@ -108,7 +111,7 @@ class DisturbedRun(tiny_runs.TinyRuns):
     """
     process = self.start(NAME)
     if in_start:
-      time.sleep(self._random.uniform(0, SECONDS_OF_LIFE))
+      time.sleep(self._random.uniform(0, self._seconds_of_life))
     else:
       self._wait_for_moment(process)
       if want_unsaved:
@@ -138,7 +141,8 @@ class DisturbedRun(tiny_runs.TinyRuns):
   def fill_disk(self):
     """Starts the run where only small files can be written, until it ends."""
     step = run_folders.newest(self.folder)[0]
-    process = self.start(NAME, file_size=BYTES_ON_FULL_DISK)
+    size = (self.folder / 'version.json').stat().st_size + BYTES_TO_SPARE
+    process = self.start(NAME, file_size=size)
     process.join()
     self.disturbed += 1
     # Beside these there may be a warning that logs are kept in memory.
@@ -218,10 +222,10 @@ class DisturbedRun(tiny_runs.TinyRuns):
     """Waits until some time after the loop has begun."""
     self._wait_for(process, lambda: self._has_begun(process))
     left = self.turns - run_folders.newest(self.folder)[0]
-    if left < TURNS_OF_LIFE or process.exitcode is not None:
+    if left < LAST_TURNS or process.exitcode is not None:
       return
     clock = psutil.Process(process.pid).cpu_times
-    end = sum(clock()[:2]) + self._random.uniform(0, SECONDS_OF_LIFE)
+    end = sum(clock()[:2]) + self._random.uniform(0, self._seconds_of_life)
     self._wait_for(process, lambda: sum(clock()[:2]) >= end)
 
   def _has_begun(self, process):

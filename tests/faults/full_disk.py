@@ -27,7 +27,7 @@ def survives(root: pathlib.Path, count: int, seed: int) -> bool:
     if fault:
       return outcome.not_tried(NAME, fault)
     row = outcome.Outcome(NAME)
-    run = FilledRun(root, count, seed, disk)
+    run = FilledRun(root, count, seed, disk=disk)
     for number in range(count):
       if number % 2:
         row.add(f'number {number}', 'went on', run.fill_for_a_while())

@@ -9,11 +9,12 @@ import math
 import pathlib
 import signal
 
-from tests.faults import disturbed_run, results
+from tests.faults import disturbed_run, results, tiny_runs
 
 
 def survives(
   root: pathlib.Path,
+  kind: tiny_runs.Kind,
   kills: int,
   signals: int,
   full: int,
@@ -24,6 +25,7 @@ def survives(
 
   Args:
     root: An empty folder.
+    kind: What kind of run it is.
     kills: How many SIGKILLs there are, half of them aimed at a save.
     signals: How many SIGTERMs and SIGINTs there are, after which the very last
       turn must be in the checkpoint.
@@ -33,7 +35,7 @@ def survives(
       take as long as it does, as a busy machine has no say in whether anything
       was lost.
   """
-  run = disturbed_run.DisturbedRun(root, kills + signals + full, seed)
+  run = disturbed_run.DisturbedRun(root, kills + signals + full, seed, kind)
   for number in range(signals):
     run.interrupt(
       [(signal.SIGTERM, signal.SIGINT)[number % 2]],

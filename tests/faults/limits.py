@@ -17,7 +17,7 @@ from typing import NamedTuple
 from tests.faults import outcome, results, tiny_runs
 
 NAME = 'limits'
-AGENT_STEPS = 200
+AGENT_STEPS = 190  # The next evaluation would be after 200.
 KILOBYTES = (1_000_000, 2_000_000, 4_000_000, 8_000_000)  # Of address space.
 FILES = (16, 32, 64, 128, 256)
 GROUP_MEGABYTES = (200, 400, 600, 800)

@@ -13,7 +13,8 @@ def results(folder: pathlib.Path) -> dict[str, Any]:
   """Returns all that a run has computed and logged, or checksums of it."""
   return {
     'state': run_folders.digests(folder),
-    'tables': [run_folders.table(folder, name) for name in ('train', 'eval')],
+    'train': run_folders.table(folder, 'train'),
+    'eval': run_folders.table(folder, 'eval'),
     'points': event_files.points(folder),
     'pictures': {
       path.name: hashlib.sha256(path.read_bytes()).hexdigest()

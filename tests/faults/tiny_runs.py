@@ -13,28 +13,49 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 import tqdm
 
 import train_eval
 from slac.agents import policies
-from tests import run_folders
+from slac.environments import rendering
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 CHECKPOINT_SECONDS = 0.3
 ACTION_REPEAT = 20  # Episodes of 50 agent steps.
-MODEL_UPDATES = 50
 SETTINGS = f"""
 include 'tests/tiny.gin'
 ACTION_REPEAT = {ACTION_REPEAT}
 Replay.capacity = 150
-Schedule.model_updates = {MODEL_UPDATES}
 Schedule.eval_interval = 4000
 Schedule.log_interval = 1
 Schedule.picture_interval = 1000
-Schedule.checkpoint_seconds = {CHECKPOINT_SECONDS}
 """
 SECONDS = 600  # On a busy machine too; what takes more of them hangs.
+
+# Once here, and not in each life: it starts a process that renders.
+rendering.choose_backend()
+
+
+class Kind(NamedTuple):
+  """A kind of runs.
+
+  Attributes:
+    settings: of the agent.
+    model_updates: before the agent begins to learn.
+    seconds_to_learn: which a process spends, by its own clock, from the
+      beginning of the loop to some time after the first evaluation and update.
+  """
+
+  settings: str
+  model_updates: int
+  seconds_to_learn: float
+
+
+SLAC = Kind('Schedule.model_updates = 50', 50, 3.0)
+# Without a model to trace, a process begins its loop in half of the time.
+SAC = Kind("include 'gin/sac_state.gin'", 0, 1.5)
 
 
 class TinyRuns:
@@ -46,21 +67,30 @@ class TinyRuns:
   """
 
   def __init__(
-    self, root: pathlib.Path, agent_steps: int, disk: pathlib.Path | None = None
+    self,
+    root: pathlib.Path,
+    agent_steps: int,
+    kind: Kind = SAC,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    disk: pathlib.Path | None = None,
   ):
     """Writes the settings.
 
     Args:
       root: A folder without settings.
       agent_steps: How long each run is.
+      kind: What kind of runs they are.
+      checkpoint_seconds: How often they are saved.
       disk: The folder of the runs' folders, by default `root`.
     """
     root.mkdir(parents=True, exist_ok=True)
     self.root = root
-    self.turns = agent_steps + MODEL_UPDATES
+    self.turns = agent_steps + kind.model_updates
     self._disk = disk or root
     (root / 'tiny.gin').write_text(
-      f'{SETTINGS}Schedule.env_steps = {agent_steps * ACTION_REPEAT}\n'
+      f'{SETTINGS}{kind.settings}\n'
+      f'Schedule.checkpoint_seconds = {checkpoint_seconds}\n'
+      f'Schedule.env_steps = {agent_steps * ACTION_REPEAT}\n'
     )
     self._context = multiprocessing.get_context('forkserver')
     self._context.set_forkserver_preload([__name__])
@@ -109,11 +139,11 @@ class TinyRuns:
     return self.folder_of(name)
 
   def stop_late(self, name: str) -> pathlib.Path:
-    """Begins a run, stops it past its half by SIGTERM; returns its folder."""
+    """Begins a run, stops it near its end; returns its folder."""
     process = self.start(name)
     self.wait_for(
       name,
-      lambda: run_folders.newest(self.folder_of(name))[0] > 0.6 * self.turns,
+      lambda: self._rows(name) > 0.8 * self.turns,
       lambda: process.exitcode is not None,
     )
     os.kill(process.pid, signal.SIGTERM)
@@ -134,6 +164,11 @@ class TinyRuns:
       if time.monotonic() > deadline:
         sys.exit(f'Waited in vain:\n{self.said(name)}')
       time.sleep(0.002)
+
+  def _rows(self, name):
+    """How often the loop has turned, as there is a row each time."""
+    path = self.folder_of(name) / 'train.csv'
+    return path.read_bytes().count(b'\n') - 1 if path.exists() else 0
 
   def _log(self, name):
     return self.root / f'{name}.log'
