@@ -87,7 +87,8 @@ def _strace(process_id, inject, trace):
 
 
 def _begins_save(line):
-  return ' mkdir(' in line and '/tmp-checkpoint' in line
+  # Within the folder TensorFlow makes others.
+  return re.search(r' mkdir\(".*/tmp-checkpoint-[\d-]+"', line)
 
 
 def _spread(calls: dict[str, int], count: int) -> list[tuple[str, int]]:
