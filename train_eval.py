@@ -8,7 +8,7 @@ import functools
 import sys
 
 from slac import errors
-from slac.installation import packages, streams
+from slac.installation import packages, streams, versions
 
 PROGRAM = 'train_eval.py'
 
@@ -35,7 +35,7 @@ def parse_arguments():
   )
   parser.add_argument('--root_dir', default='runs', help='where runs are kept')
   parser.add_argument('--name', help="the run's folder, in place of its own")
-  parser.add_argument('--seed', type=int, default=0)
+  parser.add_argument('--seed', type=errors.seed, default=0)
   parser.add_argument(
     '--fresh',
     action='store_true',
@@ -58,7 +58,7 @@ from slac.agents import policies
 from slac.config import bindings
 from slac.environments import checked, rendering
 from slac.reporting import pictures, report, summary
-from slac.storage import checkpoints, disk, locks, run_folder, versions
+from slac.storage import checkpoints, disk, locks, run_folder
 from slac.training import (
   collecting,
   compiled,
@@ -67,6 +67,7 @@ from slac.training import (
   experiment,
   faults,
   memory,
+  needs,
   replay,
   schedule,
   stopping,
@@ -77,8 +78,8 @@ class Run:
   """Algorithm 1 over the parts of an experiment, saved and continued."""
 
   def __init__(self, parts, ring, folder, stop):
-    agent = parts.agent
-    self._agent = agent
+    self.has_gone_on = False  # Since it was begun or continued.
+    self._agent = agent = parts.agent
     self._folder = folder
     self._schedule = parts.schedule
     self._replay = ring
@@ -95,12 +96,8 @@ class Run:
       for policy in (agent.policy, agent.greedy_policy)
     )
     self._finite_check = faults.FiniteCheck(folder)
-    self._report = report.Report(
-      folder,
-      parts,
-      self._counters,
-      agent.trace(parts.schedule.batch_size),
-    )
+    trace = agent.trace(parts.schedule.batch_size)
+    self._report = report.Report(folder, parts, self._counters, trace)
     self._collector = collecting.Collector(
       parts.environment,
       ring,
@@ -121,13 +118,8 @@ class Run:
     self._restore()
 
   def loop(self):
-    """Algorithm 1, until the budget is spent or a signal has come.
-
-    Returns:
-      Whether there was anything left to do.
-    """
+    """Algorithm 1, until the budget is spent or a signal has come."""
     counters, plan = self._counters, self._schedule
-    begun_at = counters.iterations
     autosave = stopping.Autosave(self._save, plan.checkpoint_seconds)
     self._report.open()
     with contextlib.closing(self._report):
@@ -142,11 +134,11 @@ class Run:
           break
         autosave.if_due()
       self._save()
-    return counters.iterations > begun_at
 
   def _turn(self, phase):
     """One agent step and the updates after it, or one pretraining update."""
     counters, plan = self._counters, self._schedule
+    self.has_gone_on = True
     self._report.enter(phase)
     if phase == 'random data':
       self._collect(self._random_policy)
@@ -242,8 +234,9 @@ class Run:
     """Continues from the newest checkpoint; a new run has none."""
     if restored := self._checkpoints.restore():
       _, state = restored
-      for name, part in self._stateful.items():
-        part.set_state(state[name])
+      with checkpoints.restoring(self._folder):
+        for name, part in self._stateful.items():
+          part.set_state(state[name])
       steps = f'{self._counters.env_steps:,}'
       print(f'Continuing at {steps} environment steps.', flush=True)
     else:
@@ -271,10 +264,11 @@ def train_eval(arguments):
   name = run_folder.run_name(
     arguments.gin_file, arguments.gin_param, seed, arguments.name
   )
-  rendering.choose_backend()
+  rendering.choose_backend(is_needed=False)
   devices.prepare()
   tf.keras.utils.set_random_seed(seed)
   with bindings.translate_gin_errors():
+    needs.check()
     parts = experiment.Experiment()
     ring = replay.Replay(
       parts.agent.training_data_spec, parts.agent.train_sequence_length, seed
@@ -288,17 +282,16 @@ def train_eval(arguments):
     versions.version(devices.names(), parts.agent.compute_dtype),
   )
   streams.keep_in(folder / 'run.log')
-  print(folder)
-  print(summary.of_run(parts, ring), flush=True)
+  print(folder, summary.of_run(parts, ring), sep='\n', flush=True)
   disk.check(folder, parts.disk_bytes(ring))
   run = Run(parts, ring, folder, stop)
   stop.defer()
-  has_trained = run.loop()
+  run.loop()
   stop.release()
   if stop.requested:
     print('Stopped and saved; the same command continues.')
     return stop.exit_code
-  if has_trained or not (folder / 'policy').exists():
+  if run.has_gone_on or not (folder / 'policy').exists():
     policies.export(parts.agent.policy, folder / 'policy')
   return 0
 

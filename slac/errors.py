@@ -10,11 +10,16 @@ from __future__ import annotations
 import argparse
 import contextlib
 import difflib
+import functools
+import math
 import os
 import pathlib
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+
+LARGEST_SEED = 2**32 - 1  # Of NumPy.
+LISTED = 10  # So many faults of a kind are spelled out; others are counted.
 
 
 class UserError(Exception):
@@ -39,8 +44,17 @@ def reported_by(program: str) -> Iterator[None]:
   except UserError as error:
     # The message may quote a text of several lines.
     lines = [line.strip() for line in str(error).splitlines()]
-    print(f'{program}:', *lines, file=sys.stderr)
+    print(f'{program}:', short(' '.join(lines), 5000), file=sys.stderr)
     sys.exit(error.exit_code)
+  except OSError as error:
+    if not error.filename:
+      raise
+    print(
+      f'{program}: {error.filename} cannot be used ({error.strerror}): make it '
+      'readable and writable, and start the same command again.',
+      file=sys.stderr,
+    )
+    sys.exit(os.EX_IOERR)
 
 
 @contextlib.contextmanager
@@ -70,15 +84,35 @@ class ArgumentParser(argparse.ArgumentParser):
 
   def error(self, message: str):
     """Prints the message and ends the process."""
+    message = short(message, 1000)
     self.exit(64, f'{self.prog}: {message}; --help lists the flags.\n')
 
 
-def count(text: str) -> int:
+def count(text: str, low: int = 1, high: float = math.inf) -> int:
   """Returns the value of a flag that takes a whole number of at least 1."""
   with contextlib.suppress(ValueError):
-    if int(text) >= 1:
+    if low <= int(text) <= high:
       return int(text)
-  raise argparse.ArgumentTypeError(f'{text!r} is no whole number of at least 1')
+  limits = f'of at least {low}' if high == math.inf else f'from {low} to {high}'
+  fault = f'{short(text)!r} is no whole number {limits}'
+  raise argparse.ArgumentTypeError(fault)
+
+
+seed = functools.partial(count, low=0, high=LARGEST_SEED)  # Type of --seed.
+
+
+def short(text: str, most: int = 100) -> str:
+  """Returns a text, or `most` characters of it without its middle."""
+  half = (most - 3) // 2
+  return text if len(text) <= most else f'{text[:half]}...{text[-half:]}'
+
+
+def listed(items: Sequence[str], separator: str = ', ') -> str:
+  """Returns the first items, and how many more there are."""
+  shown = [short(item, 500) for item in items[:LISTED]]
+  if more := len(items[LISTED:]):
+    shown.append(f'and {more:,} more')
+  return separator.join(shown) or 'none'
 
 
 def did_you_mean(
@@ -103,8 +137,7 @@ def did_you_mean(
   return ''
 
 
-def did_you_mean_or_all(name: str, names: Iterable[str]) -> str:
-  """Returns `did_you_mean`, or ' (it has X, Y)' with all if none is near."""
-  names = sorted(names)
-  everything = ', '.join(names) or 'none'
-  return did_you_mean(name, names) or f' (it has {everything})'
+def did_you_mean_or_all(name: str, own: Iterable[str], *more) -> str:
+  """Returns `did_you_mean`, or ' (there are X, Y)' if no name is near."""
+  own = sorted(own)
+  return did_you_mean(name, own, *more) or f' (there are {listed(own)})'

@@ -26,7 +26,7 @@ def parse_arguments():
   parser.add_argument('run_dir', type=pathlib.Path, help="a run's folder")
   parser.add_argument('--episodes', type=errors.count, default=3)
   parser.add_argument(
-    '--seed', type=int, default=0, help='decides every random draw'
+    '--seed', type=errors.seed, default=0, help='decides every random draw'
   )
   parser.add_argument(
     '--greedy', action='store_true', help="act at the policy's mode"
@@ -77,8 +77,6 @@ def play(arguments):
       'folder that train_eval.py has printed.',
       66,
     )
-  if arguments.seed < 0:
-    raise errors.UserError(f'--seed={arguments.seed} must be at least 0.', 64)
   run_folder.refuse_what_no_run_makes(folder)
   bindings.load_resolved(
     run_folder.read_config(folder / 'config.json'), arguments.allow_gin_imports
@@ -117,6 +115,9 @@ def play(arguments):
   episodes = evaluator.run(arguments.episodes, env_steps, on_episode=tell)
   returns = [episode.episode_return for episode in episodes]
   print(f'  mean return {np.mean(returns):.1f}')
+  if not len(episodes[0].pixels):
+    print('There is no film: the task cannot be rendered here.')
+    return
   files = draw(agent, episodes[0], arguments.seed, video)
   for path, content in files.items():
     with errors.written(path, '--video'):

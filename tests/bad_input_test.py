@@ -50,7 +50,7 @@ for name, number in ('stdout', 1), ('stderr', 2):
 os.chdir(call['cwd'])
 if call['environment']:
   os.environ.update(call['environment'])
-  rendering.choose_backend.cache_clear()
+  rendering.find_backend.cache_clear()
 program, *sys.argv[1:] = call['words']
 sys.argv[0] = program
 try:
@@ -61,6 +61,39 @@ try:
 except SystemExit as end:
   sys.stdout.flush()
   os._exit(end.code or 0)  # To tear TensorFlow down takes a second.
+"""
+
+
+BROKEN = """
+import gin
+import numpy as np
+from tf_agents.environments import py_environment
+from tf_agents.specs import array_spec
+
+@gin.configurable
+def raising():
+  raise LookupError('no robot')
+
+
+@gin.configurable
+def leaving():
+  raise SystemExit(3)
+
+
+@gin.configurable
+def interrupting():
+  raise KeyboardInterrupt
+
+
+@gin.configurable
+class Motionless(py_environment.PyEnvironment):
+  def action_spec(self):
+    return array_spec.BoundedArraySpec([0], np.float32, -1.0, 1.0)
+
+  def observation_spec(self):
+    return {'pixels': array_spec.ArraySpec([64, 64, 3], np.uint8)}
+
+  _reset = _step = None
 """
 
 
@@ -87,6 +120,18 @@ def tiny(name, code, says, *arguments, environment=None):
   return train(name, code, says, *files, *arguments, environment=environment)
 
 
+def own(name, code, says, environment):
+  """A run in an environment of one's own, from broken.py."""
+  return train(
+    name,
+    code,
+    says,
+    '--gin_file=broken.gin',
+    '--allow_gin_imports',
+    f'--gin_param=Experiment.environment = @{environment}',
+  )
+
+
 def module(program, name, code, says, *arguments):
   return Fault(name, code, (says,), arguments, program)
 
@@ -96,6 +141,9 @@ FAULTS = [
   train('no gin file given', 64, '--gin_file'),
   train('unknown flag', 64, '--sed', WALKER, '--sed=1'),
   train('flag of a wrong type', 64, "'one'", WALKER, '--seed=one'),
+  train(
+    'seed of 33 bits', 64, "'4294967296' is no", WALKER, '--seed=4294967296'
+  ),
   train(
     'empty --gin_param', 64, '--gin_param is empty', WALKER, '--gin_param='
   ),
@@ -111,6 +159,12 @@ FAULTS = [
     66,
     '(included by includes.gin)',
     '--gin_file=includes.gin',
+  ),
+  train(
+    'gin file that resembles none',
+    66,
+    'nothere.gin (there are binary.gin, ',
+    '--gin_file=nothere.gin',
   ),
   train('folder as gin file', 66, "'folder' is a folder", '--gin_file=folder'),
   train('binary gin file', 66, 'no text in UTF-8', '--gin_file=binary.gin'),
@@ -138,13 +192,123 @@ FAULTS = [
       'faults.gin, line 5: Replay.capacity is bound a second time, after '
       'faults.gin, line 4',
       "Schedule.env_steps = 'many': must be a whole number of at least 1",
-      'SoftActorCritic.gamma = 1.5: must be a finite number',
+      'SoftActorCritic.gamma = 1.5: must be at most 1;',
       "Experiment.agent = 'SlacAgent': must be a configurable",
       'nothing refers to the macro ACTION_REPEATS (did you mean '
       'ACTION_REPEAT?)',
     ),
     '--gin_file=faults.gin',
     '--gin_param=SoftActorCritic.gamma = 1.5',
+  ),
+  train(
+    '20,000 faults',
+    78,
+    ('unknown.gin, line 10: nothing configurable', '; and 19,990 more.'),
+    '--gin_file=unknown.gin',
+  ),
+  tiny(
+    'number of 5,000 digits',
+    78,
+    f'"Replay.capacity = 1{"0" * 29}...{"0" * 48}": ',
+    f'--gin_param=Replay.capacity = 1{"0" * 5000}',
+  ),
+  tiny(
+    'more steps than there is time for',
+    78,
+    f'Schedule.env_steps = 1{"0" * 47}...{"0" * 48}: must be at most 10000000',
+    f'--gin_param=Schedule.env_steps = 1{"0" * 400}',
+  ),
+  tiny(
+    'sequences of one step',
+    78,
+    'SlacAgent.sequence_length = 1: must be a whole number of at least 2',
+    '--gin_param=SlacAgent.sequence_length = 1',
+  ),
+  tiny(
+    'sequences without end',
+    78,
+    'SlacAgent.sequence_length = 1000000000000: must be at most 1000.',
+    '--gin_param=SlacAgent.sequence_length = 1000000000000',
+  ),
+  tiny(
+    'batch beyond memory',
+    78,
+    'With Schedule.batch_size = 1000000000000 networks and batches take 9.83e+',
+    '--gin_param=Schedule.batch_size = 1000000000000',
+  ),
+  tiny(
+    'layers beyond memory',
+    78,
+    ('With LatentModel.hidden_size = 1000000000000 ', 'set it lower'),
+    '--gin_param=LatentModel.hidden_size = 1000000000000',
+  ),
+  tiny(
+    'shadows beyond any GPU',
+    78,
+    'SHADOW_MAP_SIZE (1000000000): must be at most 16384.',
+    '--gin_param=SHADOW_MAP_SIZE = 1000000000',
+  ),
+  tiny(
+    'classes of the wrong kind',
+    78,
+    (
+      'Experiment.agent = @Schedule: must be a configurable that makes some '
+      'Agent, written @NAME without ()',
+      'Experiment.environment = @fastest_dtype: must be a configurable that '
+      'makes some PyEnvironment, ',
+      'Experiment.random_policy = @SlacAgent: must be a configurable that '
+      'makes some SeededPolicy, ',
+      'SlacAgent.model = @LatentModel: must be a configurable that makes some '
+      'LatentModel, ',
+      'SlacAgent.actor_input = @SlacModel: must be a configurable that makes '
+      'some Input, ',
+      'SlacAgent.augmentation = @LatentInput: must be a configurable that '
+      'makes some Tensor, ',
+    ),
+    '--gin_param=Experiment.agent = @Schedule',
+    '--gin_param=Experiment.environment = @fastest_dtype',
+    '--gin_param=Experiment.random_policy = @SlacAgent',
+    '--gin_param=SlacAgent.model = @LatentModel',
+    '--gin_param=SlacAgent.actor_input = @SlacModel',
+    '--gin_param=SlacAgent.augmentation = @LatentInput',
+  ),
+  tiny(
+    'no random data',
+    78,
+    'Schedule.random_agent_steps = 0 leave no sequence of 4 steps',
+    '--gin_param=Schedule.random_episodes = 0',
+  ),
+  tiny(
+    'replay without a sequence',
+    78,
+    'Replay.capacity = 2 is too small to draw sequences of 4 steps from: set',
+    '--gin_param=Replay.capacity = 2',
+  ),
+  own(
+    'environment that raises',
+    69,
+    'the environment raised LookupError: no robot (broken.py:9): mend the ',
+    'raising',
+  ),
+  own(
+    'environment that exits',
+    69,
+    'the environment raised SystemExit: 3 (broken.py:14): mend the ',
+    'leaving',
+  ),
+  own(
+    'environment that interrupts',
+    69,
+    'the environment raised KeyboardInterrupt (broken.py:19): mend the ',
+    'interrupting',
+  ),
+  own('environment without actions', 78, 'at least one.', 'Motionless'),
+  train(
+    'module that exits',
+    78,
+    'exits.gin, line 1: the import failed: SystemExit in exits.py, line 2: 3 (',
+    '--gin_file=exits.gin',
+    '--allow_gin_imports',
   ),
   tiny(
     'bindings without effect',
@@ -200,6 +364,9 @@ FAULTS = [
     ('Experiment.seed: 7 -> 0', '--fresh'),
     '--name=other',
   ),
+  tiny(
+    'config.json of a megabyte', 74, 'more than 100,000 char', '--name=long'
+  ),
   # The other faults of a run's files are in storage/run_folder_test.py.
   tiny('damaged config.json', 74, 'config.json is damaged', '--name=damaged'),
   tiny('folder that is no run', 78, 'no config.json', '--name=thesis'),
@@ -211,6 +378,21 @@ FAULTS = [
     "'0' is no whole number",
     'runs/other',
     '--episodes=0',
+  ),
+  module(
+    'slac.play',
+    'play: negative seed',
+    64,
+    "'-1' is no whole number from 0",
+    'runs/other',
+    '--seed=-1',
+  ),
+  module(
+    'slac.play',
+    'play: config.json of a megabyte',
+    74,
+    'more than 100,000 char',
+    'runs/long',
   ),
   module(
     'slac.play', 'play: missing folder', 66, 'holds no config.json', 'runs/none'
@@ -287,6 +469,13 @@ def write_inputs(folder):
     'syntax.gin': "include 'gin/walker.gin'\nReplay.capacity 3\n",
     'imports.gin': 'import trap\n',
     'trap.py': 'raise SystemExit("sprung")\n',
+    'broken.gin': (
+      "import broken\ninclude 'gin/cartpole.gin'\ninclude 'tests/tiny.gin'\n"
+    ),
+    'broken.py': BROKEN,
+    'exits.gin': 'import exits\n',
+    'exits.py': 'import sys\nsys.exit(3)\n',
+    'unknown.gin': ''.join(f'Unknown{n}.x = 1\n' for n in range(20_000)),
     'faults.gin': (
       "include 'gin/walker.gin'\n"
       'SlacAgnet.model_batch_size = 3\n'
@@ -300,6 +489,7 @@ def write_inputs(folder):
     'runs/other/config.json': '{"Experiment.seed": "7"}',
     'runs/other/videos/play.gif': '',
     'runs/damaged/config.json': '{"Experiment.se',
+    'runs/long/config.json': json.dumps({'A.x': repr([1] * 700_000)}),
     'runs/imports/config.json': '{"import": "import trap"}',
     'runs/thesis/thesis.tex': 'precious',
     'run/config.json': '{}',
@@ -328,7 +518,7 @@ def assert_is_one_line(fault, code, stderr):
   (line,) = stderr.splitlines()
   assert line.startswith(fault.program + ': ') or code == 64
   assert [text for text in fault.says if text not in line] == [], line
-  assert 'Traceback' not in line
+  assert 'Traceback' not in line and len(line) < 5200
 
 
 def names(folder):

@@ -3,8 +3,9 @@
 `python -m tests.failing` takes train_eval.py's flags; a gin file is to bind
 `Experiment.environment = @failing`. FAILING in the process's environment says
 what goes wrong, in JSON: for 'training' and 'evaluation' a list of what becomes
-of each episode begun in this process: 'reset' or 'step' raises an exception, a
-number is a reward, None (or no more items) is no fault.
+of each episode begun in this process: 'reset' raises an exception there, and
+'step', 'exit' and 'interrupt' in a step, a number is a reward, None (or no more
+items) is no fault.
 """
 
 import json
@@ -21,6 +22,11 @@ from tf_agents.environments import py_environment
 from tf_agents.specs import array_spec
 from tf_agents.trajectories import time_step as ts
 
+RAISED = {
+  'step': RuntimeError,
+  'exit': SystemExit,
+  'interrupt': KeyboardInterrupt,
+}
 LENGTH = 10  # Steps of an episode; a fault in a step is in the fifth.
 
 
@@ -50,8 +56,8 @@ class Failing(py_environment.PyEnvironment):
     time_step = ts.transition(self._observe(), 1.0)
     if self._t != 5 or not self._fault:
       return time_step
-    if self._fault == 'step':
-      raise RuntimeError('no luck\nat all')
+    if self._fault in RAISED:
+      raise RAISED[self._fault]('no luck\nat all')
     return time_step._replace(reward=np.float32(self._fault))
 
   def _observe(self):

@@ -73,16 +73,17 @@ def failed(tmp_path_factory):
   """A run of which three episodes fail in a row; exit code and stderr.
 
   Of training, the second episode fails, the sixth and seventh, and three after
-  the eighth: by an exception, a NaN, and at the reset. Of the evaluations at 0,
+  the eighth: by an exception, among them those that end a process elsewhere, a
+  NaN, and at the reset. Of the evaluations at 0,
   40, 80 and 120 environment steps the first fails once, the third twice.
   """
   root = tmp_path_factory.mktemp('failed')
   training = [
-    *(None, 'step', None, None, None, 'nan', 'step', None),
+    *(None, 'step', None, None, None, 'nan', 'interrupt', None),
     *('step', 'nan', 'reset'),
   ]
   evaluation = [
-    *('step', None, None),  # At 0 environment steps.
+    *('exit', None, None),  # At 0 environment steps.
     *(None, None),  # At 40.
     *(None,),  # The picture of pretraining, after two finished episodes.
     *('reset', None, 'nan'),  # At 80, twice.
@@ -96,13 +97,14 @@ def test_three_failed_episodes_in_a_row_end_the_run(failed):
   assert 'Traceback' not in ''.join(lines)
   *warnings, last = lines
   exception = 'the environment raised RuntimeError: no luck (failing.py:'
+  interrupt = exception.replace('RuntimeError', 'KeyboardInterrupt')
   nan = "the environment's reward is nan."
   of_training = [line for line in warnings if 'an episode ends' in line]
   # Ten agent steps an episode; the failed ones fail in their fifth.
   for line, env_steps, cause in zip(
     of_training,
     (28, 96, 104, 132, 140, 140),
-    (exception, nan, exception, exception, nan, exception),
+    (exception, nan, interrupt, exception, nan, exception),
     strict=True,
   ):
     assert line.startswith(f'After {env_steps} environment steps'), line

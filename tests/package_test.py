@@ -116,6 +116,7 @@ def test_an_installed_package_finds_its_gin_files_and_trains(installed):
     'slac-train',
     '--gin_file=gin/cartpole.gin',
     f'--gin_file={REPOSITORY / "tests" / "tiny.gin"}',
+    '--gin_param=ACTION_REPEAT = 10',
     '--gin_param=Schedule.env_steps = 1200',
     '--name=tiny',
   )

@@ -186,8 +186,3 @@ def test_a_failure_while_writing_is_a_sentence_too(tmp_path):
     tmp_path.write_bytes(b'')
   assert caught.value.exit_code == 73
   assert '\n' not in str(caught.value)
-
-
-def test_a_negative_seed_is_refused(run_dir):
-  message, code = refusal(run_dir, seed=-1)
-  assert code == 64 and '--seed=-1 ' in message

@@ -46,6 +46,9 @@ def elsewhere(tmp_path, monkeypatch):
   gin.clear_config()
 
 
+MANIFEST = {'step': 1, 'oldest_row': 0, 'files': [], 'segments': []}
+
+
 def refused(function, *arguments):
   """Returns message and exit code of the UserError of a call."""
   with pytest.raises(errors.UserError) as caught:
@@ -109,6 +112,48 @@ def test_a_pickled_object_among_arrays_is_not_loaded(tmp_path):
   assert not trap.exists()
 
 
+def claiming(shape):
+  """A file of one array that says it is of a shape, and holds a byte."""
+  file = io.BytesIO()
+  header = {'descr': '<f8', 'fortran_order': False, 'shape': shape}
+  np.lib.format.write_array_header_1_0(file, header)
+  return zipped(file.getvalue() + b'0', zipfile.ZIP_STORED)
+
+
+def zipped(content, how):
+  file = io.BytesIO()
+  with zipfile.ZipFile(file, 'w', how) as archive:
+    archive.writestr('x.npy', content)
+  return file.getvalue()
+
+
+def one_array():
+  file = io.BytesIO()
+  np.save(file, np.zeros(1000))
+  return file.getvalue()
+
+
+@pytest.mark.parametrize(
+  'content',
+  [
+    b'',
+    b'PK',
+    one_array(),  # No archive.
+    zipped(b'', zipfile.ZIP_STORED),
+    zipped(b'\x93NUMPY', zipfile.ZIP_STORED),
+    claiming((10**11,)),  # 800 GB.
+    claiming((3,)),
+    zipped(one_array(), zipfile.ZIP_DEFLATED),  # Of zeros, it grows in memory.
+  ],
+)
+def test_arrays_are_what_the_file_has_room_for(tmp_path, content):
+  path = tmp_path / 'arrays.npz'
+  path.write_bytes(content)
+  message, code = refused(files.read_arrays, path)
+  assert message.startswith(f'{path} does not hold plain arrays (')
+  assert code == 65
+
+
 def test_nor_in_a_checkpoint_with_the_right_checksums(tmp_path):
   trap = tmp_path / 'sprung'
   checkpoint = tmp_path / 'checkpoints' / 'checkpoint-0000000001'
@@ -118,7 +163,7 @@ def test_nor_in_a_checkpoint_with_the_right_checksums(tmp_path):
   (checkpoint / 'state.json').write_text('{"state": {}}')
   malicious_arrays(checkpoint / 'arrays.npz', trap)
   files = [manifests.seal(path) for path in sorted(checkpoint.iterdir())]
-  manifests.write(checkpoint, {'step': 1, 'files': files, 'segments': []})
+  manifests.write(checkpoint, {**MANIFEST, 'files': files})
   message, _ = refused(
     checkpoints.restore_variables, checkpoint.parent, variables
   )
@@ -219,9 +264,8 @@ def test_replication_reads_text_and_literals_only(tmp_path):
 )
 @pytest.mark.parametrize('kind', ['files', 'segments'])
 def test_a_manifest_names_only_files_of_its_folder(tmp_path, kind, name):
-  entry = {'name': name, 'bytes': 0, 'sha256': ''}
-  content = {'files': [], 'segments': [], kind: [entry]}
-  manifests.write(tmp_path, content)
+  entry = {'name': name, 'bytes': 0, 'sha256': '', 'start': 0, 'stop': 1}
+  manifests.write(tmp_path, {**MANIFEST, kind: [entry]})
   with pytest.raises(manifests.Damage, match='not a plain file name'):
     manifests.read(tmp_path)
 

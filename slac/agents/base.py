@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import tensorflow as tf
 from tf_agents.agents import tf_agent
@@ -12,7 +12,11 @@ from tf_agents.trajectories import time_step as ts
 
 from slac import errors
 from slac.agents import policies
+from slac.config import settings
 from slac.models import latents, networks
+
+# T, over which updates are unrolled; a policy remembers T - 1 steps.
+Length = Annotated[int, settings.Range(2, 1000)]
 
 
 class Update(NamedTuple):

@@ -90,7 +90,7 @@ class SacPixelsAgent(Baseline):
     time_step_spec,
     action_spec,
     seed: int,
-    num_frames: settings.Count = gin.REQUIRED,
+    num_frames: base.Length = gin.REQUIRED,
     base_depth: settings.Count = gin.REQUIRED,
     feature_size: settings.Count = gin.REQUIRED,
     jit_compile: bool = gin.REQUIRED,

@@ -1,5 +1,6 @@
 """The inputs of actor and critics, computed alike in acting and training."""
 
+import abc
 from typing import NamedTuple
 
 import gin
@@ -18,8 +19,21 @@ class Sizes(NamedTuple):
   action: int  # A
 
 
+class Input(abc.ABC):
+  """What the actor or the critics see of consecutive steps.
+
+  A subclass is built with `Sizes`, and sets `size`: D of what it returns.
+  """
+
+  size: int
+
+  @abc.abstractmethod
+  def __call__(self, steps: evidence.Evidence) -> tf.Tensor:
+    """Maps n steps to `[B, n - T + 1, size]`, one row for each full window."""
+
+
 @gin.configurable
-class HistoryInput:
+class HistoryInput(Input):
   """Features of the last T images and the T - 1 actions between them.
 
   What lies before the episode's first step is padded: its first image is
@@ -31,7 +45,6 @@ class HistoryInput:
     self.size = length * sizes.feature + (length - 1) * sizes.action
 
   def __call__(self, steps: evidence.Evidence) -> tf.Tensor:
-    """Maps n steps to `[B, n - T + 1, size]`, one row for each full window."""
     length = self._length
     windows = []
     for start in range(steps.step_type.shape[1] - length + 1):
@@ -46,7 +59,7 @@ class HistoryInput:
 
 
 @gin.configurable
-class LatentInput:
+class LatentInput(Input):
   """A sample z_t of the filtering posterior."""
 
   def __init__(self, sizes: Sizes):
@@ -54,7 +67,6 @@ class LatentInput:
     self.size = sizes.latent
 
   def __call__(self, steps: evidence.Evidence) -> tf.Tensor:
-    """Maps n steps to `[B, n - T + 1, size]`, one row for each full window."""
     return steps.latents[:, self._length - 1 :]
 
 

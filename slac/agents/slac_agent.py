@@ -8,7 +8,7 @@ from tf_agents.agents import tf_agent
 
 from slac.agents import base, inputs, optimizers, policies, sac
 from slac.config import settings
-from slac.models import evidence
+from slac.models import evidence, latent_model
 
 
 @gin.configurable
@@ -24,11 +24,11 @@ class SlacAgent(sac.SoftActorCritic):
     time_step_spec,
     action_spec,
     seed: int,
-    model: Callable = gin.REQUIRED,
-    actor_input: Callable = gin.REQUIRED,
-    critic_input: Callable = gin.REQUIRED,
-    augmentation: Callable = gin.REQUIRED,
-    sequence_length: settings.Count = gin.REQUIRED,
+    model: Callable[..., latent_model.LatentModel] = gin.REQUIRED,
+    actor_input: Callable[..., inputs.Input] = gin.REQUIRED,
+    critic_input: Callable[..., inputs.Input] = gin.REQUIRED,
+    augmentation: Callable[..., tf.Tensor] = gin.REQUIRED,
+    sequence_length: base.Length = gin.REQUIRED,
     model_batch_size: settings.Count = gin.REQUIRED,
     pretraining_learning_rate: settings.Positive = gin.REQUIRED,
     model_learning_rate: settings.Positive = gin.REQUIRED,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from slac import errors
-from slac.installation import packages
+from slac.installation import packages, versions
 
 PROGRAM = 'slac.benchmark'
 
@@ -49,7 +49,7 @@ from tf_agents.specs import tensor_spec
 from slac.benchmark import measuring, reference_update, tables
 from slac.config import bindings
 from slac.environments import rendering, requirements
-from slac.storage import files, versions
+from slac.storage import files
 from slac.training import (
   collecting,
   compiled,
@@ -256,7 +256,7 @@ def measure_task(timer, task, gin_params, seconds):
   """Measures a task's environment; adds how long a run of its budget takes."""
   bindings.load([f'gin/{task}.gin'], ['Experiment.seed = 0', *gin_params])
   bound = gin.get_bindings(experiment.Experiment)
-  environment = requirements.prepare(bound['environment']())
+  environment = requirements.prepare(bound['environment'](), 1)
   environment.reset()
   spec = environment.action_spec()
   generator = np.random.default_rng(0)

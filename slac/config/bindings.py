@@ -97,11 +97,10 @@ def load_resolved(
     )
   reader = _start(allow_imports)
   reader.read_texts(filter(None, imports.split('; ')), str)
-  for key, text in resolved.items():
-    if key != 'import':
-      statements.check_plain(key, text, None if allow_imports else 'slac.')
-  bindings = [f'{key} = {v}' for key, v in resolved.items() if key != 'import']
-  reader.read_texts(bindings, 'config.json, {}'.format)
+  texts = {key: text for key, text in resolved.items() if key != 'import'}
+  for key, text in texts.items():
+    statements.check_plain(key, text, None if allow_imports else 'slac.')
+  reader.read_texts(map(' = '.join, texts.items()), 'config.json, {}'.format)
   _refuse([*reader.faults, *_value_faults()])
 
 
@@ -118,10 +117,10 @@ def _reader(allow_imports: bool) -> statements.Statements:
   return statements.Statements((pathlib.Path(os.curdir), ROOT), allow_imports)
 
 
-def _refuse(faults: Sequence[str]) -> None:
+def _refuse(faults: Sequence[str], why: str = '') -> None:
   """Raises a UserError if there are faults."""
   if faults:
-    raise errors.UserError(f'{"; ".join(faults)}.')
+    raise errors.UserError(f'{why}{errors.listed(faults, "; ")}.')
 
 
 def resolved() -> dict[str, str]:
@@ -181,14 +180,12 @@ def check_all_used() -> None:
     scopes = ['/'.join(parts[:n]) for n in range(len(parts), -1, -1)]
     keys = [(scope, selector, parameter) for scope in scopes]
     used.update([key for key in keys if key in bindings][:1])
-  faults = []
-  for key in bindings:
-    if key in _named and key not in used:
-      name = gin_internals.name(key)
-      near = errors.did_you_mean(name, names - {name}, cutoff=0.85)
-      faults.append(f'nothing in this run reads {name}{near}')
-  if faults:
-    raise errors.UserError(f'Without effect: {"; ".join(faults)}.')
+  unread = [key for key in bindings if key in _named and key not in used]
+  faults = [gin_internals.name(key) for key in unread]
+  for n, name in enumerate(faults[: errors.LISTED]):
+    near = errors.did_you_mean(name, names - {name}, cutoff=0.85)
+    faults[n] = f'nothing in this run reads {name}{near}'
+  _refuse(faults, 'Without effect: ')
 
 
 def _resolve(value: Any, above: tuple[str, ...] = ()) -> Any:
@@ -223,7 +220,10 @@ def _text(value: Any) -> str:
     final = _resolve(value)
   except errors.UserError:
     final = value
-  text, resolved_text = repr(value), repr(final)
+  try:
+    text, resolved_text = errors.short(repr(value)), errors.short(repr(final))
+  except ValueError:  # Python refuses to write it.
+    return 'a number of thousands of digits'
   return text if text == resolved_text else f'{text} ({resolved_text})'
 
 

@@ -71,10 +71,10 @@ def statement_fault(error: Exception) -> str:
   if isinstance(error, SyntaxError):
     if match := re.search(r"Failed to parse token '(.+)'", error.msg):
       return (
-        f'{match[1]} is not a value; a string needs quotes, a configurable an '
-        '@, a macro a %'
+        f'{errors.short(match[1])} is not a value; a string needs quotes, a '
+        'configurable an @, a macro a %'
       )
-    line = f' in {error.text.strip()!r}' if error.text else ''
+    line = f' in {errors.short(error.text.strip())!r}' if error.text else ''
     return f'{error.msg.rstrip(".")}{line}'
   if match := re.search(
     r"No configurable matching (?:reference )?'@?(?:\S+/)?(.+?)(?:\(\))?'", text
@@ -82,8 +82,7 @@ def statement_fault(error: Exception) -> str:
     selectors = [selector for selector, _ in gin_internals.registry().items()]
     own = [s.split('.')[-1] for s in selectors if s.startswith('slac')]
     others = [s.split('.')[-1] for s in selectors]
-    near = errors.did_you_mean(match[1], own, others)
-    near = near or f' (there are {", ".join(sorted(own))})'
+    near = errors.did_you_mean_or_all(match[1], own, others)
     return f'nothing configurable is named {match[1]}{near}'
   if match := re.search(
     r"Configurable '(.+?)' (?:doesn't|has denylisted) .*?'(\w+)'", text
@@ -104,7 +103,7 @@ def line_of(error: Exception) -> int | None:
   return getattr(error, 'lineno', None)
 
 
-def import_fault(error: Exception) -> str:
+def import_fault(error: BaseException) -> str:
   """Returns why an import failed, as a clause."""
   frames = traceback.extract_tb(error.__traceback__)
   reason = str(error).split('\n')[0].rstrip('.')

@@ -16,7 +16,7 @@ class Range:
   """The numbers from `low` to `high`, without `low` itself if `above`."""
 
   low: float
-  high: float = math.inf
+  high: float = 10**12  # Beyond it nothing is meant, and little computed.
   above: bool = False
 
   def __contains__(self, value: float) -> bool:
@@ -24,10 +24,8 @@ class Range:
     return low and value <= self.high
 
   def __str__(self) -> str:
-    if self.low == -math.inf:
-      return ''
     low = 'above' if self.above else 'of at least'
-    high = '' if self.high == math.inf else f' and at most {self.high}'
+    high = '' if self.high == Range.high else f' and at most {self.high}'
     return f'{low} {self.low}{high}'
 
 
@@ -47,13 +45,9 @@ def requirement(value: Any, annotation: Any) -> str | None:
       allows anything.
   """
   origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-  is_reference = isinstance(value, gin_config.ConfigurableReference)
-  is_call = is_reference and value.evaluate
-  if annotation is Callable:
-    is_object = is_call and inspect.isclass(value.configurable.wrapped)
-    is_fit = is_reference and not is_object
-    return None if is_fit else 'a configurable, written @NAME without ()'
-  if is_call:
+  if Callable in (annotation, origin):
+    return _callable_requirement(value, *arguments[1:])
+  if isinstance(value, gin_config.ConfigurableReference) and value.evaluate:
     return None  # Its value is known only once it is called.
   is_union = origin in (Union, types.UnionType)
   if is_union and len(arguments) == 2 and type(None) in arguments:
@@ -67,21 +61,34 @@ def requirement(value: Any, annotation: Any) -> str | None:
     needed = next((item for item in items if item), None)
     return needed and f'a list, each item {needed}'
   if origin is Literal:
-    one_of = ' or '.join(map(repr, arguments))
-    return None if value in arguments else one_of
-  ranges = [x for x in arguments if isinstance(x, Range)]
-  limits = ranges[0] if ranges else Range(-math.inf)
+    return None if value in arguments else ' or '.join(map(repr, arguments))
+  limits = next((x for x in arguments if isinstance(x, Range)), '')
   if origin is Annotated:
     annotation = arguments[0]
-  if annotation is bool and not isinstance(value, bool):
-    return 'True or False'
-  if annotation is str and not isinstance(value, str):
-    return 'a string, in quotes'
+  if annotation in (bool, str) and not isinstance(value, annotation):
+    return 'True or False' if annotation is bool else 'a string, in quotes'
   if annotation not in (int, float):
     return None
-  kinds = int if annotation is int else (int, float)
-  is_number = isinstance(value, kinds) and not isinstance(value, bool)
-  if is_number and math.isfinite(value) and value in limits:
+  is_number = isinstance(value, (annotation, int)) and type(value) is not bool
+  if is_number and abs(value) < math.inf and (not limits or value in limits):
     return None
   number = 'a whole number' if annotation is int else 'a finite number'
-  return f'{number} {limits}'.rstrip()
+  is_above = is_number and limits and value > limits.high
+  return f'at most {limits.high}' if is_above else f'{number} {limits}'.rstrip()
+
+
+def _callable_requirement(value: Any, kind: Any = object) -> str | None:
+  """Returns the `requirement` of a setting that is called to make a `kind`."""
+  if not inspect.isclass(kind) or kind is Any or hasattr(kind, '_is_protocol'):
+    kind = object  # No class derives from what is none itself.
+  is_fit = isinstance(value, gin_config.ConfigurableReference)
+  made = is_fit and value.configurable.wrapped
+  if inspect.isclass(made):
+    is_whole = not value.evaluate and not inspect.isabstract(made)
+    is_fit = is_whole and issubclass(made, kind)
+  elif is_fit and not value.evaluate:  # A function may say what it returns.
+    hint = getattr(made, '__annotations__', {}).get('return')
+    is_wide = not inspect.isclass(hint) or hint in (Any, *kind.__mro__)
+    is_fit = is_wide or issubclass(hint, kind)
+  which = '' if kind is object else f' that makes some {kind.__name__}'
+  return None if is_fit else f'a configurable{which}, written @NAME without ()'

@@ -62,7 +62,7 @@ class Statements:
     """Applies texts as if they were one file; `place` names a text's place."""
     bound = {}
     for text in texts:
-      where = place(text)
+      where = place(errors.short(text))
       self._apply(text, lambda _, where=where: where, bound, (where,))
 
   def find(self, path: str, including: tuple[str, ...] = ()) -> tuple[str, str]:
@@ -75,16 +75,16 @@ class Statements:
     if path in including:
       raise errors.UserError(f'The gin file {path} includes itself{where}.')
     places = [folder / path for folder in self._folders]
-    found = next((place for place in places if place.is_file()), None)
-    if not found:
-      raise errors.UserError(_missing(path, places, where), 66)
     try:
+      found = next((place for place in places if place.is_file()), None)
+      if not found:
+        raise errors.UserError(_missing(path, places, where), 66)
       return found.read_text(encoding='utf-8'), os.path.relpath(found)
     except (OSError, UnicodeDecodeError) as error:
       reason = getattr(error, 'strerror', None) or 'it is no text in UTF-8'
       raise errors.UserError(
-        f'The gin file {path}{where} cannot be read ({reason}): restore it or '
-        'name another one.',
+        f'The gin file {errors.short(path)}{where} cannot be read ({reason}): '
+        'restore it or name another one.',
         66,
       ) from error
 
@@ -122,7 +122,8 @@ class Statements:
           # A block's unknown name is met again with each binding in it.
           for error in caught:
             if str(error) not in told:
-              fault = gin_errors.statement_fault(error)
+              is_read = len(self.faults) < errors.LISTED  # Naming takes long.
+              fault = is_read and gin_errors.statement_fault(error)
               self.faults.append(f'{place(line)}: {fault}')
               told.add(str(error))
         gin_internals.imports().update(context.imports)
@@ -167,7 +168,7 @@ class Statements:
     else:
       try:
         context.process_import(statement)
-      except Exception as error:
+      except (Exception, SystemExit) as error:
         fault = gin_errors.import_fault(error)
         raise errors.UserError(f'{place}: {fault}.') from error
 
@@ -195,8 +196,8 @@ def check_plain(name: str, text: str, package: str | None) -> None:
   kinds = [type(statement) for statement in statements]
   if kinds != [config_parser.BindingStatement] or not statements[0].arg_name:
     raise errors.UserError(
-      f'The configuration binds {name!r} to {text!r}, which is no binding of a '
-      'parameter to a value: restore it.'
+      f'The configuration holds {errors.short(f"{name} = {text}")!r}, which is '
+      'no binding of a parameter to a value: restore it.'
     )
 
 
@@ -243,10 +244,8 @@ def _missing(path: str, places: list[pathlib.Path], where: str) -> str:
     hint = f', such as {os.path.join(path, names[0])}' if names else ''
     return f'{path!r}{where} is a folder: name a gin file{hint}.'
   names = _gin_files([place.parent for place in places])
-  hint = errors.did_you_mean(os.path.basename(path), names)
-  if names and not hint:
-    folder = os.path.dirname(path) or 'that folder'
-    hint = f' ({folder} has {", ".join(names)})'
+  # The end that all names have in common makes no two of them near.
+  hint = errors.did_you_mean_or_all(os.path.basename(path), names, (), 0.8)
   return f'There is no gin file {path}{where}{hint}.'
 
 

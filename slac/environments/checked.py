@@ -1,7 +1,10 @@
 """Turns all that goes wrong in an environment into one kind of error."""
 
+import contextlib
 import pathlib
+import signal
 import traceback
+from collections.abc import Iterator
 
 import numpy as np
 import tree
@@ -39,31 +42,49 @@ class CheckedEnvironment:
     return self._checked(self._environment.step, action)
 
   def _checked(self, method, *arguments):
-    try:
+    with failing():
       time_step = method(*arguments)
       values = tree.flatten_up_to(self._spec, time_step, check_types=False)
-    except errors.UserError:
-      raise  # It names its remedy, as when there is no GL library.
-    except Exception as error:
-      raise Failure(f'the environment raised {one_line(error)}') from error
     specs = tree.flatten_with_path(self._spec)
     for (path, spec), value in zip(specs, values, strict=True):
       if fault := _fault(np.asarray(value), spec):
         raise Failure(f"the environment's {'/'.join(path)} {fault}")
+    if not 0 <= time_step.discount <= 1:
+      fault = f'is {time_step.discount}, not between 0 and 1'
+      raise Failure(f"the environment's discount {fault}")
     return time_step
 
 
-def one_line(error: Exception) -> str:
+@contextlib.contextmanager
+def failing() -> Iterator[None]:
+  """Turns whatever an environment raises into a Failure.
+
+  Ctrl-C passes through, unless a run has a handler of its own for it: then it
+  raises nothing, and a KeyboardInterrupt is the environment's.
+  """
+  try:
+    yield
+  except errors.UserError:
+    raise  # It names its remedy, as when there is no GL library.
+  except (Exception, SystemExit, KeyboardInterrupt) as error:
+    is_default = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if is_default and isinstance(error, KeyboardInterrupt):
+      raise
+    raise Failure(f'the environment raised {one_line(error)}') from error
+
+
+def one_line(error: BaseException) -> str:
   """Returns an exception's type, first line and place in the code.
 
   For a UserError, whose message says it all, it returns the first line alone.
   """
-  text = (str(error).splitlines() or [''])[0]
+  text = errors.short((str(error).splitlines() or [''])[0], 500)
   if isinstance(error, errors.UserError):
     return text
   frame = traceback.extract_tb(error.__traceback__)[-1]
   place = f'{pathlib.Path(frame.filename).name}:{frame.lineno}'
-  return f'{type(error).__name__}: {text} ({place})'
+  name = type(error).__name__
+  return f'{name}: {text} ({place})' if text else f'{name} ({place})'
 
 
 def _fault(value: np.ndarray, spec) -> str | None:

@@ -22,8 +22,8 @@ class DmControlEnvironment(mujoco_environment.MujocoEnvironment):
     task: str = gin.REQUIRED,
     action_repeat: settings.Count = gin.REQUIRED,
     camera: settings.WholeNumber = gin.REQUIRED,
-    shadow_map_size: settings.Count = gin.REQUIRED,
-    multisamples: settings.WholeNumber = gin.REQUIRED,
+    shadow_map_size: mujoco_environment.ShadowMapSize = gin.REQUIRED,
+    multisamples: mujoco_environment.Multisamples = gin.REQUIRED,
   ):
     """Loads the task.
 
@@ -35,7 +35,7 @@ class DmControlEnvironment(mujoco_environment.MujocoEnvironment):
       shadow_map_size, multisamples: See `rendering.Renderer`.
 
     Raises:
-      UserError: There is no such domain, task or camera, or no GL library.
+      UserError: There is no such domain, task or camera.
     """
     self._environment = _load(domain, task)
     name = f'{domain} {task}'
@@ -108,7 +108,7 @@ class DmControlEnvironment(mujoco_environment.MujocoEnvironment):
 
 def _load(domain: str, task: str):
   """Chooses a GL library, then loads dm_control's environment."""
-  rendering.choose_backend()
+  rendering.choose_backend(is_needed=False)
   from dm_control import suite  # Reads MUJOCO_GL, which the line above sets.
 
   tasks = suite.TASKS_BY_DOMAIN
@@ -123,7 +123,7 @@ def _load(domain: str, task: str):
 def _unknown(kind: str, name: str, names) -> str:
   """Returns the message for a name that is not among `names`."""
   return (
-    f'The DeepMind Control Suite has no {kind} {name!r}'
+    f'The DeepMind Control Suite has no {kind} {errors.short(name)!r}'
     f'{errors.did_you_mean_or_all(name, names)}.'
   )
 

@@ -1,7 +1,7 @@
-"""MuJoCo tasks of OpenAI Gym as TF-Agents environments.
+"""Tasks of OpenAI Gym as TF-Agents environments.
 
-They come from gymnasium, its successor. It renders nothing here, since two of
-its environments in one process would draw into each other's GL context.
+They come from gymnasium, its successor. It renders no MuJoCo task here, since
+two of its environments in one process would draw into each other's GL context.
 """
 
 import contextlib
@@ -13,16 +13,50 @@ import gin
 import gymnasium
 import numpy as np
 from gymnasium.utils import seeding
+from tf_agents.environments import py_environment
 from tf_agents.specs import array_spec
 from tf_agents.trajectories import time_step as ts
 
 from slac import errors
 from slac.config import settings
-from slac.environments import mujoco_environment, rendering
+from slac.environments import (
+  gymnasium_environment,
+  mujoco_environment,
+  rendering,
+)
 
 
 @gin.configurable
-class GymEnvironment(mujoco_environment.MujocoEnvironment):
+def GymEnvironment(
+  task: str = gin.REQUIRED,
+  action_repeat: settings.Count = gin.REQUIRED,
+  camera: str | None = None,
+  shadow_map_size: mujoco_environment.ShadowMapSize = 512,
+  multisamples: mujoco_environment.Multisamples = 4,
+  arguments: dict | None = None,
+) -> py_environment.PyEnvironment:
+  """Returns any task that is registered with gymnasium.
+
+  Args:
+    task: Its name and version, such as 'Hopper-v4' or 'Pendulum-v1'.
+    action_repeat: Steps of the task per step of the agent.
+    camera: The name of the MuJoCo model's camera that renders the pixels; by
+      default one that sees all of it. Other tasks draw themselves.
+    shadow_map_size, multisamples: See `rendering.Renderer`; of MuJoCo tasks.
+    arguments: More that `gymnasium.make` is to be given, by names.
+
+  Raises:
+    UserError: There is no such task or camera, or it does not take these
+      arguments, or has no continuous actions.
+  """
+  environment = _load(task, arguments or {})
+  if _is_mujoco(gymnasium.spec(task)):
+    rendered = camera, shadow_map_size, multisamples
+    return MujocoGymEnvironment(environment, action_repeat, *rendered)
+  return gymnasium_environment.GymnasiumEnvironment(environment, action_repeat)
+
+
+class MujocoGymEnvironment(mujoco_environment.MujocoEnvironment):
   """A MuJoCo task of OpenAI Gym, seen through a camera.
 
   The versions -v4 of HalfCheetah, Walker2d, Hopper and Ant have the dynamics,
@@ -33,24 +67,25 @@ class GymEnvironment(mujoco_environment.MujocoEnvironment):
 
   def __init__(
     self,
-    task: str = gin.REQUIRED,
-    action_repeat: settings.Count = gin.REQUIRED,
-    camera: str = gin.REQUIRED,
-    shadow_map_size: settings.Count = gin.REQUIRED,
-    multisamples: settings.WholeNumber = gin.REQUIRED,
+    environment: gymnasium.Env,
+    action_repeat: int,
+    camera: str | None,
+    shadow_map_size: int,
+    multisamples: int,
   ):
-    """Loads the task.
+    """Keeps the task as gymnasium has made it.
 
     Args:
-      task: Its name and version, such as 'Hopper-v4'.
-      camera: The name of the model's camera that renders the pixels.
+      environment: The task.
+      camera: The name of the model's camera that renders the pixels, or None.
       action_repeat: See `MujocoEnvironment`.
       shadow_map_size, multisamples: See `rendering.Renderer`.
 
     Raises:
-      UserError: There is no such task or camera, or no GL library.
+      UserError: There is no such camera.
     """
-    self._environment = _load(task)
+    task = environment.spec.id
+    self._environment = environment
     self._unwrapped = self._environment.unwrapped
     self._before_last_step = None
     model = self._unwrapped.model
@@ -138,22 +173,35 @@ class GymEnvironment(mujoco_environment.MujocoEnvironment):
     self._environment._elapsed_steps = count
 
 
-def _load(task: str) -> gymnasium.Env:
+def _load(task: str, arguments: dict[str, Any]) -> gymnasium.Env:
   """Chooses a GL library, then loads gymnasium's environment."""
-  rendering.choose_backend()
+  rendering.choose_backend(is_needed=False)
   names = [
     name
     for name, spec in gymnasium.registry.items()
-    # The entry points of -v2 and -v3 are functions that raise an error.
-    if str(spec.entry_point).startswith('gymnasium.envs.mujoco.')
+    # Those of MuJoCo's -v2 and -v3 are functions that raise an error.
+    if getattr(spec.entry_point, '__name__', '') != '_raise_mujoco_py_error'
   ]
   if task not in names:
     raise errors.UserError(
-      f'Gymnasium has no MuJoCo task {task!r}'
-      f'{errors.did_you_mean_or_all(task, names)}.'
+      f'Gymnasium has no task {errors.short(task)!r}'
+      f'{errors.did_you_mean(task, names)}: name one of gymnasium.registry, '
+      'such as Pendulum-v1.'
     )
-  with _no_advice():
-    return gymnasium.make(task, disable_env_checker=True)
+  if not _is_mujoco(gymnasium.spec(task)):
+    arguments = {'render_mode': 'rgb_array', **arguments}
+  try:
+    with _no_advice():
+      return gymnasium.make(task, disable_env_checker=True, **arguments)
+  except Exception as error:  # Whatever its libraries and it itself raise.
+    raise errors.UserError(
+      f'{task} cannot be made ({type(error).__name__}: {error}): install what '
+      'it needs, or change GymEnvironment.arguments.',
+    ) from error
+
+
+def _is_mujoco(spec: gymnasium.envs.registration.EnvSpec) -> bool:
+  return str(spec.entry_point).startswith('gymnasium.envs.mujoco.')
 
 
 @contextlib.contextmanager
@@ -174,11 +222,18 @@ def _no_advice() -> Iterator[None]:
     mujoco.set_mju_user_warning(handler)
 
 
-def _camera_index(model, task: str, name: str) -> int:
-  """Returns the index of a model's camera; UserError if there is no `name`."""
+def _camera_index(model, task: str, name: str | None) -> int:
+  """Returns the index of a model's camera; UserError if there is no `name`.
+
+  None is MuJoCo's free camera, whose index is -1.
+  """
+  if name is None:
+    return -1
   names = [model.camera(i).name for i in range(model.ncam)]
   if name not in names:
     raise errors.UserError(
-      f'{task} has no camera {name!r}{errors.did_you_mean_or_all(name, names)}.'
+      f'{task} has no camera {errors.short(name)!r}'
+      f'{errors.did_you_mean_or_all(name, names)}: set GymEnvironment.camera, '
+      'to None for one that sees all.'
     )
   return names.index(name)

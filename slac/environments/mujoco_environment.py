@@ -2,24 +2,31 @@
 
 import abc
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from tf_agents.environments import py_environment
 from tf_agents.specs import array_spec
 from tf_agents.trajectories import time_step as ts
 
+from slac.config import settings
 from slac.environments import rendering
 
 if TYPE_CHECKING:
   import mujoco
+
+# With larger ones a GL library aborts the process.
+ShadowMapSize = Annotated[int, settings.Range(1, 16384)]
+Multisamples = Annotated[int, settings.Range(0, 64)]
 
 
 class MujocoEnvironment(py_environment.PyEnvironment):
   """A task that MuJoCo simulates, seen through a camera.
 
   An observation is `{'pixels': uint8 [64, 64, 3], 'state': float32 [n]}`, where
-  the state is the benchmark's own observation, flattened. One step of the agent
+  the state is the benchmark's own observation, flattened; `observe` leaves one
+  of the two out, and nothing is rendered for a state. One step of the agent
   is `action_repeat` steps of the benchmark (fewer if the episode ends inside),
   with their rewards summed and one image rendered after the last of them. The
   step that reaches a time limit is LAST with discount 1; discount 0 means that
@@ -79,8 +86,33 @@ class MujocoEnvironment(py_environment.PyEnvironment):
     return self._action_spec
 
   def observation_spec(self) -> dict[str, array_spec.ArraySpec]:
-    """Returns the specs of the pixels and of the state."""
+    """Returns the specs of what is observed."""
     return self._observation_spec
+
+  def observe(self, names: Iterable[str]):
+    """Offers no other observations than those named, 'pixels' or 'state'.
+
+    Raises:
+      UserError: (69) if pixels are among them, but no GL library works.
+    """
+    self._observation_spec = {n: self._observation_spec[n] for n in names}
+    if 'pixels' in self._observation_spec:
+      rendering.choose_backend()
+
+  def render(self, mode: str = 'rgb_array') -> np.ndarray:
+    """Returns what the camera sees now, uint8 [64, 64, 3].
+
+    Raises:
+      UserError: (69) if no GL library works.
+    """
+    del mode  # There is no window to draw into.
+    rendering.choose_backend()
+    start = time.perf_counter()
+    if self._renderer is None:
+      self._renderer = rendering.Renderer(self._model, *self._render_arguments)
+    pixels = self._renderer.render(self._data)
+    self.render_seconds += time.perf_counter() - start
+    return pixels
 
   @abc.abstractmethod
   def seed(self, seed: int):
@@ -126,7 +158,7 @@ class MujocoEnvironment(py_environment.PyEnvironment):
         np.asarray(episode['step_type'], np.int32),
         np.asarray(episode['reward'], np.float32),
         np.asarray(episode['discount'], np.float32),
-        dict(episode['observation']),
+        {name: episode['observation'][name] for name in self._observation_spec},
       )
     self._set_random_state(state['random'])
 
@@ -164,13 +196,13 @@ class MujocoEnvironment(py_environment.PyEnvironment):
     """The number of the benchmark's steps in this episode; can be set."""
 
   def _observe(self, state: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns the observation: the state [n] and what the camera sees now."""
-    start = time.perf_counter()
-    if self._renderer is None:
-      self._renderer = rendering.Renderer(self._model, *self._render_arguments)
-    pixels = self._renderer.render(self._data)
-    self.render_seconds += time.perf_counter() - start
-    return {'pixels': pixels, 'state': state.astype(np.float32)}
+    """Returns the observation, given the state [n]."""
+    observation = {}
+    if 'pixels' in self._observation_spec:
+      observation['pixels'] = self.render()
+    if 'state' in self._observation_spec:
+      observation['state'] = state.astype(np.float32)
+    return observation
 
   def _integration_state(self) -> np.ndarray:
     """Returns all that MuJoCo's next step depends on."""

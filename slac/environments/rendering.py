@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 IMAGE_SIZE = 64
 
 BACKENDS = ('egl', 'osmesa')
+NO_BACKEND = 'disabled'  # MuJoCo's and dm_control's word for it.
 _PROBE_SECONDS = 60
 _PROBE = """
 import mujoco
@@ -42,14 +43,17 @@ with mujoco.Renderer(model, 16, 16) as renderer:
 _open_renderers = weakref.WeakSet()
 
 
-@functools.cache
-def choose_backend() -> str:
+def choose_backend(is_needed: bool = True) -> str:
   """Finds a GL library that renders here, and has MuJoCo use it.
 
   If the user has set MUJOCO_GL, this is the one candidate; otherwise EGL and
   then OSMesa are tried. Each renders an image in a process of its own, which
   takes a second, since a failed attempt cannot be undone. Call this before
   MuJoCo or dm_control is imported.
+
+  Args:
+    is_needed: Whether anything is to be rendered. If not, and none is found,
+      MuJoCo does without.
 
   Returns:
     The backend's name, which is also put into `os.environ['MUJOCO_GL']`.
@@ -58,6 +62,25 @@ def choose_backend() -> str:
     UserError: (69) if no candidate works, or MuJoCo has already been imported
       with another one, or TensorFlow in a way that would crash it.
   """
+  found = find_backend()
+  if not isinstance(found, errors.UserError):
+    return found
+  if is_needed:
+    raise found
+  os.environ['MUJOCO_GL'] = NO_BACKEND
+  return NO_BACKEND
+
+
+@functools.cache
+def find_backend() -> str | errors.UserError:
+  """Returns what `choose_backend` does, once; or what it raises."""
+  try:
+    return _first_that_works()
+  except errors.UserError as error:
+    return error
+
+
+def _first_that_works() -> str:
   loading.check_symbols()
   asked = asked_backend()
   failures = []
@@ -128,7 +151,8 @@ class Renderer:
     Args:
       model: The model to render. Its `vis` settings are overwritten with those
         given here, which cannot be changed once the context exists.
-      camera: The index of a camera of the model.
+      camera: The index of a camera of the model, or -1 for a free one, which
+        sees all of it.
       shadow_map_size: The side of the shadow map in texels; it takes most of
         the time.
       multisamples: Samples per pixel; 0 turns antialiasing off.
@@ -143,8 +167,11 @@ class Renderer:
     model.vis.quality.offsamples = multisamples
     self._model = model
     self._camera = mujoco.MjvCamera()
-    self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
-    self._camera.fixedcamid = camera
+    if camera < 0:
+      mujoco.mjv_defaultFreeCamera(model, self._camera)
+    else:
+      self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
+      self._camera.fixedcamid = camera
     self._options = mujoco.MjvOption()
     self._scene = mujoco.MjvScene(model, maxgeom=10_000)
     self._viewport = mujoco.MjrRect(0, 0, IMAGE_SIZE, IMAGE_SIZE)

@@ -1,30 +1,40 @@
 """Checks that SLAC can learn in an environment, and rescales its actions."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import dm_env
+import gymnasium
 import numpy as np
 from tf_agents.environments import py_environment, wrappers
 from tf_agents.specs import array_spec
 from tf_agents.trajectories import time_step as ts
 
 from slac import errors
-from slac.environments import rendering
+from slac.environments import (
+  dm_environment,
+  gymnasium_environment,
+  rendering,
+)
 
 _IMAGE_SHAPE = (rendering.IMAGE_SIZE, rendering.IMAGE_SIZE, 3)
+Environment = py_environment.PyEnvironment | gymnasium.Env | dm_env.Environment
 # Larger bounds, as MuJoCo's 1e10 and float32's largest value, mean 'no bound'.
 _LARGEST_BOUND = 1e9
 
 
 def prepare(
-  environment: py_environment.PyEnvironment,
+  environment: Environment,
+  action_repeat: int,
 ) -> py_environment.PyEnvironment:
   """Checks an environment's specs and has it take actions in [-1, 1].
 
   Args:
     environment: An environment that is not batched. Its observation must be a
-      dict with 'pixels', uint8 [64, 64, 3], and its action a vector of floats
-      [d] between finite bounds.
+      dict with 'pixels', uint8 [64, 64, 3], or 'state', floats, or both, and
+      its action a vector of floats [d] between finite bounds.
+    action_repeat: Of an environment of gymnasium's or dm_env's API, how many of
+      its steps are one. One of TF-Agents' repeats actions itself.
 
   Returns:
     The environment itself if its actions are float32 in [-1, 1] already,
@@ -33,9 +43,16 @@ def prepare(
   Raises:
     UserError: If the environment is of another kind.
   """
+  if isinstance(environment, gymnasium.Env):
+    environment = gymnasium_environment.GymnasiumEnvironment(
+      environment, action_repeat
+    )
+  elif isinstance(environment, dm_env.Environment):
+    environment = dm_environment.DmEnvironment(environment, action_repeat)
   if not isinstance(environment, py_environment.PyEnvironment):
     raise errors.UserError(
       f'The environment is a {type(environment).__name__}: make it a '
+      'gymnasium.Env, a dm_env.Environment, or a '
       'tf_agents.environments.PyEnvironment.'
     )
   if environment.batched:
@@ -52,14 +69,35 @@ def prepare(
   return RescaledActions(environment)
 
 
+def name_of(environment: py_environment.PyEnvironment) -> str:
+  """Returns a task's name, or its class's, as it need not have one."""
+  while isinstance(environment, wrappers.PyEnvironmentBaseWrapper):
+    environment = environment.wrapped_env()
+  return getattr(environment, 'name', type(environment).__name__)
+
+
+def observe(environment: py_environment.PyEnvironment, names: Iterable[str]):
+  """Has an environment offer these observations only, if it can choose.
+
+  So nothing is rendered for an agent that does not look at it.
+
+  Raises:
+    UserError: (69) if they cannot be had, such as pixels without a GL library.
+  """
+  if hasattr(environment, 'observe'):
+    environment.observe(names)
+
+
 def _check_observation_spec(spec: Any):
-  if not isinstance(spec, Mapping) or 'pixels' not in spec:
+  if not isinstance(spec, Mapping) or not {'pixels', 'state'} & spec.keys():
     raise errors.UserError(
       f"The environment's observation spec is {spec}: make it a dict with the "
-      "key 'pixels'."
+      "key 'pixels', or 'state', or both."
     )
-  pixels = spec['pixels']
-  if tuple(pixels.shape) != _IMAGE_SHAPE or pixels.dtype != np.uint8:
+  pixels = spec.get('pixels')
+  if pixels is not None and (
+    tuple(pixels.shape) != _IMAGE_SHAPE or pixels.dtype != np.uint8
+  ):
     raise errors.UserError(
       f"The environment's pixels are {np.dtype(pixels.dtype).name} "
       f'{list(pixels.shape)}: make them uint8 {list(_IMAGE_SHAPE)}.'
@@ -71,9 +109,11 @@ def _check_action_spec(spec: Any):
     not isinstance(spec, array_spec.ArraySpec)
     or not np.issubdtype(spec.dtype, np.floating)
     or len(spec.shape) != 1
+    or not spec.shape[0]
   ):
     raise errors.UserError(
-      f"The environment's action spec is {spec}: make it one vector of floats."
+      f"The environment's action spec is {spec}: make it one vector of floats, "
+      'of which there is at least one.'
     )
   # TF-Agents gives a spec without bounds its type's own limits as bounds.
   bounded = isinstance(spec, array_spec.BoundedArraySpec) and np.all(

@@ -25,7 +25,6 @@ NEW_PYTHON = 'uv venv --seed --python 3.13 .venv'
 INSTALL = 'pip install --no-deps -r requirements.txt' + (
   ", the repository's" if IS_INSTALLED else ''
 )
-_SHOWN = 5  # So many faults are named; one command mends them all.
 
 
 def pythons() -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -98,12 +97,13 @@ def check(program: str) -> None:
   wrong = list(faults())
   if missing := [name for name, found, _ in wrong if not found]:
     raise errors.UserError(
-      f'Packages are missing ({_some(missing)}): {INSTALL}', os.EX_UNAVAILABLE
+      f'Packages are missing ({errors.listed(missing)}): {INSTALL}',
+      os.EX_UNAVAILABLE,
     )
   if others := [f'{name} {found}, not {pin}' for name, found, pin in wrong]:
     print(
-      f'{program}: Packages are not as locked ({_some(others)}), so results '
-      f'may differ: {INSTALL}',
+      f'{program}: Packages are not as locked ({errors.listed(others)}), so '
+      f'results may differ: {INSTALL}',
       file=sys.stderr,
     )
 
@@ -119,12 +119,6 @@ def start(program: str, parse_arguments: Callable[[], argparse.Namespace]):
   with errors.reported_by(program):
     check(program)
   return arguments
-
-
-def _some(names: list[str]) -> str:
-  """Returns the first few names, and how many more there are."""
-  more = len(names) - _SHOWN
-  return ', '.join(names[:_SHOWN]) + (f', and {more} more' if more > 0 else '')
 
 
 def _applies(line: str) -> bool:

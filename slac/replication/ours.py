@@ -101,8 +101,8 @@ def _value(path, config, name, kind):
     value = None
   if type(value) is not kind:
     raise errors.UserError(
-      f'{path} sets {name} to {config[name]!r}, which is no {kind.__name__}; '
-      'restore it, or leave the run out.',
+      f'{path} sets {name} to {errors.short(config[name])!r}, which is no '
+      f'{kind.__name__}; restore it, or leave the run out.',
       65,
     )
   return value

@@ -38,14 +38,18 @@ class Row:
     except ValueError:
       value = math.nan
     if not math.isfinite(value):
-      raise self.fault(f'{column} is {self[column]!r}, not a finite number')
+      raise self.fault(
+        f'{column} is {errors.short(self[column])!r}, not a finite number'
+      )
     return value
 
   def whole(self, column: str) -> int:
     """Returns a number that counts something, also of the form '4.0'."""
     value = self.real(column)
     if value < 0 or value != int(value):
-      raise self.fault(f'{column} is {self[column]!r}, not a whole number')
+      raise self.fault(
+        f'{column} is {errors.short(self[column])!r}, not a whole number'
+      )
     return int(value)
 
   def fault(self, text: str) -> errors.UserError:
@@ -99,8 +103,9 @@ def task_name(names: Sequence[str], where: pathlib.Path) -> str:
   for name in names:
     if not re.fullmatch(r'[\w-]+', name, re.ASCII):
       raise errors.UserError(
-        f'{where} names a task {name!r}, which is no name of the DeepMind '
-        'Control Suite or of Gym; restore the file, or leave it out.',
+        f'{where} names a task {errors.short(name)!r}, which is no name of '
+        'the DeepMind Control Suite or of Gym; restore the file, or leave it '
+        'out.',
         65,
       )
   return ' '.join(names)

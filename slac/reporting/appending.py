@@ -53,9 +53,9 @@ class Appender:
     content = _Content()
     try:
       with open(path, 'rb') as file:
-        while data := file.read(
-          min(_BLOCK, mark.num_bytes - content.num_bytes)
-        ):
+        while rest := mark.num_bytes - content.num_bytes:
+          if not (data := file.read(min(_BLOCK, rest))):
+            return False
           content.add(data)
     except FileNotFoundError:
       return False

@@ -53,8 +53,8 @@ class Logs:
         files of other names than the columns' are left alone.
 
     Raises:
-      UserError: (78) if a CSV file is there and has other columns; (74) if a
-        file cannot be read.
+      UserError: (78) if a CSV file is there and has other columns.
+      OSError: If a file cannot be read or mended.
     """
     marks = {
       self._folder / name: appending.Mark.of(value)
@@ -129,33 +129,25 @@ class Logs:
 
   def _adopt(self, path: pathlib.Path, mark: appending.Mark) -> str:
     """Goes on with a file, mended if need be; returns what was wrong, or ''."""
-    try:
-      if self._appender.adopt(path, mark):
-        return ''
-      is_there = path.exists()
-      clause = 'gone'
-      if is_there:
-        mending.set_aside(path, self._folder)
-        clause = 'another one'
-      if path.suffix == '.csv':
-        clause = mending.table(
-          path,
-          mark,
-          self._columns[path.stem],
-          self._folder / 'tensorboard',
-          self._prefixes[path.stem],
-        )
-      elif is_there and path.parent.name == 'tensorboard':
-        clause = mending.events(path, mark)
-    except OSError as error:
-      raise errors.UserError(
-        f'{path} cannot be read or mended ({error.strerror}): make it readable '
-        'and writable, or start anew with --fresh.',
-        os.EX_IOERR,
-      ) from error
+    if self._appender.adopt(path, mark):
+      return ''
+    is_there = path.exists()
+    clause = 'gone'
+    if is_there:
+      mending.set_aside(path, self._folder)
+      clause = 'another one'
+    if path.suffix == '.csv':
+      clause = mending.table(
+        path,
+        mark,
+        self._columns[path.stem],
+        self._folder / 'tensorboard',
+        self._prefixes[path.stem],
+      )
+    elif is_there and path.parent.name == 'tensorboard':
+      clause = mending.events(path, mark)
     if path.exists():
-      size = path.stat().st_size
-      self._appender.adopt(path, appending.Mark(size))
+      self._appender.adopt(path, appending.Mark(path.stat().st_size))
     return f'{self._name(path)} ({clause})'
 
   def _found(self) -> list[pathlib.Path]:

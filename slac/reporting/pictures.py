@@ -22,12 +22,14 @@ WINDOWS = 6  # So many parts of an episode stand side by side in a film.
 def of_episode(
   agent: base.Agent, episode: evaluation.Episode, seed: Sequence[int]
 ) -> dict[str, np.ndarray]:
-  """Returns the pictures of an episode by their names.
+  """Returns the pictures of an episode by their names; none without pixels.
 
   'episode' is a film, uint8 `[n, H, W, 3]`. Where the agent has a model and the
   episode is long enough, Fig. 14 is there as a film of several parts of the
   episode ('dreams') and as one picture of the first of them ('dream').
   """
+  if not len(episode.pixels):
+    return {}
   drawn = {'episode': thin(episode.pixels)}
   windows = evenly_spaced_windows(
     len(episode.pixels), agent.train_sequence_length, WINDOWS

@@ -17,6 +17,7 @@ import pathlib
 import re
 import shutil
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -131,10 +132,11 @@ class Checkpoints:
       self._set_aside(other, fault, f'continuing from {path.name}')
     self._prune()
     variable_files.read(path / _VARIABLES, self._variables)
-    state = states.read(path)
-    self._segments.restore(manifest['segments'], manifest['oldest_row'])
-    self._replay.set_state(state['replay'])
-    return manifest['step'], state['state']
+    with restoring(path):
+      state = states.read(path)
+      self._segments.restore(manifest['segments'], manifest['oldest_row'])
+      self._replay.set_state(state['replay'])
+      return manifest['step'], state['state']
 
   def _new_path(self, step) -> pathlib.Path:
     """Returns a path behind those of all other checkpoints of this step."""
@@ -204,7 +206,27 @@ def restore_variables(
     raise errors.UserError(f'There is no checkpoint in {folder}.', 66)
   path, manifest, _ = newest
   variable_files.read(path / _VARIABLES, variables, partial=True)
-  return manifest['step'], states.read(path)['state']
+  with restoring(path):
+    return manifest['step'], states.read(path)['state']
+
+
+@contextlib.contextmanager
+def restoring(folder: pathlib.Path) -> Iterator[None]:
+  """Turns whatever a state's content leads to into a UserError (65).
+
+  Its checksum is right, so it is another version's, or a forged one.
+  """
+  try:
+    yield
+  except errors.UserError:
+    raise
+  except Exception as error:
+    raise errors.UserError(
+      f'The state in {folder} cannot be restored ({type(error).__name__}: '
+      f'{error}): use the version of the code and of the environment that '
+      'wrote it, or start anew with --fresh.',
+      os.EX_DATAERR,
+    ) from error
 
 
 def _checkpoints(folder) -> list[tuple[int, int, pathlib.Path]]:

@@ -11,6 +11,13 @@ from slac.storage import files
 
 FORMAT = 1  # The version of the layout of a manifest and the files in it.
 _MANIFEST = 'manifest.json'
+_FILE = {'name': str, 'bytes': int, 'sha256': str}
+_SCHEMA = {
+  'step': int,
+  'oldest_row': int,
+  'files': [_FILE],
+  'segments': [{**_FILE, 'start': int, 'stop': int}],
+}
 
 
 class Damage(Exception):
@@ -43,19 +50,20 @@ def read(folder: pathlib.Path) -> dict[str, Any]:
   """
   path = folder / _MANIFEST
   try:
-    content = json.loads(path.read_bytes())
-    sha256 = content.pop('sha256')
+    content = files.read_json(path, {'format': int, 'sha256': str})
   except OSError as error:
     raise Damage(path, error.strerror) from error
-  except (ValueError, AttributeError, KeyError, TypeError) as error:
+  except ValueError as error:
     raise Damage(path, 'not a manifest') from error
-  if sha256 != _content_hash(content):
+  if content.pop('sha256') != _content_hash(content):
     raise Damage(path, 'its checksum differs')
   if content['format'] != FORMAT:
     raise errors.UserError(
       f'{path} has format {content["format"]}, but this version of the code '
       f'reads format {FORMAT}: use the version that wrote it.'
     )
+  if not files.fits(content, _SCHEMA):
+    raise Damage(path, 'not a manifest')
   for entry in [*content['files'], *content['segments']]:
     name = entry['name']
     if name in ('', '.', '..') or name != os.path.basename(name):

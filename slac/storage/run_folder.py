@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import itertools
 import json
+import math
 import os
 import pathlib
 import re
@@ -16,6 +17,9 @@ from slac.storage import files, locks
 _MAX_NAME_LENGTH = 80
 _FOLDERS = ('checkpoints', 'policy', 'tensorboard', 'videos')
 _SUFFIXES = ('.csv', '.json', '.log')
+# The characters of a config.json, which is read again by a parser that takes
+# seconds for a million. A run of the paper has 2,000.
+_MAX_CONFIG = 100_000
 
 
 def run_name(
@@ -35,8 +39,8 @@ def run_name(
   if name is not None:
     if name in ('', '.', '..') or os.path.basename(name) != name:
       raise errors.UserError(
-        f'--name={name} must be the name of one folder; where that folder is '
-        'kept is said with --root_dir.',
+        f'--name={errors.short(name)} must be the name of one folder; where '
+        'that folder is kept is said with --root_dir.',
         64,
       )
     return name
@@ -80,6 +84,7 @@ def open_run(
   """
   folder = pathlib.Path(root_dir, name)
   _check_is_text(folder)
+  _check_is_short(resolved)
   try:
     folder = _make(pathlib.Path(root_dir), name, fresh)
     refuse_what_no_run_makes(folder)
@@ -111,38 +116,28 @@ def open_run(
   return folder
 
 
-def _read_json(path: pathlib.Path) -> Any:
-  """Returns the value in a run's JSON file; UserError (74) if damaged."""
-  try:
-    return json.loads(path.read_text(encoding='utf-8'))
-  except (OSError, RecursionError, ValueError) as error:
-    raise _damaged(path, getattr(error, 'strerror', None) or error) from error
-
-
 def read_config(path: pathlib.Path) -> dict[str, str]:
   """Returns the configuration in a config.json; UserError (74) if damaged."""
-  found = _read_json(path)
-  if not isinstance(found, dict) or not all(
-    isinstance(text, str) for text in found.values()
-  ):
-    raise _damaged(path, 'it does not hold texts by their names')
-  return found
+  return _read(path, {str: str}, _MAX_CONFIG)
 
 
 def read_starts(path: pathlib.Path) -> list[dict[str, Any]]:
   """Returns each start's entry of a version.json; UserError (74) if damaged."""
-  found = _read_json(path)
-  if not isinstance(found, list) or not all(
-    isinstance(start, dict) for start in found
-  ):
-    raise _damaged(path, 'it is no list of starts')
-  return found
+  return _read(path, [dict])
 
 
-def _damaged(path: pathlib.Path, reason: Any) -> errors.UserError:
-  return errors.UserError(
-    f'{path} is damaged ({reason}); restore it, or start anew with --fresh.', 74
-  )
+def _read(path: pathlib.Path, schema: Any, most: float = math.inf) -> Any:
+  """Returns what is in a JSON file; UserError (74) if that is damaged."""
+  try:
+    if path.stat().st_size > most:
+      raise ValueError(f'it has more than {most:,} characters')
+    return files.read_json(path, schema)
+  except (OSError, ValueError) as error:
+    reason = getattr(error, 'strerror', None) or error
+    raise errors.UserError(
+      f'{path} is damaged ({reason}); restore it, or start anew with --fresh.',
+      74,
+    ) from error
 
 
 def refuse_to_forget(folder: pathlib.Path) -> None:
@@ -204,6 +199,17 @@ def _check_is_text(folder: pathlib.Path) -> None:
     ) from error
 
 
+def _check_is_short(resolved: Mapping[str, str]) -> None:
+  """Raises a UserError for settings that could not be read again."""
+  if len(json.dumps(dict(resolved), indent=2)) >= _MAX_CONFIG:
+    name = max(resolved, key=lambda name: len(resolved[name]))
+    raise errors.UserError(
+      f'{name} has {len(resolved[name]):,} characters, but all settings of a '
+      f'run may have {_MAX_CONFIG:,}: have your code read what is long from a '
+      'file.'
+    )
+
+
 def _make(root: pathlib.Path, name: str, fresh: bool) -> pathlib.Path:
   """Creates a run's folder; a fresh one is nobody else's."""
   if not fresh:
@@ -227,7 +233,8 @@ def _check_same(folder: pathlib.Path, resolved: Mapping[str, str]) -> None:
   """Raises a UserError that lists how the run's configuration differs."""
   own = read_config(folder / 'config.json')
   differences = [
-    f'{key}: {own.get(key, "(not set)")} -> {resolved.get(key, "(not set)")}'
+    f'{key}: {errors.short(own.get(key, "(not set)"))} -> '
+    f'{errors.short(resolved.get(key, "(not set)"))}'
     for key in sorted({*own, *resolved})
     if own.get(key) != resolved.get(key)
   ]
@@ -235,5 +242,5 @@ def _check_same(folder: pathlib.Path, resolved: Mapping[str, str]) -> None:
     raise errors.UserError(
       f'The run in {folder} has another configuration; start a new one with '
       '--fresh or --name, or take back the differences (run -> now): '
-      f'{"; ".join(differences)}.'
+      f'{errors.listed(differences, "; ")}.'
     )

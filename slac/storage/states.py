@@ -32,7 +32,7 @@ def write(folder: pathlib.Path, state: dict[str, Any]) -> None:
 
 def read(folder: pathlib.Path) -> dict[str, Any]:
   """Returns the state that `write` was given."""
-  state = json.loads((folder / 'state.json').read_text())
+  state = files.read_json(folder / 'state.json', dict)
   for name, array in files.read_arrays(folder / 'arrays.npz').items():
     *parents, key = [
       key.replace('~1', '/').replace('~0', '~') for key in name.split('/')

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from tf_agents.environments import py_environment
 
+from slac import errors
 from slac.agents import policies
 from slac.environments import checked
 from slac.training import compiled
@@ -16,13 +17,13 @@ class Episode(NamedTuple):
   """A whole episode of n agent steps, from its first observation."""
 
   episode_return: float
-  pixels: np.ndarray  # uint8 [n + 1, 64, 64, 3]
+  pixels: np.ndarray  # uint8 [n + 1, 64, 64, 3]; empty if none are to be had.
   actions: np.ndarray  # [n + 1, A]; the last is zero.
 
   @property
   def length(self) -> int:
     """The number of agent steps."""
-    return len(self.pixels) - 1
+    return len(self.actions) - 1
 
 
 class Evaluator:
@@ -53,8 +54,9 @@ class Evaluator:
   ) -> list[Episode] | None:
     """Returns episodes, or None if it was told to stop before their end.
 
-    They depend on the seed, the environment steps and the policy's parameters
-    alone, if the environment can be seeded.
+    The first has pixels even if the policy does not observe any, where they can
+    be rendered. Episodes depend on the seed, the environment steps and the
+    policy's parameters alone, if the environment can be seeded.
 
     Args:
       num_episodes: how many.
@@ -70,28 +72,47 @@ class Evaluator:
     self._policy.reseed(int(seeds[1]))
     episodes: list[Episode] = []
     while len(episodes) < num_episodes:
-      episode = None if should_stop() else self._episode(should_stop)
+      see = self._see if not episodes else self._observed
+      episode = None if should_stop() else self._episode(should_stop, see)
       if not episode:
         return None
       on_episode(episode)
       episodes.append(episode)
     return episodes
 
-  def _episode(self, should_stop):
+  def _episode(self, should_stop, see):
     time_step = self._checked.reset()
     policy_state = self._eager_policy.get_initial_state()
-    pixels, actions, rewards = [time_step.observation['pixels']], [], []
+    pixels, actions, rewards = see(time_step), [], []
     while not time_step.is_last():
       if should_stop():
         return None
       step = self._eager_policy.action(time_step, policy_state)
       policy_state = step.state
       time_step = self._checked.step(step.action)
-      pixels.append(time_step.observation['pixels'])
+      pixels += see(time_step)
       actions.append(step.action)
       rewards.append(time_step.reward)
     actions.append(np.zeros_like(actions[0]))
-    return Episode(float(np.sum(rewards)), np.stack(pixels), np.stack(actions))
+    return Episode(
+      float(np.sum(rewards)),
+      np.stack(pixels) if pixels else np.empty([0], np.uint8),
+      np.stack(actions),
+    )
+
+  def _observed(self, time_step):
+    """Returns a list of the image that the policy observes, if it does."""
+    return [
+      image for name, image in time_step.observation.items() if name == 'pixels'
+    ]
+
+  def _see(self, time_step):
+    """Returns a list of one image, rendered if need be; or an empty one."""
+    images = self._observed(time_step)
+    # Not every environment can draw itself, nor every machine.
+    with contextlib.suppress(NotImplementedError, errors.UserError):
+      return images or [self._environment.render()]
+    return []
 
 
 def seed_environment(environment: py_environment.PyEnvironment, seed: int):

@@ -1,14 +1,16 @@
 """Builds the parts of a run: environments, agent, random policy, schedule."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Annotated
 
 import gin
 from tf_agents.specs import tensor_spec
 
 from slac import errors
-from slac.agents import policies
-from slac.config import settings
-from slac.environments import requirements
+from slac.agents import base, policies
+from slac.config import bindings, settings
+from slac.environments import checked, requirements
 from slac.training import evaluation, replay, schedule
 
 # Gin finds by name what is imported here and not used.
@@ -34,38 +36,39 @@ class Experiment:
 
   def __init__(
     self,
-    seed: settings.WholeNumber = gin.REQUIRED,
-    environment: Callable = gin.REQUIRED,
-    agent: Callable = gin.REQUIRED,
-    random_policy: Callable = gin.REQUIRED,
+    seed: Annotated[int, settings.Range(0, errors.LARGEST_SEED)] = gin.REQUIRED,
+    environment: Callable[..., requirements.Environment] = gin.REQUIRED,
+    agent: Callable[..., base.Agent] = gin.REQUIRED,
+    random_policy: Callable[..., policies.SeededPolicy] = gin.REQUIRED,
   ):
     """Builds everything.
 
     Args:
       seed: decides every random draw of the run.
-      environment: any function that returns a PyEnvironment with an observation
-        'pixels', uint8 `[64, 64, 3]`; called twice, for training and for
-        evaluation.
+      environment: any function that returns an environment, see
+        `requirements.prepare`; called twice, for training and for evaluation.
       agent: a class of agents, such as SlacAgent.
       random_policy: a class of policies; it acts before anything is learned.
 
     Raises:
       errors.UserError: these do not go together.
     """
-    train_environment, eval_environment = environment(), environment()
-    # A TF-Agents environment need not have a name.
-    self.task = getattr(
-      train_environment, 'name', type(train_environment).__name__
-    )
     self.seed = seed
     self.schedule = schedule.Schedule()
-    self.environment = requirements.prepare(train_environment)
-    self.eval_environment = requirements.prepare(eval_environment)
-    evaluation.seed_environment(self.environment, seed)
+    with _made():
+      self.environment, self.eval_environment = (
+        requirements.prepare(made, self.schedule.action_repeat)
+        for made in (environment(), environment())
+      )
+    self.task = requirements.name_of(self.environment)
     specs = tensor_spec.from_spec(
       [self.environment.time_step_spec(), self.environment.action_spec()]
     )
     self.agent = agent(*specs, seed)
+    with _made():
+      for made in (self.environment, self.eval_environment):
+        requirements.observe(made, self.agent.time_step_spec.observation)
+      evaluation.seed_environment(self.environment, seed)
     (generator,) = policies.spawn_generators([seed, 1], 1)
     self.random_policy = random_policy(
       self.agent.time_step_spec, self.agent.action_spec, generator=generator
@@ -98,3 +101,16 @@ class Experiment:
       + num_pictures * _BYTES_PER_PICTURES
       + _OTHER_BYTES
     )
+
+
+@contextlib.contextmanager
+def _made() -> Iterator[None]:
+  """Turns whatever goes wrong in making environments into a UserError."""
+  try:
+    with checked.failing(), bindings.translate_gin_errors():
+      yield
+  except checked.Failure as failure:
+    raise errors.UserError(
+      f'There is nothing to train in, as {failure}: mend the environment.',
+      failure.exit_code,
+    ) from failure

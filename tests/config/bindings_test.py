@@ -1,7 +1,10 @@
 """Tests of slac/config/bindings.py: names, values, and what has no effect."""
 
+import abc
+import re
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import gin
 import pytest
@@ -9,6 +12,44 @@ from gin import config as gin_config
 
 from slac import errors
 from slac.config import bindings, settings
+
+
+class Tool(abc.ABC):
+  @abc.abstractmethod
+  def use(self):
+    """Does something."""
+
+
+@gin.configurable(module='slac_test')
+class Ladder(Tool):
+  use = print
+
+
+class Shape(Protocol):
+  size: int
+
+
+gin.configurable('HalfATool', module='slac_test')(type('X', (Tool,), {}))
+
+
+@gin.configurable(module='slac_test')
+def ladder() -> Ladder:
+  return Ladder()
+
+
+@gin.configurable(module='slac_test')
+def number() -> int:
+  return 3
+
+
+@gin.configurable(module='slac_test')
+def some_tool() -> Any:
+  return Ladder()
+
+
+@gin.configurable(module='slac_test')
+def some_object() -> object:
+  return Ladder()
 
 
 @gin.configurable(module='slac_test')
@@ -27,6 +68,11 @@ class Painter:
     depth: int | None = None,
     brush=None,
     paint: Callable = print,
+    tool: Callable[..., Tool] = Ladder,
+    anything: Callable[..., Any] = print,
+    nothing: Callable[[int], None] = print,
+    either: Callable[..., Tool | None] = print,
+    shaped: Callable[..., Shape] = print,
     compute_dtype: settings.ComputeDtype = 'float32',
   ):
     self.batch_size = batch_size
@@ -109,8 +155,20 @@ def test_missing_file_names_the_nearest(tmp_path):
   message, code = fault(bindings.load, ['gin/waker.gin'])
   assert code == 66
   assert 'gin/waker.gin (did you mean walker.gin?)' in message
-  message, _ = fault(bindings.load, ['gin/zzz'])
-  assert '(gin has ' in message and 'walker.gin' in message
+  # They have five of ten letters in common, and the end.
+  (tmp_path / 'gin/hopper.gin').write_text('')
+  message, _ = fault(bindings.load, ['gin/nothere.gin'])
+  assert '(there are ' in message and 'did you mean' not in message
+  assert 'ant.gin, ' in message
+
+
+def test_a_name_that_no_file_can_have():
+  message, code = fault(bindings.load, ['w' * 300])
+  assert message == (
+    f'The gin file {"w" * 48}...{"w" * 48} cannot be read (File name too '
+    'long): restore it or name another one.'
+  )
+  assert code == 66
 
 
 def test_missing_and_circular_includes(tmp_path):
@@ -171,10 +229,11 @@ def test_a_bracket_that_is_not_closed(tmp_path):
 
 def test_where_nothing_is_near_the_names_are_listed():
   message, _ = fault(bindings.load, [], ['brush.zzzz = 1'])
-  assert message.endswith('brush has no parameter zzzz (it has hair, width).')
+  assert message.endswith(
+    'brush has no parameter zzzz (there are hair, width).'
+  )
   message, _ = fault(bindings.load, [], ['Zzzz.zzzz = 1'])
-  assert 'named Zzzz (there are ' in message
-  assert 'Painter' in message and 'brush' in message
+  assert re.search(r'named Zzzz \(there are (\w+, )+', message)
 
 
 def test_own_names_are_preferred_to_other_ones():
@@ -224,6 +283,12 @@ def test_a_failing_import_says_where(tmp_path):
   (tmp_path / 'my_typo.py').write_text('x = = 1\n')
   message, _ = fault(bindings.load, [], ['import my_typo'], True)
   assert 'my_typo.py, line 1' in message
+  (tmp_path / 'my_exit.py').write_text('import sys\nsys.exit(3)\n')
+  message, _ = fault(bindings.load, [], ['import my_exit'], True)
+  assert 'the import failed: SystemExit in my_exit.py, line 2: 3 (' in message
+
+
+A_TOOL = 'a configurable that makes some Tool, written @NAME without ()'
 
 
 @pytest.mark.parametrize(
@@ -236,8 +301,14 @@ def test_a_failing_import_says_where(tmp_path):
     ('batch_size = @brush', 'a whole number of at least 1'),
     ('batch_size = %gin.REQUIRED', 'given a value'),
     ('rate = 0', 'a finite number above 0'),
-    ('rate = 1e999', 'a finite number above 0'),
-    ('share = 1.5', 'a finite number of at least 0 and at most 1'),
+    ('batch_size = 1' + 400 * '0', 'at most 1000000000000'),
+    ('batch_size = 0x' + 5000 * 'f', 'at most 1000000000000'),
+    ('rate = 1e999', 'at most 1000000000000'),
+    ('rate = 1' + 400 * '0', 'at most 1000000000000'),
+    ('rate = -1e999', 'a finite number above 0'),
+    ('share = 1.5', 'at most 1'),
+    ("share = 'all'", 'a finite number of at least 0 and at most 1'),
+    ('depth = 1e999', 'a whole number, or None'),
     ('greedy = 1', 'True or False'),
     ('task = 3', 'a string, in quotes'),
     ('layers = 3', 'a list'),
@@ -247,6 +318,11 @@ def test_a_failing_import_says_where(tmp_path):
     ('paint = 3', 'a configurable, written @NAME without ()'),
     ("paint = 'brush'", 'a configurable, written @NAME without ()'),
     ('paint = @Painter()', 'a configurable, written @NAME without ()'),
+    ('tool = 3', A_TOOL),
+    ('tool = @Painter', A_TOOL),
+    ('tool = @Ladder()', A_TOOL),
+    ('tool = @HalfATool', A_TOOL),
+    ('tool = @number', A_TOOL),
     ("compute_dtype = 'float16'", "'float32' or 'bfloat16'"),
     ('compute_dtype = [1]', "'float32' or 'bfloat16'"),
   ],
@@ -277,6 +353,54 @@ def test_suitable_values():
     'Painter.batch_size = @brush()',
     'Painter.paint = @brush()',  # May return a function.
   )
+
+
+@pytest.mark.parametrize(
+  'made_by',
+  ['Ladder', 'ladder', 'some_tool', 'some_object', 'brush', 'brush()'],
+)
+def test_who_may_make_a_kind(made_by):
+  load_params(f'Painter.tool = @{made_by}')
+
+
+def test_what_is_no_class_is_no_kind():
+  load_params(
+    'Painter.anything = @Ladder',
+    'Painter.nothing = @Ladder',
+    'Painter.either = @number',
+    'Painter.shaped = @Ladder',
+  )
+
+
+def test_long_values_are_cut():
+  message, _ = fault(load_params, f'Painter.batch_size = 1{"0" * 4000}')
+  zeros = '0' * 48
+  assert message == (
+    f'Painter.batch_size = 1{zeros[1:]}...{zeros}: must be at most '
+    '1000000000000.'
+  )
+  # Python reads no number of 5,000 digits.
+  message, _ = fault(load_params, f'Painter.batch_size = {"9" * 5000}')
+  nines = f'{"9" * 48}...{"9" * 48}'
+  assert f'"Painter.batch_size = {"9" * 27}...{"9" * 48}": {nines} ' in message
+  message, _ = fault(load_params, f'Painter.layers = {[0] * 9000}')
+  assert len(message) < 200
+  message, _ = fault(load_params, f'Painter.task {"a" * 9000}')
+  assert len(message) < 400
+
+
+def test_ten_faults_are_told_and_the_others_counted():
+  params = [f'Painter.x{n} = 1' for n in range(2000)]
+  message, _ = fault(load_params, *params)
+  *told, more = message.split('; ')
+  assert [text[:26] for text in told] == [
+    f'--gin_param="Painter.x{n} = ' for n in range(10)
+  ]
+  assert more == 'and 1,990 more.'
+  bindings.load([], [f's{n}/brush.hair = 1' for n in range(2000)])
+  message, _ = fault(bindings.check_all_used)
+  assert message.count('nothing in this run') == 10
+  assert message.endswith('s9/brush.hair; and 1,990 more.')
 
 
 def test_annotations_given_as_strings_count():
@@ -311,7 +435,7 @@ def test_faults_of_all_kinds_are_in_one_message(tmp_path):
     "a.gin, line 10: Couldn't parse statement, expected ':' or '=' in "
     "'Painter.greedy 1'",
     "Painter.batch_size = 'abc': must be a whole number of at least 1",
-    'Painter.share = 2.0: must be a finite number of at least 0 and at most 1',
+    'Painter.share = 2.0: must be at most 1',
     'nothing refers to the macro SIZE',
   ]
   assert code == 78

@@ -1,5 +1,7 @@
 """Tests of slac/environments/checked.py: what counts as a failure."""
 
+import signal
+
 import numpy as np
 import pytest
 from tf_agents.environments import py_environment
@@ -51,10 +53,14 @@ def time_step(**changes):
   ('result', 'message'),
   [
     (ValueError('no\nluck'), 'raised ValueError: no (checked_test.py:'),
+    (ValueError('a' * 600), f'raised ValueError: {"a" * 248}...{"a" * 248} ('),
     (KeyError('x'), "raised KeyError: 'x' (checked_test.py:"),
+    (SystemExit(3), 'raised SystemExit: 3 (checked_test.py:'),
     (time_step(reward=np.float32('nan')), 'reward is nan'),
     (time_step(reward=-np.inf), 'reward is -inf'),
     (time_step(discount=np.float32('nan')), 'discount is nan'),
+    (time_step(discount=np.float32(1.5)), 'discount is 1.5, not between 0 and'),
+    (time_step(discount=-1), 'discount is -1, not between 0 and 1'),
     (
       time_step(observation={'state': np.float32([0, np.nan])}),
       'observation/state is nan',
@@ -100,6 +106,13 @@ def test_what_the_user_can_mend_and_ctrl_c_pass_through():
     with pytest.raises(type(error)) as caught:
       environment.reset()
     assert caught.value is error
+
+
+def test_where_ctrl_c_is_handled_the_environment_raised_it(monkeypatch):
+  monkeypatch.setattr(signal, 'getsignal', lambda _: print)
+  environment = checked.CheckedEnvironment(Scripted(KeyboardInterrupt()))
+  with pytest.raises(checked.Failure, match=r'raised KeyboardInterrupt \('):
+    environment.reset()
 
 
 def test_mujoco_s_bad_state_ends_an_episode_of_dm_control():

@@ -8,7 +8,7 @@ import pytest
 from tf_agents.environments import utils
 
 from slac import errors
-from slac.environments import dm_control_tasks, rendering
+from slac.environments import dm_control_tasks, rendering, requirements
 
 _TASKS = [
   ('cheetah', 'run', 4),
@@ -123,6 +123,66 @@ def test_episode_equals_dm_controls_own(blank, domain, task, action_repeat):
   assert own_step.last()
   assert blank.num_rendered == num_steps + 1
   assert environment.step(action).is_first()
+
+
+@pytest.mark.parametrize('names', [['state'], ['pixels']])
+def test_only_what_is_observed_is_offered_and_rendered(blank, names):
+  environment = _environment('cartpole', 'swingup', 8, seed=5)
+  both = _environment('cartpole', 'swingup', 8, seed=5)
+  environment.observe(names)
+  assert list(environment.observation_spec()) == names
+  steps = [(environment.reset(), both.reset())]
+  before = blank.num_rendered
+  for action in _actions(environment, 10):
+    steps.append((environment.step(action), both.step(action)))
+  rendered = 20 if names == ['pixels'] else 10
+  assert blank.num_rendered == before + rendered
+  for step, other in steps:
+    assert list(step.observation) == names
+    (name,) = names
+    np.testing.assert_array_equal(
+      step.observation[name], other.observation[name]
+    )
+    assert step.reward == other.reward
+  # Saved with both, as by version 0.1, it goes on with what is observed.
+  again = _environment('cartpole', 'swingup', 8)
+  again.observe(names)
+  again.set_state(_through_files(both.get_state()))
+  assert list(again.current_time_step().observation) == names
+  action = np.ones(1, np.float32)
+  assert again.step(action).reward == environment.step(action).reward
+  if names == ['state']:
+    assert again.render_seconds == environment.render_seconds == 0
+    assert environment.render().shape == (64, 64, 3)  # For a film.
+
+
+@pytest.mark.slow
+def test_every_task_of_the_suite_is_one():
+  rendering.choose_backend()
+  from dm_control import suite
+
+  refused = []
+  for domain, task in suite.ALL_TASKS:
+    environment = dm_control_tasks.DmControlEnvironment(
+      domain, task, 4, 0, 512, 0
+    )
+    environment.observe(['state'])
+    environment._environment._step_limit = 20  # By themselves most have 1,000.
+    try:
+      prepared = requirements.prepare(environment, 1)
+    except errors.UserError as error:
+      refused.append(f'{domain}: {error}')
+      continue
+    assert requirements.name_of(prepared) == f'{domain} {task}'
+    step = prepared.reset()
+    for _ in range(5):
+      assert not step.is_last()
+      assert np.isfinite(step.observation['state']).all()
+      step = prepared.step(np.zeros(prepared.action_spec().shape, np.float32))
+    assert (step.is_last(), step.discount) == (True, 1.0), environment.name
+  # The actions of these have no bounds.
+  assert [text.split(':')[0] for text in refused] == ['lqr', 'lqr']
+  assert all('a finite minimum' in text for text in refused)
 
 
 @_all_tasks
@@ -240,13 +300,18 @@ def test_a_terrain_drawn_at_reset_is_seen():
   [
     ('waker', 'walk', "no domain 'waker' (did you mean walker?)."),
     ('walker', 'wlak', "no walker task 'wlak' (did you mean walk?)."),
-    ('walker', 'zzz', "no walker task 'zzz' (it has run, stand, walk)."),
+    ('walker', 'zzz', "no walker task 'zzz' (there are run, stand, walk)."),
   ],
 )
 def test_unknown_names(domain, task, message):
   with pytest.raises(errors.UserError) as raised:
     _environment(domain, task, 1)
   assert f'{message}\n' in f'{raised.value}\n'  # gin adds a line.
+
+
+def test_a_long_name_is_cut():
+  with pytest.raises(errors.UserError, match=r"domain 'w{48}\.{3}w{48}' \("):
+    dm_control_tasks.DmControlEnvironment('w' * 999, 'walk', 2, 0, 512, 0)
 
 
 def test_unknown_camera():

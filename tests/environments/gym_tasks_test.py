@@ -193,8 +193,8 @@ def test_the_camera_is_that_of_the_name():
 @pytest.mark.parametrize(
   ('task', 'camera', 'message'),
   [
-    ('Hoper-v4', 'track', "no MuJoCo task 'Hoper-v4' (did you mean Hopper-v4"),
-    ('Hopper-v2', 'track', "no MuJoCo task 'Hopper-v2' (did you mean Hopper-v"),
+    ('Hoper-v4', 'track', "no task 'Hoper-v4' (did you mean Hopper-v4"),
+    ('Hopper-v2', 'track', "no task 'Hopper-v2' (did you mean Hopper-v"),
     (
       'Hopper-v4',
       'trak',

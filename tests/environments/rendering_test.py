@@ -1,5 +1,6 @@
 """Tests of slac/environments/rendering.py: GL libraries, images, threads."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -62,13 +63,14 @@ def _python(script, **environment):
 @pytest.fixture
 def clean_process(monkeypatch):
   """As before anything chose a backend; the environment is restored."""
+  monkeypatch.setattr(
+    rendering,
+    'find_backend',
+    functools.cache(rendering.find_backend.__wrapped__),
+  )
   monkeypatch.setenv('MUJOCO_GL', '')
   monkeypatch.setenv('PYOPENGL_PLATFORM', '')
   monkeypatch.delitem(sys.modules, 'mujoco', raising=False)
-
-
-def _choose_uncached():
-  return rendering.choose_backend.__wrapped__()
 
 
 @pytest.mark.slow
@@ -89,7 +91,7 @@ def test_chooses_a_backend_without_importing_mujoco():
 def test_falls_back_to_osmesa(clean_process, monkeypatch):
   probe = 'import os; assert os.environ["MUJOCO_GL"] == "osmesa"'
   monkeypatch.setattr(rendering, '_PROBE', probe)
-  assert _choose_uncached() == 'osmesa'
+  assert rendering.choose_backend() == 'osmesa'
   assert os.environ['MUJOCO_GL'] == 'osmesa'
   assert os.environ['PYOPENGL_PLATFORM'] == 'osmesa'
 
@@ -98,7 +100,7 @@ def test_falls_back_to_osmesa(clean_process, monkeypatch):
 def test_keeps_the_users_backend(clean_process, monkeypatch):
   monkeypatch.setenv('MUJOCO_GL', 'OSMesa')
   monkeypatch.setattr(rendering, '_PROBE', 'pass')
-  assert _choose_uncached() == 'osmesa'
+  assert rendering.choose_backend() == 'osmesa'
 
 
 @pytest.mark.slow
@@ -107,7 +109,7 @@ def test_no_backend_names_what_was_tried_and_the_remedy(
 ):
   monkeypatch.setattr(rendering, '_PROBE', 'raise OSError("no library")')
   with pytest.raises(errors.UserError) as raised:
-    _choose_uncached()
+    rendering.choose_backend()
   assert str(raised.value) == (
     'Cannot render images with egl (OSError: no library) or osmesa (OSError: '
     'no library): install libegl1 and libopengl0, or libosmesa6.'
@@ -116,10 +118,20 @@ def test_no_backend_names_what_was_tried_and_the_remedy(
 
 
 @pytest.mark.slow
+def test_what_needs_no_backend_goes_on_without(clean_process, monkeypatch):
+  monkeypatch.setattr(rendering, '_PROBE', 'raise OSError("no library")')
+  assert rendering.choose_backend(is_needed=False) == 'disabled'
+  assert os.environ['MUJOCO_GL'] == 'disabled'  # MuJoCo imports no library.
+  # Whoever needs one is told what was tried, as before.
+  with pytest.raises(errors.UserError, match=r'with egl .* or osmesa'):
+    rendering.choose_backend()
+
+
+@pytest.mark.slow
 def test_the_users_backend_does_not_work(clean_process, monkeypatch):
   monkeypatch.setenv('MUJOCO_GL', 'banana')
   with pytest.raises(errors.UserError, match='unset MUJOCO_GL') as e:
-    _choose_uncached()
+    rendering.choose_backend()
   assert 'banana (' in str(e.value) and e.value.exit_code == 69
 
 
@@ -130,7 +142,7 @@ def test_mujoco_was_imported_too_early(clean_process, monkeypatch):
   early = types.SimpleNamespace(GLContext=context)
   monkeypatch.setitem(sys.modules, 'mujoco', early)
   with pytest.raises(errors.UserError, match='set MUJOCO_GL=egl'):
-    _choose_uncached()
+    rendering.choose_backend()
 
 
 def test_image_is_right_side_up_and_colored():

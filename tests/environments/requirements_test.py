@@ -66,7 +66,7 @@ class _Batch(_Environment):
 
 def test_a_fitting_environment_is_returned_unchanged():
   environment = _Environment()
-  assert requirements.prepare(environment) is environment
+  assert requirements.prepare(environment, 1) is environment
 
 
 @pytest.mark.parametrize(
@@ -94,6 +94,7 @@ def test_a_fitting_environment_is_returned_unchanged():
     (_Environment(_bounded(0, 3, (2,), np.int32)), 'one vector of floats'),
     (_Environment(_bounded(-1, 1, (2, 2))), 'one vector of floats'),
     (_Environment([_bounded(-1, 1)]), 'one vector of floats'),
+    (_Environment(_bounded(-1, 1, (0,))), 'at least one.$'),
     (_Environment(array_spec.ArraySpec((2,), np.float32)), 'a finite minimum'),
     (_Environment(_bounded(None, None)), 'a finite minimum'),
     (_Environment(_bounded(-np.inf, 1)), 'a finite minimum'),
@@ -103,7 +104,7 @@ def test_a_fitting_environment_is_returned_unchanged():
 )
 def test_an_unfit_environment_is_refused(environment, message):
   with pytest.raises(errors.UserError, match=message) as raised:
-    requirements.prepare(environment)
+    requirements.prepare(environment, 1)
   assert raised.value.exit_code == 78
 
 
@@ -119,7 +120,7 @@ def test_an_unfit_environment_is_refused(environment, message):
 )
 def test_actions_are_rescaled(action, inner):
   environment = _Environment(_bounded([0, -2], [10, 4], dtype=np.float64))
-  prepared = requirements.prepare(environment)
+  prepared = requirements.prepare(environment, 1)
   spec = prepared.action_spec()
   assert (spec.dtype, spec.shape) == (np.float32, (2,))
   assert np.all(spec.minimum == -1) and np.all(spec.maximum == 1)
@@ -131,7 +132,7 @@ def test_actions_are_rescaled(action, inner):
 
 def test_the_wrapper_passes_on_everything_else():
   environment = _Environment(_bounded(0, 1))
-  prepared = requirements.prepare(environment)
+  prepared = requirements.prepare(environment, 1)
   prepared.seed(7)
   assert environment.seeds == [7]
   assert prepared.render_seconds == 1.5
@@ -140,19 +141,19 @@ def test_the_wrapper_passes_on_everything_else():
 
 
 def test_the_wrapper_starts_episodes_like_the_environment():
-  prepared = requirements.prepare(_Environment(_bounded(0, 1)))
+  prepared = requirements.prepare(_Environment(_bounded(0, 1)), 1)
   action = np.zeros([2], np.float32)
   kinds = [int(prepared.step(action).step_type) for _ in range(6)]
   assert kinds == [0, 1, 2, 0, 1, 2]
 
 
 def test_the_wrapper_resumes_in_the_middle_of_an_episode():
-  prepared = requirements.prepare(_Environment(_bounded(0, 1)))
+  prepared = requirements.prepare(_Environment(_bounded(0, 1)), 1)
   action = np.zeros([2], np.float32)
   prepared.reset()
   prepared.step(action)
   state = prepared.get_state()
-  resumed = requirements.prepare(_Environment(_bounded(0, 1)))
+  resumed = requirements.prepare(_Environment(_bounded(0, 1)), 1)
   resumed.set_state(state)
   assert resumed.current_time_step().is_mid()
   assert not resumed.step(action).is_first()

@@ -517,6 +517,46 @@ def test_manifest_cannot_name_files_elsewhere(part, name, tmp_path, capsys):
   assert repr(name) in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+  'change',
+  [
+    lambda content: content.update(step='1'),
+    lambda content: content.pop('step'),
+    lambda content: content.pop('oldest_row'),
+    lambda content: content.pop('files'),
+    lambda content: content.update(segments={}),
+    lambda content: content['files'][0].update(name=7),
+    lambda content: content['files'].append('state.json'),
+    lambda content: content['segments'][0].update(start=True),
+    lambda content: content['segments'][0].pop('stop'),
+  ],
+)
+def test_manifest_that_is_none_is_damaged(change, tmp_path, capsys):
+  saved(tmp_path / 'a', steps=(1, 2))
+  forge(tmp_path / 'a/checkpoint-0000000002', change)
+  assert restored_step(tmp_path / 'a') == 1
+  assert 'manifest.json is damaged (not a manifest)' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+  'text', ['[]', '{"state": {}}', '{"a', '[' * 100_000, '{"~kind": "tuple"}']
+)
+def test_state_of_another_kind_is_one_sentence(text, tmp_path):
+  saved(tmp_path / 'a', steps=(1,))
+  checkpoint = tmp_path / 'a/checkpoint-0000000001'
+  (checkpoint / 'state.json').write_text(text)
+
+  def seal(content):
+    paths = [checkpoint / entry['name'] for entry in content['files']]
+    content['files'] = [manifests.seal(path) for path in paths]
+
+  forge(checkpoint, seal)
+  with pytest.raises(errors.UserError, match='cannot be restored') as fault:
+    Run(tmp_path / 'a').checkpoints.restore()
+  assert fault.value.exit_code == 65
+  assert f'The state in {checkpoint} ' in str(fault.value)
+
+
 def test_file_that_is_a_link_is_refused(tmp_path, capsys):
   saved(tmp_path / 'a', steps=(1, 2))
   path = tmp_path / 'a/checkpoint-0000000002/state.json'

@@ -106,6 +106,36 @@ def test_json_that_is_no_configuration(tmp_path, text):
   assert 'config.json is damaged' in fault(74, tmp_path)
 
 
+def test_long_settings_are_neither_written_nor_read(tmp_path):
+  text = repr('a' * 100_000)
+  assert fault(78, tmp_path, resolved={'A.x': '1', 'A.text': text}) == (
+    'A.text has 100,002 characters, but all settings of a run may have '
+    '100,000: have your code read what is long from a file.'
+  )
+  assert not (tmp_path / 'walker').exists()
+  almost = {'A.text': text[:99_000]}
+  assert open_run(tmp_path, resolved=almost) == open_run(
+    tmp_path, resolved=almost
+  )
+  (tmp_path / 'walker' / 'config.json').write_text(json.dumps({'A': text}))
+  assert fault(74, tmp_path) == (
+    f'{tmp_path / "walker" / "config.json"} is damaged (it has more than '
+    '100,000 characters); restore it, or start anew with --fresh.'
+  )
+
+
+def test_of_long_differences_the_first_are_shown_and_of_long_texts_both_ends(
+  tmp_path,
+):
+  open_run(tmp_path, resolved={f'A.x{n:02}': '1' for n in range(90)})
+  other = {f'A.x{n:02}': 'a' * 200 for n in range(90)}
+  message = fault(78, tmp_path, resolved=other)
+  shown = f'1 -> {"a" * 48}...{"a" * 48}'
+  assert message.endswith(
+    ''.join(f'A.x0{n}: {shown}; ' for n in range(10)) + 'and 80 more.'
+  )
+
+
 @pytest.mark.parametrize('text', ['{}', '[1]', '3', '[{}, []]', '\x00'])
 def test_a_damaged_list_of_starts(tmp_path, text):
   folder = open_run(tmp_path)

@@ -7,8 +7,10 @@ from tf_agents.environments import py_environment
 from tf_agents.specs import array_spec
 from tf_agents.trajectories import time_step as ts
 
+from slac import errors
 from slac.agents import policies
 from slac.environments import checked
+from slac.reporting import pictures
 from slac.training import evaluation
 from tests import tiny
 
@@ -48,6 +50,29 @@ class Dice(py_environment.PyEnvironment):
     return step(self._observation(), np.float32(action[0]))
 
 
+class Unseen(Dice):
+  """Offers a state alone, but can be drawn."""
+
+  num_drawn = 0
+
+  def observation_spec(self):
+    return {'state': array_spec.ArraySpec([1], np.float32)}
+
+  def _observation(self):
+    return {'state': np.full([1], self._t, np.float32)}
+
+  def render(self, mode='rgb_array'):
+    self.num_drawn += 1
+    return np.full([64, 64, 3], self._t, np.uint8)
+
+
+class Undrawable(Unseen):
+  """Cannot be drawn on this machine."""
+
+  def render(self, mode='rgb_array'):
+    raise errors.UserError('Cannot render images.', 69)
+
+
 class Unseedable(Dice):
   """Has no seed."""
 
@@ -55,10 +80,10 @@ class Unseedable(Dice):
     raise NotImplementedError
 
 
-def evaluator(seed=0, environment=Dice):
+def evaluator(seed=0, environment=Dice, spec=tiny.TIME_STEP_SPEC):
   environment = environment()
   policy = policies.TanhGaussianPolicy(
-    tiny.TIME_STEP_SPEC,
+    spec,
     tiny.action_spec(2),
     generator=tf.random.Generator.from_seed(0),
   )
@@ -67,6 +92,29 @@ def evaluator(seed=0, environment=Dice):
 
 def take(evaluator, n, env_steps=0):
   return evaluator.run(n, env_steps)
+
+
+STATE_SPEC = ts.time_step_spec(
+  {'state': tf.TensorSpec([1], tf.float32, 'state')}
+)
+
+
+def test_a_film_is_drawn_of_the_first_episode_alone():
+  runner, environment = evaluator(environment=Unseen, spec=STATE_SPEC)
+  first, second = take(runner, 2)
+  assert environment.num_drawn == LENGTH + 1
+  assert first.pixels[:, 0, 0, 0].tolist() == list(range(LENGTH + 1))
+  assert len(second.pixels) == 0
+  assert first.length == second.length == LENGTH
+
+
+def test_what_cannot_be_drawn_is_evaluated_all_the_same():
+  runner, _ = evaluator(environment=Undrawable, spec=STATE_SPEC)
+  drawn, _ = evaluator(environment=Unseen, spec=STATE_SPEC)
+  (episode,), (other,) = take(runner, 1), take(drawn, 1)
+  assert len(episode.pixels) == 0
+  assert episode.episode_return == other.episode_return
+  assert pictures.of_episode(None, episode, [0, 0]) == {}
 
 
 def test_an_episode_is_its_frames_its_actions_and_their_return():

@@ -1,5 +1,6 @@
 """What an experiment is built from, with environments and agents made here."""
 
+import re
 import types
 
 import gin
@@ -95,9 +96,69 @@ def test_pretraining_without_a_model_is_refused(model_updates):
     assert make().schedule.model_updates == 0
 
 
+def test_environments_offer_what_the_agent_observes():
+  class Choosy(Wide):
+    observed = None
+
+    def observe(self, names):
+      self.observed = set(names)
+
+  parts = experiment.Experiment(
+    seed=0,
+    environment=Choosy,
+    agent=lambda *args: types.SimpleNamespace(model='a model', **SPECS),
+  )
+  # Through the wrapper that rescales actions, too.
+  assert parts.environment.observed == {'pixels'}
+  assert parts.eval_environment.observed == {'pixels'}
+
+
 def test_what_is_no_environment_is_refused():
   with pytest.raises(errors.UserError, match='PyEnvironment'):
     experiment.Experiment(seed=0, environment=object, agent=lambda *args: None)
+
+
+@gin.configurable(module='slac_test')
+def robot(arm=gin.REQUIRED):
+  return arm
+
+
+def refuse(*_):
+  raise LookupError('no robot\nhere')
+
+
+def leave(*_):
+  raise SystemExit
+
+
+class Unseedable(Wide):
+  seed = refuse
+
+
+@pytest.mark.parametrize(
+  ('environment', 'raised'),
+  [
+    (refuse, 'LookupError: no robot'),
+    (leave, 'SystemExit'),
+    (Unseedable, 'LookupError: no robot'),
+  ],
+)
+def test_an_environment_that_cannot_be_built(environment, raised):
+  with pytest.raises(errors.UserError) as caught:
+    experiment.Experiment(seed=0, environment=environment)
+  assert re.fullmatch(
+    'There is nothing to train in, as the environment raised '
+    rf'{raised} \(experiment_test.py:\d+\): mend the environment\.',
+    str(caught.value).splitlines()[0],  # Gin adds lines of its own.
+  )
+  assert caught.value.exit_code == 69
+
+
+def test_what_an_environment_needs_of_gin_is_said_by_its_name():
+  with pytest.raises(errors.UserError) as caught:
+    experiment.Experiment(seed=0, environment=robot)
+  assert str(caught.value).startswith('robot.arm must be given a value, in a ')
+  assert caught.value.exit_code == 78
 
 
 def disk_bytes(num_parameters, **changes):

@@ -58,10 +58,10 @@ finally:
 
 
 def test_a_run_whose_replay_does_not_fit_is_refused_at_once(tmp_path):
-  """In a control group that has 150 MB left, of which 30 MB are file cache."""
+  """In a control group that has 500 MB left, of which 30 MB are file cache."""
   for name, text in (
     ('proc/self/cgroup', '0::/job'),
-    ('sys/fs/cgroup/job/memory.max', '400000000'),
+    ('sys/fs/cgroup/job/memory.max', '750000000'),
     ('sys/fs/cgroup/job/memory.current', '280000000'),
     ('sys/fs/cgroup/job/memory.stat', 'anon 250000000\ninactive_file 30000000'),
   ):
@@ -82,9 +82,9 @@ def test_a_run_whose_replay_does_not_fit_is_refused_at_once(tmp_path):
   # A step: an image, an action, reward, discount, two step types, a flag.
   step = 64 * 64 * 3 + 5 * 4 + 1
   assert 'Replay.capacity = 100000 takes 1.23 GB' in line
-  assert '0.15 GB are available' in line
+  assert '0.50 GB are available' in line
   largest = int(re.search(r'set it to (\d+) at most', line)[1])
-  assert largest == 150_000_000 // step
+  assert largest == 500_000_000 // step
   assert not (tmp_path / 'runs').exists()
   # Seconds of all but the imports, and of the processor: others do not count.
   assert float(result.stdout) < 2

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
-from slac.config import bindings
+from slac.installation import packages
 
 PACKAGES = (
   'tensorflow',
@@ -57,9 +57,9 @@ def _git() -> dict[str, Any] | None:
   That is None if the package is not in a repository of its own, as when it is
   installed somewhere within another project's.
   """
-  if not (bindings.ROOT / '.git').exists():
+  if packages.IS_INSTALLED or not (packages.REPOSITORY / '.git').exists():
     return None
-  command = ['git', '-C', str(bindings.ROOT)]
+  command = ['git', '-C', str(packages.REPOSITORY)]
   try:
     commit, status = (
       subprocess.run(

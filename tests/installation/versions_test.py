@@ -1,10 +1,10 @@
-"""Tests of slac/storage/versions.py: what a run says of its making."""
+"""Tests of slac/installation/versions.py: what a run says of its making."""
 
 import json
 
 import pytest
 
-from slac.storage import versions
+from slac.installation import versions
 
 pytestmark = pytest.mark.slow  # They start git.
 
@@ -28,7 +28,7 @@ def test_version_names_the_commit(monkeypatch, tmp_path):
     output = subprocess.run(command, check=True, capture_output=True, text=True)
     return output.stdout.strip()
 
-  monkeypatch.setattr(versions.bindings, 'ROOT', tmp_path)
+  monkeypatch.setattr(versions.packages, 'REPOSITORY', tmp_path)
   assert versions.version()['git'] is None
   git('init')
   assert versions.version()['git'] is None  # No commit yet.
@@ -42,5 +42,5 @@ def test_version_names_the_commit(monkeypatch, tmp_path):
 
   inner = tmp_path / 'site-packages'  # In another project's repository.
   inner.mkdir()
-  monkeypatch.setattr(versions.bindings, 'ROOT', inner)
+  monkeypatch.setattr(versions.packages, 'REPOSITORY', inner)
   assert versions.version()['git'] is None

@@ -1,0 +1,165 @@
+"""What environments of other APIs have in common once they are adapted."""
+
+import abc
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from tf_agents.environments import py_environment
+from tf_agents.specs import array_spec
+from tf_agents.trajectories import time_step as ts
+
+from slac import errors
+from slac.environments import rendering
+
+_SIZE = (rendering.IMAGE_SIZE, rendering.IMAGE_SIZE)
+
+
+class AdaptedEnvironment(py_environment.PyEnvironment):
+  """An environment of another API, which a subclass resets, steps and draws.
+
+  Its observation may be one array or a mapping of arrays. The one that is an
+  image is 'pixels'; all others, flattened, in the order of their names, are
+  'state'. Where no image is observed, `render` makes the pixels. One step is
+  `action_repeat` steps of the environment, fewer if the episode ends inside,
+  with their rewards summed.
+
+  Attributes:
+    name: The task's name.
+  """
+
+  def __init__(
+    self,
+    name: str,
+    action_repeat: int,
+    observations: Mapping[str, Any],
+    action_spec: array_spec.BoundedArraySpec,
+    can_render: bool,
+  ):
+    """Keeps what it is given; takes no step.
+
+    Args:
+      name: The attribute.
+      action_repeat: Steps of the environment per step of the agent.
+      observations: What has the shape and dtype of each observation, by names.
+      action_spec: The spec of the actions.
+      can_render: Whether `_draw` returns images.
+
+    Raises:
+      UserError: There are several images.
+    """
+    super().__init__(handle_auto_reset=True)
+    self.name = name
+    self._action_repeat = action_repeat
+    self._action_spec = action_spec
+    images = [key for key, spec in observations.items() if _is_image(spec)]
+    if len(images) > 1:
+      raise errors.UserError(
+        f'{name} has several images ({", ".join(images)}): leave one, or put '
+        'them into one array.'
+      )
+    self._image = images[0] if images else None
+    self._vectors = sorted(observations.keys() - set(images))
+    self._observation_spec = {}
+    if images:
+      self._observation_spec['pixels'] = array_spec.ArraySpec(
+        observations[self._image].shape, np.uint8, 'pixels'
+      )
+    elif can_render:
+      self._observation_spec['pixels'] = array_spec.ArraySpec(
+        (*_SIZE, 3), np.uint8, 'pixels'
+      )
+    if self._vectors:
+      size = sum(int(np.prod(observations[key].shape)) for key in self._vectors)
+      self._observation_spec['state'] = array_spec.ArraySpec(
+        (size,), np.float32, 'state'
+      )
+
+  def action_spec(self) -> array_spec.BoundedArraySpec:
+    """Returns the spec of the environment's own actions."""
+    return self._action_spec
+
+  def observation_spec(self) -> dict[str, array_spec.ArraySpec]:
+    """Returns the specs of what is observed."""
+    return self._observation_spec
+
+  def observe(self, names: Iterable[str]):
+    """Offers no other observations than those named, 'pixels' or 'state'.
+
+    Raises:
+      UserError: (69) if pixels are to be rendered, and cannot be.
+    """
+    self._observation_spec = {n: self._observation_spec[n] for n in names}
+    if 'pixels' in self._observation_spec and not self._image:
+      self.reset()
+      self.render()
+
+  def render(self, mode: str = 'rgb_array') -> np.ndarray:
+    """Returns an image of what is there now, uint8 [64, 64, 3].
+
+    Each of its pixels is the mean of those that it covers.
+
+    Raises:
+      UserError: (69) if that is impossible.
+    """
+    del mode  # There is no window to draw into.
+    try:
+      drawn = Image.fromarray(np.asarray(self._draw(), np.uint8))
+    except Exception as error:
+      raise errors.UserError(
+        f'{self.name} cannot be rendered ({type(error).__name__}: {error}): '
+        "install what it needs, or choose an agent that observes its 'state'.",
+        69,
+      ) from error
+    return np.asarray(drawn.convert('RGB').resize(_SIZE, Image.Resampling.BOX))
+
+  def _reset(self) -> ts.TimeStep:
+    return ts.restart(self._observe(self._begin()))
+
+  def _step(self, action: np.ndarray) -> ts.TimeStep:
+    total_reward = 0.0
+    for _ in range(self._action_repeat):
+      observation, reward, discount, is_last = self._advance(action)
+      total_reward += reward
+      if is_last:
+        break
+    observation = self._observe(observation)
+    if is_last:
+      return ts.TimeStep(
+        np.asarray(ts.StepType.LAST, np.int32),
+        np.asarray(total_reward, np.float32),
+        np.asarray(discount, np.float32),
+        observation,
+      )
+    return ts.transition(observation, total_reward, discount)
+
+  def _observe(self, observation: Any) -> dict[str, np.ndarray]:
+    values = self._named(observation)
+    found = {}
+    if 'pixels' in self._observation_spec:
+      found['pixels'] = values[self._image] if self._image else self.render()
+    if 'state' in self._observation_spec:
+      vectors = [np.ravel(values[key]) for key in self._vectors]
+      found['state'] = np.concatenate(vectors).astype(np.float32)
+    return found
+
+  @abc.abstractmethod
+  def _begin(self) -> Any:
+    """Begins an episode; returns the environment's own observation."""
+
+  @abc.abstractmethod
+  def _advance(self, action: np.ndarray) -> tuple[Any, float, float, bool]:
+    """Takes a step; returns observation, reward, discount, if it is the end."""
+
+  @abc.abstractmethod
+  def _draw(self) -> np.ndarray:
+    """Returns an image of any size, uint8 [H, W, 3]."""
+
+  @abc.abstractmethod
+  def _named(self, observation: Any) -> dict[str, np.ndarray]:
+    """Returns the arrays of an observation by their names."""
+
+
+def _is_image(spec: Any) -> bool:
+  return len(spec.shape) == 3 and spec.dtype == np.uint8

@@ -1,0 +1,273 @@
+"""Tests of slac/environments/gymnasium_environment.py and of what it adapts."""
+
+import pathlib
+import re
+import sys
+
+import gin
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium import spaces
+from tf_agents.environments import utils
+
+from slac import errors
+from slac.config import bindings
+from slac.environments import gym_tasks, gymnasium_environment, requirements
+from slac.training import experiment
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+LENGTH = 5
+
+
+class Counter(gymnasium.Env):
+  """The state counts steps; the reward is the action's first number.
+
+  It ends of itself after five steps if `ends`; else it is cut off then.
+  """
+
+  metadata = {'render_modes': ['rgb_array']}  # noqa: RUF012
+  observation_space = spaces.Box(-np.inf, np.inf, [1], np.float32)
+  action_space = spaces.Box(-2, 3, [2], np.float64)
+
+  def __init__(self, ends=False, render_mode='rgb_array'):
+    self.render_mode = render_mode
+    self._ends = ends
+
+  def reset(self, *, seed=None, options=None):
+    super().reset(seed=seed)
+    self.t = 0
+    self.start = self.np_random.integers(1000)
+    return self._see(), {}
+
+  def step(self, action):
+    assert action.dtype == np.float64
+    self.t += 1
+    is_last = self.t == LENGTH
+    ended, cut = is_last and self._ends, is_last and not self._ends
+    return self._see(), float(action[0]), ended, cut, {}
+
+  def _see(self):
+    return np.full([1], self.t, np.float32)
+
+  def render(self):
+    """128 x 64, of two colours in each pixel of the small one."""
+    frame = np.zeros([128, 64, 3], np.uint8)
+    frame[::2] = 100
+    frame[1::2] = 200
+    return frame
+
+
+class Both(Counter):
+  """Has an image and two vectors."""
+
+  observation_space = spaces.Dict(
+    velocity=spaces.Box(-1, 9, [2], np.float64),
+    camera=spaces.Box(0, 255, [64, 64, 3], np.uint8),
+    gripper=spaces.Discrete(3),
+  )
+
+  def _see(self):
+    return {
+      'velocity': np.array([0.5, self.t]),
+      'camera': np.full([64, 64, 3], self.t, np.uint8),
+      'gripper': 2,
+    }
+
+
+def adapted(environment, action_repeat=1):
+  return gymnasium_environment.GymnasiumEnvironment(environment, action_repeat)
+
+
+@pytest.mark.parametrize('ends', [True, False])
+def test_a_termination_and_a_time_limit_are_told_apart(ends):
+  environment = adapted(Counter(ends))
+  environment.observe(['state'])
+  step = environment.reset()
+  assert step.is_first() and step.observation == {'state': [0.0]}
+  for t in range(1, LENGTH + 1):
+    step = environment.step(np.array([t, 0.0]))
+    assert step.observation['state'].tolist() == [t]
+    assert step.observation['state'].dtype == np.float32
+    assert (step.reward, step.is_last()) == (t, t == LENGTH)
+    assert step.discount == (0.0 if t == LENGTH and ends else 1.0)
+  assert environment.step(np.zeros(2)).is_first()
+
+
+def test_a_step_repeats_the_action_until_the_end():
+  environment = adapted(Counter(), action_repeat=3)
+  environment.observe(['state'])
+  environment.reset()
+  step = environment.step(np.array([2.0, 0.0]))
+  assert (step.reward, step.is_last()) == (6.0, False)
+  step = environment.step(np.array([2.0, 0.0]))
+  assert (step.reward, step.is_last()) == (4.0, True)
+  assert step.observation['state'].tolist() == [LENGTH]
+
+
+def test_actions_are_rescaled_to_the_environment_s_bounds():
+  prepared = requirements.prepare(Counter(), 1)
+  prepared.observe(['state'])
+  prepared.reset()
+  actions = [np.full(2, a, np.float32) for a in (-1, 0, 1)]
+  rewards = [float(prepared.step(action).reward) for action in actions]
+  assert rewards == [-2.0, 0.5, 3.0]
+
+
+def test_rendered_pixels_are_means_of_what_they_cover():
+  environment = adapted(Counter())
+  environment.observe(['pixels'])
+  step = environment.reset()
+  assert list(step.observation) == ['pixels']
+  assert step.observation['pixels'].shape == (64, 64, 3)
+  assert step.observation['pixels'].dtype == np.uint8
+  assert (step.observation['pixels'] == 150).all()
+
+
+def test_an_environment_that_draws_nothing_offers_no_pixels():
+  environment = adapted(Counter(render_mode=None))
+  assert list(environment.observation_spec()) == ['state']
+
+
+def test_a_dict_s_image_is_the_pixels_and_the_rest_the_state():
+  environment = adapted(Both(render_mode=None))
+  spec = environment.observation_spec()
+  assert spec['pixels'].shape == (64, 64, 3)
+  assert spec['state'].shape == (5,)
+  environment.reset()
+  step = environment.step(np.zeros(2))
+  # In the order of their names: of 3 grippers the last, then the velocity.
+  assert step.observation['state'].tolist() == [0, 0, 1, 0.5, 1.0]
+  assert (step.observation['pixels'] == 1).all()
+
+
+def test_equal_seeds_give_equal_episodes_and_the_next_one_differs():
+  starts = []
+  for seed in (5, 5, 6):
+    environment = Counter()
+    wrapped = adapted(environment)
+    wrapped.observe(['state'])
+    wrapped.seed(seed)
+    wrapped.reset()
+    starts.append(environment.start)
+    wrapped.reset()
+    starts.append(environment.start)
+  assert starts[0:2] == starts[2:4] != starts[4:6]
+  assert starts[0] != starts[1]
+
+
+def test_conforms_to_tf_agents():
+  utils.validate_py_environment(adapted(Both()), episodes=2)
+
+
+class Broken(Counter):
+  """Cannot be drawn without a library."""
+
+  def render(self):
+    raise gymnasium.error.DependencyNotInstalled('pygame is not installed')
+
+
+def test_what_cannot_be_drawn_is_said_before_the_first_step():
+  environment = adapted(Broken())
+  with pytest.raises(errors.UserError, match='pygame is not') as raised:
+    environment.observe(['pixels'])
+  assert raised.value.exit_code == 69
+  assert "observes its 'state'" in str(raised.value)
+
+
+class TwoImages(Counter):
+  """Has two cameras."""
+
+  observation_space = spaces.Dict(
+    left=spaces.Box(0, 255, [64, 64, 3], np.uint8),
+    right=spaces.Box(0, 255, [64, 64, 3], np.uint8),
+  )
+
+
+class WideImage(Counter):
+  """Has an image of another size."""
+
+  observation_space = spaces.Box(0, 255, [96, 96, 3], np.uint8)
+
+
+class Unbounded(Counter):
+  """Has actions without bounds."""
+
+  action_space = spaces.Box(-np.inf, np.inf, [2], np.float32)
+
+
+class Choice(Counter):
+  """Has discrete actions."""
+
+  action_space = spaces.Discrete(4)
+
+
+@pytest.mark.parametrize(
+  ('environment', 'message'),
+  [
+    (TwoImages(), r'TwoImages has several images \(left, right\)'),
+    (WideImage(), r'pixels are uint8 \[96, 96, 3\]: make them'),
+    (Unbounded(), 'a finite minimum below its maximum'),
+    (Choice(), r'actions of Choice are Discrete\(4\): choose .* a Box'),
+  ],
+)
+def test_an_unfit_one_is_refused(environment, message):
+  with pytest.raises(errors.UserError, match=message) as raised:
+    requirements.prepare(environment, 1)
+  assert raised.value.exit_code == 78
+
+
+def test_a_registered_task_is_made_by_its_id():
+  environment = gym_tasks.GymEnvironment('Pendulum-v1', 4, arguments={'g': 5.0})
+  environment.observe(['state'])
+  assert environment.name == 'Pendulum-v1'
+  assert environment.observation_spec()['state'].shape == (3,)
+  spec = environment.action_spec()
+  assert (spec.minimum, spec.maximum) == ([-2.0], [2.0])
+  own = gymnasium.make('Pendulum-v1', g=5.0)
+  environment.seed(3)
+  state, _ = own.reset(seed=3)
+  assert environment.reset().observation['state'].tolist() == state.tolist()
+  action = np.array([1.5], np.float32)
+  total = sum(own.step(action)[1] for _ in range(4))
+  step = environment.step(action)
+  assert step.reward == np.float32(total)
+  for _ in range(49):
+    step = environment.step(action)
+  assert (step.is_last(), step.discount) == (True, 1.0)  # After 200 steps.
+
+
+@pytest.mark.parametrize(
+  ('task', 'arguments', 'message'),
+  [
+    ('Pendulum-v7', {}, r"no task 'Pendulum-v7' \(did you mean Pendulum-v1"),
+    ('CartPole-v1', {}, r'CartPole-v1 are Discrete\(2\)'),
+    ('Pendulum-v1', {'h': 1}, r'cannot be made .*GymEnvironment\.arguments'),
+    ('os:Pendulum-v1', {}, "no task 'os:Pendulum-v1'"),
+  ],
+)
+def test_what_cannot_be_made_is_one_sentence(task, arguments, message):
+  with pytest.raises(errors.UserError, match=message):
+    gym_tasks.GymEnvironment(task, 1, arguments=arguments)
+
+
+def test_the_documented_environment_is_one(tmp_path, monkeypatch):
+  page = (REPOSITORY / 'docs' / 'environments.md').read_text()
+  python = re.search(r'```python\n(import gin, .*?)```', page, re.S)[1]
+  config = re.search(r'```\n(import reach\n.*?)```', page, re.S)[1]
+  assert len([line for line in python.splitlines() if line]) <= 15
+  (tmp_path / 'reach.py').write_text(python)
+  (tmp_path / 'reach.gin').write_text(config)
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.setattr(sys, 'path', [*sys.path])
+  bindings.load(['reach.gin'], ['Experiment.seed = 0'], allow_imports=True)
+  with bindings.translate_gin_errors():
+    parts = experiment.Experiment()
+  bindings.check_all_used()
+  assert parts.task == 'Reach'
+  step = parts.environment.reset()
+  start = step.observation['state']
+  step = parts.environment.step(np.array([1, -0.5], np.float32))
+  # Actions of the agent are in [-1, 1], of the environment in [-2, 2].
+  assert (step.observation['state'] - start).tolist() == [2, -1]
+  gin.clear_config()
