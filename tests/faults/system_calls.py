@@ -51,8 +51,9 @@ class TracedRun(disturbed_run.DisturbedRun):
       return [n for n, line in enumerate(lines) if _begins_save(line)]
 
     process, tracer = self._traced([], trace)
-    self._wait_for(process, lambda: len(saves()) > 1)
-    begin, end, *_ = saves()
+    # From the third on, a save also removes a checkpoint.
+    self._wait_for(process, lambda: len(saves()) > 3)
+    _, _, begin, end, *_ = saves()
     self._end(process, [signal.SIGTERM])
     tracer.wait()
     self._check_start()
@@ -87,8 +88,8 @@ def _strace(process_id, inject, trace):
 
 
 def _begins_save(line):
-  # Within the folder TensorFlow makes others.
-  return re.search(r' mkdir\(".*/tmp-checkpoint-[\d-]+"', line)
+  # TensorFlow then tries to make the folder, too, and others within.
+  return re.search(r' mkdir\(".*/tmp-checkpoint-[\d-]+", .* = 0$', line)
 
 
 def _spread(calls: dict[str, int], count: int) -> list[tuple[str, int]]:
