@@ -1,16 +1,16 @@
 """A run that is killed and interrupted many times: the slow part of the suite.
 
-`python -m tests.faults --kills 200` does more of the same, and also fails if a
-stop takes long, which on a busy machine says nothing.
+`python -m tests.faults --kills 200` does more of the same to a run that has a
+model, and also fails if a stop takes long; on a busy machine that says nothing.
 """
 
 import pytest
 
-from tests import faults
+from tests.faults import kills, tiny_runs
 
 pytestmark = pytest.mark.slow
 
 
 def test_kills_and_signals_leave_no_trace(tmp_path, capsys):
-  ok = faults.survives(tmp_path, kills=20, signals=2, full=1)
+  ok = kills.survives(tmp_path, tiny_runs.SAC, kills=20, signals=2, full=1)
   assert ok, capsys.readouterr().out

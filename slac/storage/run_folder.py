@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from slac import errors
+from slac import console, errors
 from slac.storage import files, locks
 
 _MAX_NAME_LENGTH = 80
@@ -116,6 +116,11 @@ def open_run(
     starts = []
     if (folder / 'version.json').exists():
       starts = read_starts(folder / 'version.json')
+    elif (folder / 'checkpoints').exists():  # Made after the first start's.
+      console.warn(
+        f'{folder / "version.json"} is gone, and with it the record of earlier '
+        'starts; a new one begins.'
+      )
     start = {**version, 'changes': changes} if changes else dict(version)
     files.write_json(folder / 'version.json', [*starts, start])
     if changes:  # After they were noted, lest a kill leaves them unnoted.
@@ -201,7 +206,7 @@ def refuse_what_no_run_makes(folder: pathlib.Path) -> None:
         fault = 'neither a file nor a folder, so no run made it: remove it'
       elif name in _FOLDERS and not path.is_dir() and path.parent == folder:
         fault = 'a file where a run keeps a folder: move it away'
-      elif path.suffix in _SUFFIXES and path.is_dir():
+      elif (path.suffix in _SUFFIXES or name == locks.NAME) and path.is_dir():
         fault = 'a folder where a run keeps a file: move it away'
       if fault:
         raise errors.UserError(f'{path} is {fault}.', 74)

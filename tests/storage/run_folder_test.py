@@ -41,6 +41,21 @@ def test_the_same_configuration_continues(tmp_path):
   assert versions == [VERSION, {'commit': 'def'}]
 
 
+def test_a_lost_record_of_starts_is_said(tmp_path, capsys):
+  folder = open_run(tmp_path)
+  (folder / 'version.json').unlink()
+  open_run(tmp_path)  # As after a kill before the first record.
+  assert capsys.readouterr().err == ''
+  (folder / 'checkpoints').mkdir()
+  (folder / 'version.json').unlink()
+  open_run(tmp_path)
+  assert capsys.readouterr().err == (
+    f'{folder}/version.json is gone, and with it the record of earlier starts; '
+    'a new one begins.\n'
+  )
+  assert json.loads((folder / 'version.json').read_text()) == [VERSION]
+
+
 def test_another_configuration_is_refused_with_the_difference(tmp_path):
   open_run(tmp_path)
   message = fault(78, tmp_path, resolved={'A.x': '2', 'A.z': '3'})
@@ -252,6 +267,7 @@ def test_a_run_without_a_checkpoint_keeps_its_results(tmp_path):
     (os.mkdir, 'train.csv', 'a folder where a run keeps a file'),
     (os.mkdir, 'config.json', 'a folder where a run keeps a file'),
     (os.mkdir, 'version.json', 'a folder where a run keeps a file'),
+    (os.mkdir, '.lock', 'a folder where a run keeps a file'),
     (os.mknod, 'videos', 'a file where a run keeps a folder'),
     (os.mknod, 'checkpoints', 'a file where a run keeps a folder'),
   ],
