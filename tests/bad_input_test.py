@@ -256,7 +256,7 @@ FAULTS = [
       'Experiment.agent = @Schedule: must be a configurable that makes some '
       'Agent, written @NAME without ()',
       'Experiment.environment = @fastest_dtype: must be a configurable that '
-      'makes some PyEnvironment, ',
+      'makes some PyEnvironment or Env or Environment, ',
       'Experiment.random_policy = @SlacAgent: must be a configurable that '
       'makes some SeededPolicy, ',
       'SlacAgent.model = @LatentModel: must be a configurable that makes some '
@@ -340,7 +340,7 @@ FAULTS = [
   train(
     'unknown Gym task',
     78,
-    "no MuJoCo task 'Hopper-v9' (did you mean Hopper-v",
+    "no task 'Hopper-v9' (did you mean Hopper-v",
     '--gin_file=gin/hopper.gin',
     "--gin_param=GymEnvironment.task = 'Hopper-v9'",
   ),

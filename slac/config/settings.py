@@ -79,16 +79,29 @@ def requirement(value: Any, annotation: Any) -> str | None:
 
 def _callable_requirement(value: Any, kind: Any = object) -> str | None:
   """Returns the `requirement` of a setting that is called to make a `kind`."""
-  if not inspect.isclass(kind) or kind is Any or hasattr(kind, '_is_protocol'):
-    kind = object  # No class derives from what is none itself.
+  is_union = typing.get_origin(kind) in (Union, types.UnionType)
+  kinds = typing.get_args(kind) if is_union else (kind,)
+  if not all(map(_is_base, kinds)):
+    kinds = (object,)  # No class derives from what is none itself.
   is_fit = isinstance(value, gin_config.ConfigurableReference)
   made = is_fit and value.configurable.wrapped
   if inspect.isclass(made):
     is_whole = not value.evaluate and not inspect.isabstract(made)
-    is_fit = is_whole and issubclass(made, kind)
+    is_fit = is_whole and issubclass(made, kinds)
   elif is_fit and not value.evaluate:  # A function may say what it returns.
     hint = getattr(made, '__annotations__', {}).get('return')
-    is_wide = not inspect.isclass(hint) or hint in (Any, *kind.__mro__)
-    is_fit = is_wide or issubclass(hint, kind)
-  which = '' if kind is object else f' that makes some {kind.__name__}'
+    wide = {Any, *(base for kind in kinds for base in kind.__mro__)}
+    is_fit = (
+      not inspect.isclass(hint) or hint in wide or issubclass(hint, kinds)
+    )
+  names = ' or '.join(kind.__name__ for kind in kinds)
+  which = '' if object in kinds else f' that makes some {names}'
   return None if is_fit else f'a configurable{which}, written @NAME without ()'
+
+
+def _is_base(kind: Any) -> bool:
+  """Whether a kind is a class that others derive from."""
+  is_other = kind in (Any, types.NoneType) or getattr(
+    kind, '_is_protocol', False
+  )
+  return inspect.isclass(kind) and not is_other

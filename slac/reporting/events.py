@@ -8,8 +8,9 @@ import io
 import itertools
 import os
 import platform
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from tensorboard.compat.proto import event_pb2, summary_pb2
@@ -22,11 +23,19 @@ from tensorboard.util import tensor_util
 _numbers = itertools.count()
 
 
-def file_name() -> str:
-  """Returns a file name that is used once; names sort by time."""
+def file_name(others: Iterable[str] = ()) -> str:
+  """Returns a file name that is used once, and sorts behind the others.
+
+  TensorBoard reads files in the order of their names, which begin with the
+  time; but a clock may have been set back.
+  """
+  times = [re.match(r'events\.out\.tfevents\.(\d+)\.', name) for name in others]
+  begun = max(
+    [int(time.time()), *(int(match[1]) + 1 for match in times if match)]
+  )
   return (
-    f'events.out.tfevents.{int(time.time()):010d}.{platform.node()}.'
-    f'{os.getpid()}.{next(_numbers)}'
+    f'events.out.tfevents.{begun:010d}.{platform.node()}.{os.getpid()}.'
+    f'{next(_numbers)}'
   )
 
 

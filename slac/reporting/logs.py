@@ -74,7 +74,8 @@ class Logs:
         f'Logs are not what the checkpoint knows: {"; ".join(faults)}. What '
         f'was found is kept in {self._folder} as damaged-*.'
       )
-    self._events = self._folder / 'tensorboard' / events.file_name()
+    there = self._folder / 'tensorboard'
+    self._events = there / events.file_name(os.listdir(there))
     self._appender.append(self._events, events.header())
     for name in self._columns:
       self._begin_csv(name)

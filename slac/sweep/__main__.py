@@ -77,7 +77,7 @@ def main():
     arguments.seeds,
   )
   with errors.reported_by(PROGRAM):
-    sys.exit(command.perform(sweep, arguments))
+    sys.exit(command.perform(sweep, arguments, may_measure=True))
 
 
 if __name__ == '__main__':

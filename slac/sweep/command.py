@@ -7,10 +7,17 @@ from slac import errors
 from slac.sweep import checking, hours, launch, plan
 
 
-def perform(sweep: plan.Sweep, arguments: argparse.Namespace) -> int:
+def perform(
+  sweep: plan.Sweep, arguments: argparse.Namespace, may_measure: bool
+) -> int:
   """Does with a sweep what the flags of `flags.add` say; returns the exit code.
 
   Everything is loaded and checked before.
+
+  Args:
+    sweep: what is trained.
+    arguments: the flags.
+    may_measure: whether to spend a minute on the hours of what has not run yet.
 
   Raises:
     UserError: the first fault of a gin file or a setting; 73 if the script
@@ -31,7 +38,7 @@ def perform(sweep: plan.Sweep, arguments: argparse.Namespace) -> int:
     print(title, *commands, sep='\n', flush=True)
   root = plan.FOLDER / arguments.root_dir
   try:
-    for line in hours.lines(commands, experiments, root):
+    for line in hours.lines(commands, experiments, root, may_measure):
       print(f'# {line}', flush=True)
   except KeyboardInterrupt:
     return 130

@@ -21,19 +21,21 @@ _MEASURING_SECONDS = 600  # At most, on a busy machine.
 class Estimator:
   """Estimates the hours of one experiment after another."""
 
-  def __init__(self, root: pathlib.Path):
+  def __init__(self, root: pathlib.Path, may_measure: bool):
     """Reads the runs in a folder.
 
     Raises:
       UserError: 65 or 74 if one of them is damaged.
     """
     self._root = root
+    self._may_measure = may_measure
     self._runs = pace.read(root)
     self._measured = {}
 
   def needs_measuring(self, item: checking.Experiment) -> bool:
     """Whether neither a run nor a measurement tells how long it takes."""
-    return self._by_runs(item) is None and _size(item) not in self._measured
+    is_told = _size(item) in self._measured or self._by_runs(item) is not None
+    return self._may_measure and not is_told
 
   def hours(self, item: checking.Experiment) -> tuple[float | None, str]:
     """Returns the hours of a run, and what they rest on.
@@ -43,6 +45,8 @@ class Estimator:
     hours = self._by_runs(item)
     if hours is not None:
       return hours, f'the pace of runs in {self._root} with the same settings'
+    if not self._may_measure:
+      return None, f'no run in {self._root} has the same settings'
     if self.needs_measuring(item):
       self._measured[_size(item)] = _measure(item.command)
     seconds, text = self._measured[_size(item)]
@@ -66,6 +70,7 @@ def lines(
   commands: Sequence[plan.Command],
   experiments: Sequence[checking.Experiment],
   root: pathlib.Path,
+  may_measure: bool,
 ) -> Iterator[str]:
   """Yields how many hours the commands take, and what that rests on.
 
@@ -73,11 +78,12 @@ def lines(
     commands: the runs.
     experiments: what each of them trains.
     root: the folder of runs.
+    may_measure: whether to measure what no run tells.
 
   Raises:
     UserError: 65 or 74 if a run in it is damaged.
   """
-  estimator = Estimator(root)
+  estimator = Estimator(root, may_measure)
   total, left, known, unknown = 0.0, 0.0, *(collections.Counter() for _ in 'ab')
   for command, item in zip(commands, experiments, strict=True):
     if estimator.needs_measuring(item):

@@ -100,7 +100,9 @@ def test_what_is_none(result):
   assert checked.CheckedEnvironment(Scripted(result)).step(ACTION) is result
 
 
-def test_what_the_user_can_mend_and_ctrl_c_pass_through():
+def test_what_the_user_can_mend_and_ctrl_c_pass_through(monkeypatch):
+  # Processes in the background ignore it.
+  monkeypatch.setattr(signal, 'getsignal', lambda _: signal.default_int_handler)
   for error in (errors.UserError('No GL library.'), KeyboardInterrupt()):
     environment = checked.CheckedEnvironment(Scripted(error))
     with pytest.raises(type(error)) as caught:

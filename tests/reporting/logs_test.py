@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import time
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from PIL import Image, ImageSequence
 from tensorboard.backend.event_processing import event_accumulator
 
 from slac import errors
-from slac.reporting import logs
+from slac.reporting import events, logs
 from tests import event_files
 
 COLUMNS = {'eval': ('env_steps', 'average_return'), 'train': ('env_steps',)}
@@ -353,3 +354,21 @@ def test_sizes_alone_as_version_0_1_noted_them_are_enough(tmp_path, capsys):
   (tmp_path / 'eval.csv').write_bytes(HEADER + b'1,0.5\n2')
   opened(tmp_path, sizes)
   assert 'eval.csv (1 rows are kept, 2 are mended' in capsys.readouterr().err
+
+
+def test_a_clock_that_was_set_back_leaves_files_in_their_order(
+  tmp_path, monkeypatch
+):
+  log = opened(tmp_path)
+  log.scalars(1, {'a': 0.5})
+  state, now = log.get_state(), time.time()
+  for days in (1, 2):
+    monkeypatch.setattr(
+      events.time, 'time', lambda days=days: now - 86400 * days
+    )
+    log = opened(tmp_path, state)
+    log.scalars(1 + days, {'a': 0.5})
+    state = log.get_state()
+  assert read_scalars(tmp_path)['a'] == [(1, 0.5), (2, 0.5), (3, 0.5)]
+  names = os.listdir(tmp_path / 'tensorboard')
+  assert len({name.split('.')[3] for name in names}) == 3

@@ -137,9 +137,8 @@ def test_the_commands_are_run(call, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_reader_may_leave_early():
-  words = ['--tasks', 'cartpole', '--overlay', TINY, '--seeds', '900']
   process = subprocess.Popen(
-    [sys.executable, '-m', 'slac.sweep', *words],
+    [sys.executable, '-m', 'slac.replication', 'plan', '--figure=4'],
     cwd=ROOT,
     stdout=subprocess.PIPE,
     stderr=subprocess.PIPE,
@@ -155,6 +154,7 @@ def sweep(tmp_path):
   # What is included may bind what these runs have no use for.
   (tmp_path / 'small.gin').write_text(
     "include 'tests/tiny.gin'\ninclude 'gin/sac_state.gin'\n"
+    'ACTION_REPEAT = 20\n'
     'Schedule.env_steps = 4000\nSchedule.log_interval = 5\n'
   )
   return [
