@@ -23,6 +23,7 @@ FILES = (16, 32, 64, 128, 256)
 GROUP_MEGABYTES = (200, 400, 600, 800)
 GROUP = 'slac-faults'
 COPY = 'limited'
+SECONDS = 180  # Without a limit it takes 20; a machine may be busy.
 
 
 def survives(root: pathlib.Path) -> bool:
@@ -53,13 +54,17 @@ def survives(root: pathlib.Path) -> bool:
 
 def _try(runs, limit) -> tuple[str, str]:
   """Continues a run under a limit; returns how it survived, and a fault."""
-  process = subprocess.run(
-    ['bash', '-c', f'{limit}; exec "$@"', 'bash', *runs.command(COPY)],
-    cwd=tiny_runs.REPOSITORY,
-    timeout=tiny_runs.SECONDS,
-    capture_output=True,
-    text=True,
-  )
+  try:
+    process = subprocess.run(
+      ['bash', '-c', f'{limit}; exec "$@"', 'bash', *runs.command(COPY)],
+      cwd=tiny_runs.REPOSITORY,
+      timeout=SECONDS,
+      capture_output=True,
+      text=True,
+    )
+  except subprocess.TimeoutExpired as late:
+    says = (late.stderr or b'').decode().splitlines()[-1:]
+    return '', f'it hangs with {says}'
   code = process.returncode
   if code == 0:
     return 'came to its end', ''
