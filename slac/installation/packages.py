@@ -9,6 +9,7 @@ import argparse
 import os
 import pathlib
 import re
+import resource
 import sys
 from collections.abc import Callable, Iterator
 from importlib import metadata
@@ -22,6 +23,7 @@ REPOSITORY = PACKAGE.parent
 IS_INSTALLED = (PACKAGE / 'gin').is_dir()
 LOCK = REPOSITORY / 'requirements.txt'
 NEW_PYTHON = 'uv venv --seed --python 3.13 .venv'
+_ADDRESS_SPACE = 4_000_000_000  # Bytes; with 2 GB it was seen to crash.
 INSTALL = 'pip install --no-deps -r requirements.txt' + (
   ", the repository's" if IS_INSTALLED else ''
 )
@@ -99,10 +101,18 @@ def check(program: str) -> None:
     program: The command that is about to begin.
 
   Raises:
-    UserError: (69) if packages are missing, or Python is another one.
+    UserError: (69) if packages are missing, Python is another one, or the
+      process may not have the address space that TensorFlow maps.
   """
   if fault := python_fault():
     raise errors.UserError(f'{fault}: {NEW_PYTHON}.', os.EX_UNAVAILABLE)
+  limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+  if 0 <= limit < _ADDRESS_SPACE:
+    raise errors.UserError(
+      f'The limit on address space is {limit / 1e9:.1f} GB, with which '
+      'TensorFlow crashes or hangs: raise it, by `ulimit -v unlimited`.',
+      os.EX_UNAVAILABLE,
+    )
   wrong = list(faults())
   if missing := [name for name, found, _ in wrong if not found]:
     raise errors.UserError(

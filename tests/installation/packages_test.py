@@ -103,3 +103,19 @@ def test_pythons_are_those_of_pyproject(version, is_right, monkeypatch):
 def test_a_python_that_is_too_old_gets_as_far_as_the_check(module):
   """Before 3.10 annotations such as `str | None` cannot be evaluated."""
   assert hasattr(module, 'annotations')  # Of __future__: they are not.
+
+
+@pytest.mark.parametrize(
+  ('limit', 'refused'),
+  [(-1, False), (2_048_000_000, True), (4_000_000_000, False)],
+)
+def test_too_little_address_space_is_refused(monkeypatch, limit, refused):
+  monkeypatch.setattr(packages.resource, 'getrlimit', lambda _: (limit, limit))
+  monkeypatch.setattr(packages, 'faults', lambda: iter(()))
+  if not refused:
+    packages.check('program')
+    return
+  with pytest.raises(errors.UserError, match='ulimit -v unlimited') as caught:
+    packages.check('program')
+  assert '2.0 GB' in str(caught.value)
+  assert caught.value.exit_code == 69
