@@ -99,8 +99,10 @@ class Report:
 
   def close(self):
     """Closes the logs and ends the progress bar's line."""
-    self._logs.close()
-    self._progress.close()
+    try:
+      self._logs.close()
+    finally:
+      self._progress.close()
 
   def enter(self, phase: str):
     """Says which phase the next iteration is of."""
