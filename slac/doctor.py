@@ -1,5 +1,6 @@
 """Tells whether training can run on this machine: `python -m slac.doctor`.
 
+With --gin_file it also tries the environment that these files choose.
 Prints a line for each thing that it examines: PASS, FAIL with the remedy, or
 NOTE for what training can do without. The exit code is 0 if no line says FAIL,
 else 69. It also works where packages are missing, so it imports none of them at
@@ -9,6 +10,7 @@ its beginning.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 import pathlib
@@ -16,7 +18,7 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from slac import errors
 from slac.environments import processes
@@ -79,13 +81,31 @@ def main():
   prog = 'python -m slac.doctor'
   parser = errors.ArgumentParser(prog=prog, description=__doc__)
   parser.add_argument('--root_dir', default='runs', help='the folder of runs')
-  sys.exit(report(parser.parse_args().root_dir))
+  parser.add_argument(
+    '--gin_file',
+    action='append',
+    default=[],
+    help='a task, and its overlays, whose environment is tried',
+  )
+  parser.add_argument(
+    '--allow_gin_imports',
+    action='store_true',
+    help='let gin files import modules, and so run their code',
+  )
+  arguments = parser.parse_args()
+  sys.exit(report(**vars(arguments)))
 
 
-def report(root_dir: str) -> int:
+def report(
+  root_dir: str, gin_file: Sequence[str] = (), allow_gin_imports: bool = False
+) -> int:
   """Prints all findings; returns the exit code."""
   failures = 0
-  for finding in examine(root_dir):
+  findings = examine(root_dir)
+  if gin_file:
+    tried = environment(gin_file, allow_gin_imports)
+    findings = itertools.chain(findings, tried)
+  for finding in findings:
     print(finding, flush=True)
     failures += finding.verdict == 'FAIL'
   if failures:
@@ -168,6 +188,26 @@ def graphics() -> Iterator[Finding]:
       elif name == asked:
         remedy += ', or unset MUJOCO_GL'
       yield Finding(verdict, f'rendering, {name}', failure, remedy)
+
+
+def environment(
+  gin_files: Sequence[str], allow_imports: bool
+) -> Iterator[Finding]:
+  """Takes steps in the environment of gin files, and checks them."""
+  try:
+    from slac.training import trial
+
+    name, notes = trial.environment(gin_files, allow_imports)
+  except ImportError as error:
+    text = f'cannot be tried without {error.name}'
+    yield Finding('FAIL', 'environment', text, packages.INSTALL)
+    return
+  except errors.UserError as error:
+    yield Finding('FAIL', 'environment', str(error).partition('\n')[0])
+    return
+  for note in notes:
+    yield Finding('NOTE', 'environment', note)
+  yield Finding('PASS', 'environment', f'{name}: {trial.STEPS} steps are well')
 
 
 def cpu(info: str) -> Iterator[Finding]:

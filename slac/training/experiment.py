@@ -55,7 +55,7 @@ class Experiment:
     """
     self.seed = seed
     self.schedule = schedule.Schedule()
-    with _made():
+    with making():
       self.environment, self.eval_environment = (
         requirements.prepare(made, self.schedule.action_repeat)
         for made in (environment(), environment())
@@ -65,7 +65,7 @@ class Experiment:
       [self.environment.time_step_spec(), self.environment.action_spec()]
     )
     self.agent = agent(*specs, seed)
-    with _made():
+    with making():
       for made in (self.environment, self.eval_environment):
         requirements.observe(made, self.agent.time_step_spec.observation)
       evaluation.seed_environment(self.environment, seed)
@@ -104,7 +104,7 @@ class Experiment:
 
 
 @contextlib.contextmanager
-def _made() -> Iterator[None]:
+def making() -> Iterator[None]:
   """Turns whatever goes wrong in making environments into a UserError."""
   try:
     with checked.failing(), bindings.translate_gin_errors():

@@ -1,12 +1,10 @@
 """Tests of the command line, python -m slac.replication."""
 
-import sys
-
-import gin
 import pytest
 
 from slac.replication import __main__
 from slac.sweep import hours
+from tests import command_line
 from tests.replication import made_up
 
 
@@ -14,17 +12,7 @@ from tests.replication import made_up
 def call(monkeypatch, capsys):
   """Runs the command line without measuring; returns code, output, error."""
   monkeypatch.setattr(hours, 'lines', lambda *_: iter(['Some hours.']))
-
-  def run(*arguments):
-    monkeypatch.setattr(
-      sys, 'argv', ['__main__.py', *(str(text) for text in arguments)]
-    )
-    with pytest.raises(SystemExit) as caught:
-      __main__.main()
-    gin.clear_config()
-    return (caught.value.code, *capsys.readouterr())
-
-  return run
+  return command_line.of(__main__.main, monkeypatch, capsys)
 
 
 def test_curves(call, tmp_path):

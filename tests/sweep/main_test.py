@@ -6,11 +6,11 @@ import subprocess
 import sys
 import time
 
-import gin
 import pytest
 
 from slac.config import bindings
 from slac.sweep import __main__, hours, plan
+from tests import command_line
 
 ROOT = bindings.ROOT
 TINY = 'tests/tiny.gin'
@@ -25,17 +25,7 @@ __main__.main()
 def call(monkeypatch, capsys):
   """Runs the command line without measuring; returns code, output, error."""
   monkeypatch.setattr(hours, 'lines', lambda *_: iter(['Some hours.']))
-
-  def run(*arguments):
-    monkeypatch.setattr(
-      sys, 'argv', ['__main__.py', *(str(text) for text in arguments)]
-    )
-    with pytest.raises(SystemExit) as caught:
-      __main__.main()
-    gin.clear_config()
-    return (caught.value.code, *capsys.readouterr())
-
-  return run
+  return command_line.of(__main__.main, monkeypatch, capsys)
 
 
 def test_the_commands_are_printed_with_the_hours(call):

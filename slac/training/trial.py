@@ -1,0 +1,70 @@
+"""Tries the environment of gin files, before anything is trained in it."""
+
+import warnings
+from collections.abc import Sequence
+
+import gin
+import gymnasium
+import numpy as np
+from gymnasium.utils import env_checker
+
+from slac import errors
+from slac.config import bindings
+from slac.environments import checked, requirements
+from slac.training import experiment
+
+STEPS = 200  # Of random actions, across the ends of episodes.
+
+
+def environment(
+  gin_files: Sequence[str], allow_imports: bool
+) -> tuple[str, list[str]]:
+  """Returns the name of an environment, and what to know about it.
+
+  Args:
+    gin_files: the files that choose it.
+    allow_imports: whether they may import modules.
+
+  Raises:
+    UserError: nothing can be trained in it.
+  """
+  bindings.load(gin_files, allow_imports=allow_imports)
+  make = gin.get_bindings(experiment.Experiment).get('environment')
+  if not make:
+    raise errors.UserError('Experiment.environment is not set: name a task.')
+  with experiment.making():
+    made = make()
+    notes = _advice(getattr(made, '_environment', made))
+    prepared = requirements.prepare(made, 1)
+    names = list(prepared.observation_spec())
+    try:
+      requirements.observe(prepared, names)
+    except errors.UserError as error:  # It may do without.
+      if names == ['pixels']:
+        raise
+      notes.append(str(error))
+      requirements.observe(prepared, ['state'])
+    _take_steps(checked.CheckedEnvironment(prepared), prepared.action_spec())
+  return requirements.name_of(prepared), notes
+
+
+def _advice(own) -> list[str]:
+  """Returns what gymnasium's checker has to say of one of its environments."""
+  if not isinstance(own, gymnasium.Env):
+    return []
+  with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter('always')
+    env_checker.check_env(own.unwrapped, skip_render_check=True)
+  lines = [str(warning.message).split('WARN: ')[-1] for warning in caught]
+  return [line.removesuffix('\x1b[0m') for line in lines]
+
+
+def _take_steps(tried, spec):
+  draws = np.random.default_rng(0)
+  time_step = tried.reset()
+  for _ in range(STEPS):
+    if time_step.is_last():
+      time_step = tried.reset()
+      continue
+    action = draws.uniform(spec.minimum, spec.maximum, spec.shape)
+    time_step = tried.step(action.astype(spec.dtype))

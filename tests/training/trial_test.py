@@ -1,0 +1,66 @@
+"""Tests of slac/training/trial.py, as the doctor shows it."""
+
+import pathlib
+import re
+import sys
+
+import gin
+import pytest
+
+from slac import doctor
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+PAGE = (REPOSITORY / 'docs' / 'environments.md').read_text()
+
+
+@pytest.fixture
+def findings(tmp_path, monkeypatch):
+  """Returns what the doctor says of the page's environment, if changed."""
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.setattr(sys, 'path', [*sys.path])
+  python = re.search(r'```python\n(import gin, .*?)```', PAGE, re.S)[1]
+  config = re.search(r'```\n(import reach\n.*?)```', PAGE, re.S)[1]
+
+  def tell(name, old='', new='', allow_imports=True):
+    assert old in python
+    changed = python.replace(old, new).replace('Reach', name)
+    (tmp_path / f'{name.lower()}.py').write_text(changed)
+    own = config.replace('reach', name.lower()).replace('Reach', name)
+    (tmp_path / 'own.gin').write_text(own)
+    found = list(doctor.environment(['own.gin'], allow_imports))
+    gin.clear_config()
+    return [(finding.verdict, finding.text) for finding in found]
+
+  return tell
+
+
+def test_a_sound_environment_passes(findings):
+  *notes, last = findings('Sound')
+  assert last == ('PASS', 'Sound: 200 steps are well')
+  assert {verdict for verdict, _ in notes} <= {'NOTE'}
+
+
+@pytest.mark.parametrize(
+  ('name', 'old', 'new', 'says'),
+  [
+    # Gymnasium's checker finds what is not in the space.
+    ('Wide', 'clip(self.x + action, -9, 9)', 'float64(self.x + 99)', 'Assert'),
+    # Ours what is not finite, from the second step of an episode on.
+    (
+      'Lost',
+      '-float(np.linalg.norm(self.x))',
+      'np.nan if self.t == 3 else 0.0',
+      'reward is nan',
+    ),
+    ('Broken', 'super().reset(seed=seed)', 'no_such_name', 'NameError'),
+  ],
+)
+def test_a_fault_is_named(findings, name, old, new, says):
+  ((verdict, text),) = findings(name, old, new)
+  assert verdict == 'FAIL'
+  assert says in text and '\n' not in text
+
+
+def test_it_imports_nothing_unless_it_may(findings):
+  ((verdict, text),) = findings('Shy', allow_imports=False)
+  assert verdict == 'FAIL' and '--allow_gin_imports' in text
