@@ -555,10 +555,9 @@ def assert_is_one_line(fault, code, stderr):
 
 
 def names(folder):
-  """The files and folders that a run would add to."""
-  return sorted(
-    path.name for path in [*folder.iterdir(), *folder.glob('runs/*')]
-  )
+  """The files and folders that a run would add to; Python keeps its own."""
+  paths = [*folder.iterdir(), *folder.glob('runs/*')]
+  return sorted(path.name for path in paths if path.name != '__pycache__')
 
 
 @pytest.fixture(scope='module')
