@@ -89,7 +89,7 @@ class ArgumentParser(argparse.ArgumentParser):
 
 
 def count(text: str, low: int = 1, high: float = math.inf) -> int:
-  """Returns the value of a flag that takes a whole number of at least 1."""
+  """Returns the value of a flag that takes a whole number in a range."""
   with contextlib.suppress(ValueError):
     if low <= int(text) <= high:
       return int(text)

@@ -1,22 +1,21 @@
 """What environments of other APIs have in common once they are adapted."""
 
 import abc
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from PIL import Image
-from tf_agents.environments import py_environment
 from tf_agents.specs import array_spec
 from tf_agents.trajectories import time_step as ts
 
 from slac import errors
-from slac.environments import rendering
+from slac.environments import offering, rendering
 
 _SIZE = (rendering.IMAGE_SIZE, rendering.IMAGE_SIZE)
 
 
-class AdaptedEnvironment(py_environment.PyEnvironment):
+class AdaptedEnvironment(offering.OfferingEnvironment):
   """An environment of another API, which a subclass resets, steps and draws.
 
   Its observation may be one array or a mapping of arrays. The one that is an
@@ -24,9 +23,6 @@ class AdaptedEnvironment(py_environment.PyEnvironment):
   'state'. Where no image is observed, `render` makes the pixels. One step is
   `action_repeat` steps of the environment, fewer if the episode ends inside,
   with their rewards summed.
-
-  Attributes:
-    name: The task's name.
   """
 
   def __init__(
@@ -40,7 +36,7 @@ class AdaptedEnvironment(py_environment.PyEnvironment):
     """Keeps what it is given; takes no step.
 
     Args:
-      name: The attribute.
+      name: The task's name.
       action_repeat: Steps of the environment per step of the agent.
       observations: What has the shape and dtype of each observation, by names.
       action_spec: The spec of the actions.
@@ -49,10 +45,7 @@ class AdaptedEnvironment(py_environment.PyEnvironment):
     Raises:
       UserError: There are several images.
     """
-    super().__init__(handle_auto_reset=True)
-    self.name = name
     self._action_repeat = action_repeat
-    self._action_spec = action_spec
     images = [key for key, spec in observations.items() if _is_image(spec)]
     if len(images) > 1:
       raise errors.UserError(
@@ -61,37 +54,20 @@ class AdaptedEnvironment(py_environment.PyEnvironment):
       )
     self._image = images[0] if images else None
     self._vectors = sorted(observations.keys() - set(images))
-    self._observation_spec = {}
+    offered = {}
     if images:
-      self._observation_spec['pixels'] = array_spec.ArraySpec(
+      offered['pixels'] = array_spec.ArraySpec(
         observations[self._image].shape, np.uint8, 'pixels'
       )
     elif can_render:
-      self._observation_spec['pixels'] = array_spec.ArraySpec(
-        (*_SIZE, 3), np.uint8, 'pixels'
-      )
+      offered['pixels'] = array_spec.ArraySpec((*_SIZE, 3), np.uint8, 'pixels')
     if self._vectors:
       size = sum(int(np.prod(observations[key].shape)) for key in self._vectors)
-      self._observation_spec['state'] = array_spec.ArraySpec(
-        (size,), np.float32, 'state'
-      )
+      offered['state'] = array_spec.ArraySpec((size,), np.float32, 'state')
+    super().__init__(name, action_spec, offered)
 
-  def action_spec(self) -> array_spec.BoundedArraySpec:
-    """Returns the spec of the environment's own actions."""
-    return self._action_spec
-
-  def observation_spec(self) -> dict[str, array_spec.ArraySpec]:
-    """Returns the specs of what is observed."""
-    return self._observation_spec
-
-  def observe(self, names: Iterable[str]):
-    """Offers no other observations than those named, 'pixels' or 'state'.
-
-    Raises:
-      UserError: (69) if pixels are to be rendered, and cannot be.
-    """
-    self._observation_spec = {n: self._observation_spec[n] for n in names}
-    if 'pixels' in self._observation_spec and not self._image:
+  def _check_pixels(self):
+    if not self._image:
       self.reset()
       self.render()
 

@@ -2,16 +2,14 @@
 
 import abc
 import time
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
-from tf_agents.environments import py_environment
 from tf_agents.specs import array_spec
 from tf_agents.trajectories import time_step as ts
 
 from slac.config import settings
-from slac.environments import rendering
+from slac.environments import offering, rendering
 
 if TYPE_CHECKING:
   import mujoco
@@ -21,7 +19,7 @@ ShadowMapSize = Annotated[int, settings.Range(1, 16384)]
 Multisamples = Annotated[int, settings.Range(0, 64)]
 
 
-class MujocoEnvironment(py_environment.PyEnvironment):
+class MujocoEnvironment(offering.OfferingEnvironment):
   """A task that MuJoCo simulates, seen through a camera.
 
   An observation is `{'pixels': uint8 [64, 64, 3], 'state': float32 [n]}`, where
@@ -63,41 +61,24 @@ class MujocoEnvironment(py_environment.PyEnvironment):
     """
     import mujoco  # Not before MUJOCO_GL is set: see rendering.py.
 
-    super().__init__(handle_auto_reset=True)
-    self.name = name
-    self.action_repeat = action_repeat
-    self.render_seconds = 0.0
-    self._mujoco = mujoco
-    self._model = model
-    self._data = data
-    self._action_spec = action_spec
-    self._observation_spec = {
+    offered = {
       'pixels': array_spec.ArraySpec(
         (rendering.IMAGE_SIZE, rendering.IMAGE_SIZE, 3), np.uint8, 'pixels'
       ),
       'state': array_spec.ArraySpec((state_size,), np.float32, 'state'),
     }
+    super().__init__(name, action_spec, offered)
+    self.action_repeat = action_repeat
+    self.render_seconds = 0.0
+    self._mujoco = mujoco
+    self._model = model
+    self._data = data
     self._render_arguments = render_arguments
     self._renderer = None
     self._random_at_episode_start = None
 
-  def action_spec(self) -> array_spec.BoundedArraySpec:
-    """Returns the spec of the controls, float32 [d], with their bounds."""
-    return self._action_spec
-
-  def observation_spec(self) -> dict[str, array_spec.ArraySpec]:
-    """Returns the specs of what is observed."""
-    return self._observation_spec
-
-  def observe(self, names: Iterable[str]):
-    """Offers no other observations than those named, 'pixels' or 'state'.
-
-    Raises:
-      UserError: (69) if pixels are among them, but no GL library works.
-    """
-    self._observation_spec = {n: self._observation_spec[n] for n in names}
-    if 'pixels' in self._observation_spec:
-      rendering.choose_backend()
+  def _check_pixels(self):
+    rendering.choose_backend()
 
   def render(self, mode: str = 'rgb_array') -> np.ndarray:
     """Returns what the camera sees now, uint8 [64, 64, 3].

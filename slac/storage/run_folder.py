@@ -92,9 +92,8 @@ def open_run(
 
   Raises:
     UserError: 64 if its path is no UTF-8; 73 if it cannot be written; 74 if a
-      file in it is
-      damaged; 75 if another process uses it; 78 if it belongs to a run with
-      another configuration, or to no run.
+      file in it is damaged; 75 if another process uses it; 78 if it belongs
+      to a run with another configuration, or to no run.
   """
   folder = pathlib.Path(root_dir, name)
   _check_is_text(folder)

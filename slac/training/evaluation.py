@@ -103,9 +103,8 @@ class Evaluator:
 
   def _observed(self, time_step):
     """Returns a list of the image that the policy observes, if it does."""
-    return [
-      image for name, image in time_step.observation.items() if name == 'pixels'
-    ]
+    observation = time_step.observation
+    return [observation['pixels']] if 'pixels' in observation else []
 
   def _see(self, time_step):
     """Returns a list of one image, rendered if need be; or an empty one."""
