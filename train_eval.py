@@ -9,44 +9,14 @@ import sys
 
 from slac import errors
 from slac.installation import packages, streams, versions
+from slac.training import flags
 
 PROGRAM = 'train_eval.py'
 
 
-def parse_arguments():
-  """Returns the flags."""
-  parser = errors.ArgumentParser(description=__doc__)
-  parser.add_argument(
-    '--gin_file',
-    action='append',
-    required=True,
-    help='a task; each further file overlays those before it',
-  )
-  parser.add_argument(
-    '--gin_param',
-    action='append',
-    default=[],
-    help="one binding, such as 'SlacAgent.model_batch_size = 16'",
-  )
-  parser.add_argument(
-    '--allow_gin_imports',
-    action='store_true',
-    help='let gin files import modules, and so run their code',
-  )
-  parser.add_argument('--root_dir', default='runs', help='where runs are kept')
-  parser.add_argument('--name', help="the run's folder, in place of its own")
-  parser.add_argument('--seed', type=errors.seed, default=0)
-  parser.add_argument(
-    '--fresh',
-    action='store_true',
-    help='begin anew in a new folder, whatever is there',
-  )
-  return parser.parse_args()
-
-
 if __name__ == '__main__':
   # TensorFlow takes seconds; what is wrong with the command is said before.
-  early = packages.start(PROGRAM, parse_arguments)
+  early = packages.start(PROGRAM, lambda: flags.parse(__doc__))
   with errors.reported_by(PROGRAM):
     from slac.config import bindings
 
@@ -244,7 +214,7 @@ class Run:
 def main():
   """Runs the command line."""
   streams.guard()
-  arguments = parse_arguments()
+  arguments = flags.parse(__doc__)
   with errors.reported_by(PROGRAM):
     sys.exit(train_eval(arguments))
 
