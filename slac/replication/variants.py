@@ -13,6 +13,7 @@ import numpy as np
 from slac.replication import ours
 from slac.storage import run_folder
 
+_AGENT = 'Experiment.agent'
 _SMALL = 1e-3  # Numbers up to here are written as 1e-4 is.
 
 
@@ -23,7 +24,8 @@ def group(
 
   A name lists the settings that differ between the runs of some task, such as
   'model_learning_rate = 1e-4'; where none does it is empty. So a variant has
-  the same name in all tasks. They are in the order of their values.
+  the same name in all tasks. They are in the order of their values. Of runs of
+  different agents the agent is named, not all that follows from it.
   """
   by_task = {}
   for run in sorted(runs, key=lambda run: run.task):
@@ -32,7 +34,8 @@ def group(
     [run_folder.experiment(run.config) for run in found]
     for found in by_task.values()
   ]
-  names = sorted({name for found in configs for name in differing(found)})
+  names = {name for found in configs for name in _telling(found)}
+  names = sorted(names, key=lambda name: (name != _AGENT, name))
   labels = _labels(names, [c for found in configs for c in found])
   if any(_collide(found, names, labels) for found in configs):
     labels = {name: name for name in names}
@@ -43,6 +46,15 @@ def group(
       variant = _name(run.config, labels)
       groups[task].setdefault(variant, []).append(run)
   return groups
+
+
+def _telling(configs) -> set[str]:
+  """Returns the settings that tell the runs of a task apart."""
+  by_agent = {}
+  for config in configs:
+    by_agent.setdefault(config.get(_AGENT), []).append(config)
+  agent = [_AGENT] if len(by_agent) > 1 else []
+  return {*agent, *(n for same in by_agent.values() for n in differing(same))}
 
 
 def differing(configs: Sequence[Mapping[str, str]]) -> list[str]:

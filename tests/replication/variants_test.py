@@ -37,6 +37,25 @@ def test_a_name_has_what_differs_and_nothing_else():
   }
 
 
+def test_of_different_agents_only_what_differs_within_one_is_named():
+  runs = [
+    run('a', Experiment_agent='@Slac', A_rate='0.1', Slac_size='1'),
+    run('b', Experiment_agent='@Alm', A_rate='0.2', Alm_k='3'),
+    run('c', Experiment_agent='@Alm', A_rate='0.2', Alm_k='5'),
+  ]
+  assert group(*runs[:2])['walker walk'] == {
+    'agent = @Alm': ['b'],
+    'agent = @Slac': ['a'],
+  }
+  assert group(*runs)['walker walk'] == {
+    'agent = @Alm, k = 3': ['b'],
+    'agent = @Alm, k = 5': ['c'],
+    'agent = @Slac': ['a'],
+  }
+  # In a report on one agent alone it need not be named.
+  assert list(group(*runs[1:])['walker walk']) == ['k = 3', 'k = 5']
+
+
 def test_numbers_are_written_as_gin_files_have_them():
   texts = {
     **{'1e-05': '1e-5', '0.00025': '2.5e-4', '0.001': '1e-3'},
