@@ -7,6 +7,7 @@ import numpy as np
 
 from slac import errors
 from slac.replication import ours as our_runs
+from slac.replication import reported as reported_returns
 from slac.replication import statistics, trials, variants
 
 # The authors show, for each task, the variance with the best mean return of
@@ -46,6 +47,8 @@ class Comparison:
   action_repeats: Sequence[int]  # More than one only if variants differ in it.
   published: Selection | None
   ours: Mapping[str, Selection]  # By the variants' names.
+  # Of a method that one of ours is of.
+  reported: Sequence[reported_returns.Reported] = ()
 
   @property
   def title(self) -> str:
@@ -149,7 +152,13 @@ def _compare(task, published, ours, variance):
     sorted(repeats),
     select(same, variance) if same else None,
     {name: _selection(r[0].variance, r) for name, r in ours.items()},
+    reported_returns.of(task) if any(map(_is_of_alm, ours.values())) else (),
   )
+
+
+def _is_of_alm(found: Sequence[our_runs.Run]) -> bool:
+  """Whether a variant is of the method whose authors report numbers."""
+  return found[0].config.get('Experiment.agent', '').endswith('@AlmAgent')
 
 
 def _refuse_the_same_seed(found: Sequence[our_runs.Run]):

@@ -10,11 +10,12 @@ import matplotlib
 import numpy as np
 from matplotlib import axes, figure, ticker
 
-from slac.replication import aggregate, comparison, statistics
+from slac.replication import aggregate, comparison, reported, statistics
 
 # These colours differ in grey too, and for eyes that confuse red and green.
 _PUBLISHED = '#0072b2'
 _OURS = ('#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000')
+_REPORTED = '#777777'
 _LINES = ('-', '--', ':', '-.')  # Of as many variants as there are colours.
 _LABEL_WIDTH = 45  # Letters in a line of a legend.
 _LINES_INSIDE = 6  # A legend of more lines is below, where it hides no curve.
@@ -90,6 +91,16 @@ def draw(
     else:
       band = statistics.band([selection.curves])
       _draw_band(area, band, f'{name}: {selection.number}', styles[name])
+  for marker, row in zip('os^v', item.reported, strict=False):
+    area.errorbar(
+      *row[1:],
+      fmt=marker,
+      color=_REPORTED,
+      capsize=3,
+      label=textwrap.fill(
+        f'reported: {row.label}, {reported.SEEDS} seeds', _LABEL_WIDTH
+      ),
+    )
   area.set_title(item.title)
   area.set_ylabel(ylabel)
   area.set_ylim(*_range(item))
@@ -213,6 +224,7 @@ def _range(item: comparison.Comparison) -> tuple[float, float]:
     for trial in selection.trials
     for value in trial.returns.values()
   ]
+  returns += [mean for row in item.reported for mean in row.means]
   return min([*_RETURNS, *returns]), max([*_RETURNS, *returns])
 
 

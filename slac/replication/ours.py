@@ -13,6 +13,8 @@ from slac import errors
 from slac.replication import trials
 from slac.storage import run_folder, tables
 
+_SIZE = 'GymEnvironment.observation_size'  # Of what is observed of the state.
+
 
 @dataclasses.dataclass(frozen=True)
 class Run(trials.Trial):
@@ -58,6 +60,8 @@ def _read_run(folder: pathlib.Path) -> Run:
     starts = run_folder.read_starts(folder / 'version.json')
   environment, names = _environment(config)
   names = [_value(path, config, f'{environment}.{name}', str) for name in names]
+  if config.get(_SIZE, 'None') != 'None':  # Another task than with all of it.
+    names[-1] += f'-first{_value(path, config, _SIZE, int)}'
   action_repeat = _value(path, config, 'Schedule.action_repeat', int)
   of_environment = _value(path, config, f'{environment}.action_repeat', int)
   if action_repeat != of_environment:

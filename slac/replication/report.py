@@ -52,6 +52,7 @@ def html_page(
     '<h2>At the same environment steps</h2>',
     *_table(table.rows(comparisons)),
     f'<p>{html.escape(table.LEGEND)}</p>',
+    *_reported(comparisons),
   ]
   for item in comparisons:
     body.append(f'<h2>{html.escape(item.task)}</h2>')
@@ -105,6 +106,14 @@ def _aggregate(over_tasks, figure_paths) -> list[str]:
     lines.extend(_table(table.aggregate_rows(over_tasks)))
   notes = [tasks, *over_tasks.notes]
   return [*lines, *(f'<p>{html.escape(note)}</p>' for note in notes)]
+
+
+def _reported(comparisons) -> list[str]:
+  """Shows the numbers that authors report, if there are any."""
+  if not any(item.reported for item in comparisons):
+    return []
+  rows = _table(table.reported_rows(comparisons))
+  return [*rows, f'<p>{html.escape(table.REPORTED_LEGEND)}</p>']
 
 
 def _table(lines) -> list[str]:

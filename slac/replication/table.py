@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from slac.replication import aggregate, comparison, statistics
+from slac.replication import aggregate, comparison, reported, statistics
 
 STEPS = (30_000, 50_000, 100_000, 200_000, 300_000, 500_000, 1_000_000)
 NO_DATA = 'no data'
@@ -19,6 +19,15 @@ _PUBLISHED_COLUMNS = ('published', 'trials', 'IQM [95% CI]')
 _OUR_COLUMNS = ('ours', 'trials', 'IQM [95% CI]')
 _VERDICT = 'ours lies'
 VERDICTS = ('within', 'below', 'above', '-')  # What stands below it.
+_REPORTED_HEADER = (
+  *('task', 'environment steps', 'reported', 'mean', 'variant', 'ours'),
+  *('trials', _VERDICT),
+)
+REPORTED_LEGEND = (
+  f'Reported are means and deviations of {reported.SEEDS} seeds. The authors '
+  f'of ALM count from the end of {reported.RANDOM_STEPS:,} random steps; here '
+  'these are counted, too.'
+)
 _AGGREGATE_HEADER = (
   'over all tasks',
   'environment steps',
@@ -62,6 +71,28 @@ def rows(
   return found
 
 
+def reported_rows(
+  comparisons: Sequence[comparison.Comparison],
+) -> list[tuple[str, ...]]:
+  """Returns a header and a row for each reported number and variant of ours."""
+  found = [_REPORTED_HEADER]
+  for item in comparisons:
+    for row in item.reported:
+      for step, mean, stddev in zip(*row[1:], strict=True):
+        theirs = statistics.Summary(reported.SEEDS, mean, stddev)
+        for name, selection in item.ours.items():
+          summary = statistics.summarize(selection.curves, step)
+          our_mean, n, _ = _cells(summary)
+          found.append(
+            (
+              *(item.task, f'{step:,}', row.label, _mean(theirs)),
+              *(name or comparison.OURS, our_mean, n),
+              statistics.verdict(summary, theirs) or '-',
+            )
+          )
+  return found
+
+
 def aggregate_rows(item: aggregate.Aggregate) -> list[tuple[str, ...]]:
   """Returns a header and a row for each curve over all tasks and each step."""
   found = [_AGGREGATE_HEADER]
@@ -84,6 +115,8 @@ def markdown(
   """Returns the tables for a README."""
   found = rows(comparisons)
   texts = [_table(found, found[0][-1] == _VERDICT), LEGEND]
+  if any(item.reported for item in comparisons):
+    texts += [_table(reported_rows(comparisons), True), REPORTED_LEGEND]
   if over_tasks:
     if over_tasks.curves:
       texts.append(_table(aggregate_rows(over_tasks), False))
@@ -122,9 +155,14 @@ def _cells(summary: statistics.Summary) -> tuple[str, str, str]:
   """Returns the texts of mean, number of trials, and interquartile mean."""
   if summary.n == 0:
     return NO_DATA, '0', '-'
-  mean, iqm = f'{summary.mean:.0f}', f'{summary.iqm:.0f}'
+  iqm = f'{summary.iqm:.0f}'
   if not math.isnan(summary.stddev):
     low, high = summary.interval
-    mean += f' ± {summary.stddev:.0f}'
     iqm += f' [{low:.0f}, {high:.0f}]'
-  return mean, str(summary.n), iqm
+  return _mean(summary), str(summary.n), iqm
+
+
+def _mean(summary: statistics.Summary) -> str:
+  has_stddev = not math.isnan(summary.stddev)
+  stddev = f' ± {summary.stddev:.0f}' if has_stddev else ''
+  return f'{summary.mean:.0f}{stddev}'
