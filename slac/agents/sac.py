@@ -32,6 +32,7 @@ class SoftActorCritic(base.Agent):
     gamma: settings.Fraction = gin.REQUIRED,
     target_update_rate: settings.Fraction = gin.REQUIRED,
     reward_scale: settings.Positive = gin.REQUIRED,
+    temperature_learning_rate: settings.Positive | None = None,
     **of_every_agent,
   ):
     """Builds the networks, and then what every agent has.
@@ -46,6 +47,8 @@ class SoftActorCritic(base.Agent):
       gamma: the discount factor.
       target_update_rate: tau of the target critics.
       reward_scale: multiplies rewards in the critics' target.
+      temperature_learning_rate: Adam's for the temperature alone; by default
+        the same.
       **of_every_agent: the other arguments of `base.Agent`.
     """
     action_size = action_spec.shape.num_elements()
@@ -74,7 +77,9 @@ class SoftActorCritic(base.Agent):
     self._critic_optimizer = optimizers.Adam(
       learning_rate, self._critic_variables
     )
-    self._alpha_optimizer = optimizers.Adam(learning_rate, [self._log_alpha])
+    self._alpha_optimizer = optimizers.Adam(
+      temperature_learning_rate or learning_rate, [self._log_alpha]
+    )
     super().__init__(time_step_spec, action_spec, seed, **of_every_agent)
 
   def _trained_modules(self) -> Mapping[str, list[tf.Module]]:

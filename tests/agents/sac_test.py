@@ -23,7 +23,7 @@ class Agent(sac.SoftActorCritic):
     return policies.TanhGaussianPolicy(*specs, **seeded)
 
 
-def make_agent(shaken=True):
+def make_agent(shaken=True, **changes):
   with gin.unlock_config():
     gin.clear_config()
     agent = Agent(
@@ -40,6 +40,7 @@ def make_agent(shaken=True):
       gamma=GAMMA,
       target_update_rate=TAU,
       reward_scale=SCALE,
+      **changes,
     )
   if shaken:
     networks = [agent._actor, *agent._critics, *agent._target_critics]
@@ -310,6 +311,17 @@ def test_each_gradient_moves_its_own_variables(name, moved):
     np.testing.assert_allclose(
       step, -RATE * np.sign(gradient)[large], rtol=0.01
     )
+
+
+def test_the_temperature_may_have_a_rate_of_its_own():
+  agent = make_agent(shaken=False, temperature_learning_rate=0.02)
+  variables = all_variables(agent)
+  before = tf.nest.map_structure(lambda v: v.numpy(), variables)
+  agent.apply(tf.nest.map_structure(tf.ones_like, zero_gradients(agent)))
+  # Adam's first step is as long as the rate.
+  for group, rate in (('alpha', 0.02), ('actor', RATE), ('critic', RATE)):
+    for old, new in zip(before[group], variables[group], strict=True):
+      np.testing.assert_allclose(new - old, -rate, rtol=0.01)
 
 
 def test_targets_start_equal_and_follow_the_critics_after_each_step():
