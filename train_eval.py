@@ -5,6 +5,7 @@ The same command again continues the run.
 
 import contextlib
 import functools
+import pathlib
 import sys
 
 from slac import errors
@@ -232,6 +233,11 @@ def train_eval(arguments):
   name = run_folder.run_name(
     arguments.gin_file, arguments.gin_param, seed, arguments.name
   )
+  folder = pathlib.Path(arguments.root_dir, name)
+  resolved = bindings.resolved()
+  if not arguments.fresh and exporting.has_finished(folder, resolved):
+    print(folder, 'A larger Schedule.env_steps would extend it.', sep='\n')
+    return _say_finished(folder)
   rendering.choose_backend(is_needed=False)
   devices.prepare()
   tf.keras.utils.set_random_seed(seed)
@@ -246,7 +252,7 @@ def train_eval(arguments):
     arguments.root_dir,
     name,
     arguments.fresh,
-    bindings.resolved(),
+    resolved,
     versions.version(devices.names(), parts.agent.compute_dtype),
   )
   streams.keep_in(folder / 'run.log')
@@ -262,6 +268,10 @@ def train_eval(arguments):
   if not exporting.is_current(folder / 'policy', run.counters.env_steps):
     print('Exporting the policy.', flush=True)
     exporting.export(parts, folder / 'policy', run.counters.env_steps)
+  return _say_finished(folder)
+
+
+def _say_finished(folder):
   print(f'Finished; to watch it: python -m slac.play {folder}')
   return 0
 

@@ -133,9 +133,16 @@ def test_a_run_that_has_ended_is_not_run_again(straight):
   before = run_folders.digests(folder)
   model = folder / 'policy' / 'saved_model.pb'
   exported = model.stat().st_mtime_ns
+  starts = (folder / 'version.json').read_bytes()
   code, stdout, _ = run(folder.parent.parent, CARTPOLE)
   assert code == 0
-  assert 'Continuing at 1,600 environment steps' in stdout
+  # Nothing is built for it, or the summary would stand between.
+  assert stdout.splitlines() == [
+    f'runs/{folder.name}',
+    'A larger Schedule.env_steps would extend it.',
+    f'Finished; to watch it: python -m slac.play runs/{folder.name}',
+  ]
+  assert (folder / 'version.json').read_bytes() == starts
   assert model.stat().st_mtime_ns == exported
   assert run_folders.digests(folder) == before
   assert len(run_folders.table(folder, 'eval')) == 3
@@ -152,7 +159,8 @@ def test_a_run_whose_checkpoints_are_gone_keeps_its_results(straight, tmp_path):
     return {path.name: path.read_bytes() for path in paths}
 
   before = results()
-  code, _, stderr = run(tmp_path, CARTPOLE)
+  assert run(tmp_path, CARTPOLE)[0] == 0  # It has nothing left to do.
+  code, _, stderr = run(tmp_path, CARTPOLE, env_steps=ENV_STEPS + 10)
   assert code == 74
   assert '3 rows in eval.csv, 9 rows in train.csv, a policy' in stderr
   assert '--fresh' in stderr
