@@ -29,7 +29,7 @@ from slac.config import bindings
 from slac.deployment import exporting
 from slac.environments import checked, rendering
 from slac.reporting import pictures, report, summary
-from slac.storage import checkpoints, disk, locks, run_folder
+from slac.storage import checkpoints, disk, locks, names, run_folder
 from slac.training import (
   collecting,
   compiled,
@@ -42,6 +42,7 @@ from slac.training import (
   replay,
   schedule,
   stopping,
+  transfer,
 )
 
 
@@ -230,10 +231,13 @@ def train_eval(arguments):
     [*arguments.gin_param, f'Experiment.seed = {seed}  # Given by --seed.'],
     arguments.allow_gin_imports,
   )
-  name = run_folder.run_name(
-    arguments.gin_file, arguments.gin_param, seed, arguments.name
+  init = arguments.init_from, arguments.init_parts
+  name = names.run_name(
+    *(arguments.gin_file, arguments.gin_param, seed, arguments.root_dir),
+    *(init, arguments.name),
   )
   folder = pathlib.Path(arguments.root_dir, name)
+  origin = transfer.Origin(None if arguments.fresh else folder, *init)
   resolved = bindings.resolved()
   if not arguments.fresh and exporting.has_finished(folder, resolved):
     print(folder, 'A larger Schedule.env_steps would extend it.', sep='\n')
@@ -248,15 +252,19 @@ def train_eval(arguments):
       parts.agent.training_data_spec, parts.agent.train_sequence_length, seed
     )
   bindings.check_all_used()
+  version = versions.version(devices.names(), parts.agent.compute_dtype)
+  origin.load(parts.agent)
+  if origin.noted:
+    version['init_from'] = origin.noted
   folder = run_folder.open_run(
     arguments.root_dir,
     name,
     arguments.fresh,
     resolved,
-    versions.version(devices.names(), parts.agent.compute_dtype),
+    version,
   )
   streams.keep_in(folder / 'run.log')
-  print(folder, summary.of_run(parts, ring), sep='\n', flush=True)
+  print(folder, summary.of_run(parts, ring, origin.noted), sep='\n', flush=True)
   disk.check(folder, parts.disk_bytes(ring))
   run = Run(parts, ring, folder, stop)
   stop.defer()

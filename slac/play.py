@@ -90,12 +90,7 @@ def main():
 def play(arguments):
   """Loads the run, plays it, prints returns, writes the video."""
   folder = arguments.run_dir
-  if not (folder / 'config.json').exists():
-    raise errors.UserError(
-      f'{folder} is not the folder of a run: it holds no config.json; name a '
-      'folder that train_eval.py has printed.',
-      66,
-    )
+  run_folder.check_is_run(folder)
   if not arguments.export and (
     arguments.carry_images or not arguments.episodes
   ):

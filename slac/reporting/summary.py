@@ -1,13 +1,25 @@
 """The summary of a run that is printed at its start."""
 
 import os
+from collections.abc import Mapping
+from typing import Any
 
 from slac.config import bindings
 from slac.training import devices, experiment, memory, replay
 
 
-def of_run(parts: experiment.Experiment, replay: replay.Replay) -> str:
-  """Returns task, model, devices, replay and parameters, a line each."""
+def of_run(
+  parts: experiment.Experiment,
+  replay: replay.Replay,
+  origin: Mapping[str, Any],
+) -> str:
+  """Returns task, model, devices, replay and parameters, a line each.
+
+  Args:
+    parts: the parts of the run.
+    replay: its replay.
+    origin: what it begins with, see `transfer.Origin`.
+  """
   agent, schedule = parts.agent, parts.schedule
   model = {}
   if agent.model:
@@ -15,10 +27,18 @@ def of_run(parts: experiment.Experiment, replay: replay.Replay) -> str:
       'sigma^2': f'{agent.model.decoder_variance:g}',
       'convolutions': agent.compute_dtype,
     }
+  begun = {}
+  if origin:
+    begun['begins with'] = (
+      f'{", ".join(origin["parts"])} of {origin["run"]} after '
+      f'{origin["env_steps"]:,} environment steps, checkpoint of sha256 '
+      f'{origin["sha256"]}'
+    )
   lines = {
     'task': parts.task,
     'action repeat': schedule.action_repeat,
     **model,
+    **begun,
     'environment steps': f'{schedule.env_steps:,}',
     'seed': parts.seed,
     'devices': ', '.join(devices.names()),
