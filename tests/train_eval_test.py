@@ -155,7 +155,7 @@ def test_a_run_whose_checkpoints_are_gone_keeps_its_results(straight, tmp_path):
   shutil.rmtree(copy / 'checkpoints')
 
   def results():
-    paths = [*copy.glob('*.csv'), *copy.glob('tensorboard/*')]
+    paths = [*copy.glob('*.csv'), *event_files.paths(copy)]
     return {path.name: path.read_bytes() for path in paths}
 
   before = results()

@@ -14,12 +14,14 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 from tensorboard.compat.proto import event_pb2, summary_pb2
+from tensorboard.plugins.hparams import summary_v2 as hparams
 from tensorboard.plugins.image import metadata as image_metadata
 from tensorboard.plugins.scalar import metadata as scalar_metadata
 from tensorboard.plugins.text import metadata as text_metadata
 from tensorboard.summary.writer import record_writer
 from tensorboard.util import tensor_util
 
+PATTERN = 'events.out.tfevents.*'  # The names of files of events.
 _numbers = itertools.count()
 
 
@@ -44,13 +46,49 @@ def header() -> bytes:
   return _record(file_version='brain.Event:2')
 
 
-def scalars(step: int, values: Mapping[str, float]) -> bytes:
-  """Returns events with one float each."""
-  metadata = scalar_metadata.create_summary_metadata(None, None)
+def scalars(
+  step: int,
+  values: Mapping[str, float],
+  descriptions: Mapping[str, str | None],
+) -> bytes:
+  """Returns events with one float each.
+
+  Args:
+    step: The step of all.
+    values: The floats by their tags.
+    descriptions: What TensorBoard says of a tag; it reads what stands in the
+      first event of each.
+  """
   return b''.join(
-    _value(step, name, np.float32(value), metadata)
+    _value(
+      step,
+      name,
+      np.float32(value),
+      scalar_metadata.create_summary_metadata(None, descriptions.get(name)),
+    )
     for name, value in values.items()
   )
+
+
+def hyperparameters(
+  run: str,
+  settings: Mapping[str, bool | float | str],
+  metrics: Mapping[str, str],
+) -> bytes:
+  """Returns events with a run's line in TensorBoard's table of runs.
+
+  Args:
+    run: The run's name.
+    settings: The settings by their names, in the order of the columns.
+    metrics: The names of the columns before them, by the tags of scalars.
+  """
+  # What is said of all runs; TensorBoard takes it from any one of them.
+  experiment = hparams.hparams_config_pb(
+    [hparams.HParam(name) for name in settings],
+    [hparams.Metric(tag, display_name=name) for tag, name in metrics.items()],
+  )
+  session = hparams.hparams_pb(dict(settings), trial_id=run)
+  return b''.join(_record(step=0, summary=s) for s in (experiment, session))
 
 
 def text(name: str, text: str) -> bytes:

@@ -1,10 +1,13 @@
 """The summary of a run that is printed at its start."""
 
+import ast
+import contextlib
 import os
 from collections.abc import Mapping
 from typing import Any
 
 from slac.config import bindings
+from slac.storage import run_folder
 from slac.training import devices, experiment, memory, replay
 
 
@@ -58,3 +61,20 @@ def settings_table() -> str:
   """Returns the resolved settings as a table in Markdown."""
   rows = [f'| {name} | {text} |' for name, text in bindings.resolved().items()]
   return '\n'.join(['| setting | value |', '|---|---|', *rows])
+
+
+def hyperparameters() -> dict[str, bool | float | str]:
+  """Returns the settings that runs are compared by, as values.
+
+  These are numbers, texts, truth values and the names of what is chosen, but
+  for those that a run may go on with changed.
+  """
+  found = {}
+  for name, text in bindings.resolved().items():
+    value = text.removeprefix('@')
+    with contextlib.suppress(ValueError, SyntaxError):
+      value = ast.literal_eval(text)
+    if isinstance(value, bool | int | float | str):
+      found[name] = value
+  others = ('import', *run_folder.MAY_CHANGE)
+  return {name: x for name, x in found.items() if name not in others}
