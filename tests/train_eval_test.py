@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from slac import deployment
+from slac.reporting import pictures
 from tests import event_files, run_folders
 
 pytestmark = pytest.mark.slow
@@ -284,14 +285,14 @@ def test_play_prints_returns_and_writes_pictures(straight, tmp_path):
   # The same policy's evaluation at these steps, but for the seed the same.
   assert float(match[1]) >= 0
   with Image.open(tmp_path / 'one.gif') as film:
-    width, height = film.size
-    assert (width, height) == (2 * height, height)
-    assert film.n_frames > 1
-  # Fig. 14: labels of 104 pixels, four rows, and T + 1 = 4 steps.
+    # The simulator's image, a gap, the agent's own and its reconstruction.
+    assert film.size == (256 + 16 + 2 * 256, 256)
+    assert film.n_frames == 101
+  # Fig. 14: four rows, and T + 1 = 4 steps.
   for name, columns, frames in (('png', 4, 1), ('gif', 1, 4)):
     assert f'one_fig14.{name}' in output
     with Image.open(tmp_path / f'one_fig14.{name}') as figure:
-      assert figure.size == (3 * (104 + 64 * columns), 3 * 4 * 64)
+      assert figure.size[0] == pictures.corner(128, 128, 0, columns)[1]
       assert getattr(figure, 'n_frames', 1) == frames
 
   # The same again is the same to the last byte.
@@ -330,7 +331,7 @@ def test_a_run_without_a_model_has_no_pictures_of_one(tmp_path):
   play_one_episode(folder, tmp_path / 'film.gif')
   assert [path.name for path in tmp_path.glob('film*')] == ['film.gif']
   with Image.open(tmp_path / 'film.gif') as film:
-    assert film.size[0] == film.size[1]
+    assert film.size == (256, 256)  # The simulator's image alone.
     assert film.n_frames > 1
 
 

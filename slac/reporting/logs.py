@@ -220,6 +220,6 @@ class Logs:
     path = self._folder / 'videos'
     path /= f'{name.replace("/", "-")}-{step:09d}.{suffix}'
     self._appender.append(path, data)
-    height, width = (pictures.ENLARGEMENT * size for size in shape[:2])
+    height, width, _ = shape
     event = events.image(step, name, data, width, height)
     self._appender.append(self._events, event)
