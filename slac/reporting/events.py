@@ -10,11 +10,12 @@ import os
 import platform
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 import numpy as np
 from tensorboard.compat.proto import event_pb2, summary_pb2
-from tensorboard.plugins.hparams import summary_v2 as hparams
+from tensorboard.plugins.hparams import api_pb2
+from tensorboard.plugins.hparams import summary as hparams
 from tensorboard.plugins.image import metadata as image_metadata
 from tensorboard.plugins.scalar import metadata as scalar_metadata
 from tensorboard.plugins.text import metadata as text_metadata
@@ -73,22 +74,33 @@ def scalars(
 def hyperparameters(
   run: str,
   settings: Mapping[str, bool | float | str],
+  main: Container[str],
   metrics: Mapping[str, str],
 ) -> bytes:
   """Returns events with a run's line in TensorBoard's table of runs.
 
   Args:
     run: The run's name.
-    settings: The settings by their names, in the order of the columns.
-    metrics: The names of the columns before them, by the tags of scalars.
+    settings: The settings by their names.
+    main: The names of those that are shown at once; others have to be asked
+      for.
+    metrics: What columns are called, by the tags of their scalars.
   """
-  # What is said of all runs; TensorBoard takes it from any one of them.
-  experiment = hparams.hparams_config_pb(
-    [hparams.HParam(name) for name in settings],
-    [hparams.Metric(tag, display_name=name) for tag, name in metrics.items()],
+  # What is said of all runs; TensorBoard takes it from any one of them. In its
+  # table those settings come first that are said to differ.
+  experiment = hparams.experiment_pb(
+    [api_pb2.HParamInfo(name=x, differs=x in main) for x in settings],
+    [
+      api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag), display_name=name)
+      for tag, name in metrics.items()
+    ],
   )
-  session = hparams.hparams_pb(dict(settings), trial_id=run)
-  return b''.join(_record(step=0, summary=s) for s in (experiment, session))
+  session = hparams.session_start_pb(settings, group_name=run)
+  return b''.join(
+    # They are of TensorFlow's own class, beside which TensorBoard has another.
+    _record(step=0, summary=summary_pb2.Summary.FromString(text))
+    for text in (experiment.SerializeToString(), session.SerializeToString())
+  )
 
 
 def text(name: str, text: str) -> bytes:

@@ -11,7 +11,7 @@ import fnmatch
 import io
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -104,10 +104,13 @@ class Logs:
     self._appender.append(self._events, events.text(name, text))
 
   def hyperparameters(
-    self, settings: Mapping[str, bool | float | str], metrics: Mapping[str, str]
+    self,
+    settings: Mapping[str, bool | float | str],
+    main: Container[str],
+    metrics: Mapping[str, str],
   ) -> None:
     """Writes what TensorBoard compares runs by, see `events`."""
-    data = events.hyperparameters(self._folder.name, settings, metrics)
+    data = events.hyperparameters(self._folder.name, settings, main, metrics)
     self._appender.append(self._events, data)
 
   def image(self, step: int, name: str, pixels: np.ndarray) -> None:

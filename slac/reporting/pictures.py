@@ -17,7 +17,7 @@ ROW_HEIGHT = 128
 WINDOWS = 6  # So many parts of an episode stand side by side in a film.
 # In parts of a row's height. TensorBoard shows a strip in a fourth of its size,
 # where letters must still be read.
-_FONT, _GAP, _LABEL_WIDTH = 0.3, 1 / 16, 1.75
+_FONT, _GAP, _LABEL_WIDTH = 0.4, 1 / 16, 2.25
 
 
 def of_episode(
@@ -105,7 +105,8 @@ def strip(rows: np.ndarray, steps: Sequence[int]) -> np.ndarray:
   rows = enlarged(rows, ROW_HEIGHT)
   height, width = rows.shape[2:4]
   bottom, right = corner(height, width, len(ROWS), len(steps))
-  drawn = Image.new('RGB', (right, bottom + height // 2), 'white')
+  below = round((2 * _GAP + 1.2 * _FONT) * height)
+  drawn = Image.new('RGB', (right, bottom + below), 'white')
   draw = ImageDraw.Draw(drawn)
   font = ImageFont.load_default(_FONT * height)
   gap = round(_GAP * height)

@@ -103,7 +103,8 @@ class Report:
       self._best = max(map(float, filter(None, returns)), default=self._best)
     else:
       self._logs.text('settings', summary.settings_table())
-      self._logs.hyperparameters(summary.hyperparameters(), COMPARED)
+      settings = summary.hyperparameters()
+      self._logs.hyperparameters(settings, summary.MAIN, COMPARED)
     self._progress = console.Progress(
       self._parts.schedule.iterations, self._counters.iterations
     )

@@ -10,6 +10,16 @@ from slac.config import bindings
 from slac.storage import run_folder
 from slac.training import devices, experiment, memory, replay
 
+# By these settings one tells runs apart.
+MAIN = (
+  'DmControlEnvironment.domain',
+  'DmControlEnvironment.task',
+  'GymEnvironment.task',
+  'Experiment.agent',
+  'Experiment.seed',
+  'SlacAgent.model',
+)
+
 
 def of_run(
   parts: experiment.Experiment,

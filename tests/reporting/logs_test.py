@@ -77,7 +77,8 @@ def test_a_curve_is_described_where_it_begins(tmp_path):
 def test_runs_are_compared_by_settings_and_returns(tmp_path):
   log = opened(tmp_path / 'walker-seed0')
   settings = {'A.rate': 1e-4, 'A.model': 'PlanetModel', 'A.crop': True}
-  log.hyperparameters(settings, {'evaluation/average_return': 'final return'})
+  metrics = {'evaluation/average_return': 'final return'}
+  log.hyperparameters(settings, ['A.model'], metrics)
   contents = {
     value.tag: value.metadata.plugin_data.content
     for _, value in event_files.values(tmp_path / 'walker-seed0')
@@ -85,7 +86,8 @@ def test_runs_are_compared_by_settings_and_returns(tmp_path):
   experiment = hparams.parse_experiment_plugin_data(
     contents[hparams.EXPERIMENT_TAG]
   )
-  assert [info.name for info in experiment.hparam_infos] == list(settings)
+  found = {info.name: info.differs for info in experiment.hparam_infos}
+  assert found == {'A.rate': False, 'A.model': True, 'A.crop': False}
   (metric,) = experiment.metric_infos
   assert (metric.name.tag, metric.display_name) == (
     'evaluation/average_return',
