@@ -27,7 +27,7 @@ from slac.reporting import (
 
 # The names of logs in these folders; other files are somebody else's.
 _PATTERNS = {'': events.PATTERN, 'videos': f'*-{9 * "[0-9]"}*.*'}
-# Where runs of version 0.2 kept their events, as TensorBoard shows it.
+# Where earlier versions kept the events, as TensorBoard shows it.
 _FORMER_FOLDER = 'tensorboard'
 
 

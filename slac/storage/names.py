@@ -11,7 +11,7 @@ from slac import errors
 _MAX_LENGTH = 80
 # What a reference is written with in gin: it tells no two values apart.
 _MARKS = re.compile(r'[\'"]|[@%](?=\w)|(?<=\w)\(\)')
-_QUOTES = re.compile(r'[\'"]')  # What version 0.2 left out.
+_QUOTES = re.compile(r'[\'"]')  # What earlier versions left out.
 
 
 def run_name(
@@ -26,7 +26,7 @@ def run_name(
 
   An example is 'ball_in_cup-quick-batch_size=32-seed1'. A short hash is added
   where something is too long or cannot stand in a file's name. Where a run lies
-  under the name that version 0.2 gave it, it is that one.
+  under the name that an earlier version gave it, it is that one.
 
   Args:
     gin_files, gin_params, seed: As on the command line.
