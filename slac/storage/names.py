@@ -50,21 +50,22 @@ def run_name(
     key, _, value = param.partition('=')
     parts.append(f'{key.strip().rsplit(".", 1)[-1]}={value.strip()}')
   run, of_run = origin
-  if run is not None:
-    begun = [f'from={pathlib.Path(run).resolve().name}', *of_run]
-    parts.append('+'.join(begun))
+  begun = [] if run is None else [str(pathlib.Path(run).resolve()), *of_run]
+  if begun:
+    parts.append('+'.join([f'from={pathlib.Path(begun[0]).name}', *of_run]))
+  hashed = '\n'.join([*gin_params, *begun])
   now, before = (
-    _joined([marks.sub('', part) for part in parts], gin_params, seed)
+    _joined([marks.sub('', part) for part in parts], hashed, seed)
     for marks in (_MARKS, _QUOTES)
   )
   there = [n for n in (now, before) if pathlib.Path(root_dir, n).is_dir()]
   return there[0] if there else now
 
 
-def _joined(parts, gin_params, seed):
+def _joined(parts, hashed, seed):
   text = '-'.join(parts)
   safe = re.sub(r'[^\w.=+-]+', '_', text, flags=re.ASCII).strip('_.')
   if safe != text or len(safe) > _MAX_LENGTH:
-    digest = hashlib.sha256('\n'.join(gin_params).encode()).hexdigest()[:6]
+    digest = hashlib.sha256(hashed.encode()).hexdigest()[:6]
     safe = f'{safe[:_MAX_LENGTH].rstrip("_.-=")}-{digest}'
   return f'{safe}-seed{seed}' if safe else f'seed{seed}'

@@ -50,6 +50,12 @@ def test_a_run_that_begins_from_another_is_named_after_it(run_name):
   assert run_name(['walker.gin'], [], 0, origin=origin) == (
     'walker-from=cheetah-seed4+actor+model-seed0'
   )
+  # However long its name is, another origin gives another name.
+  longs = [
+    run_name(['walker.gin'], [], 0, origin=(f'{"x" * 90}{n}', ['model']))
+    for n in range(2)
+  ]
+  assert longs[0] != longs[1] and len(longs[0]) < 100
 
 
 def test_odd_and_long_overrides_become_a_short_safe_hash(run_name):
