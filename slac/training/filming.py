@@ -4,7 +4,9 @@ import numpy as np
 from tf_agents.environments import py_environment
 
 SIZE = (256, 256)  # Height and width of a frame, in pixels.
-MAX_FRAMES = 128  # More in each film would fill the disk over a run.
+# More in each film would fill the disk over a run. It is even, so that the step
+# at which there are too many belongs to those that are left, too.
+MAX_FRAMES = 128
 
 
 class Film:
@@ -32,8 +34,6 @@ class Film:
     if len(self.frames) == MAX_FRAMES:
       self._interval *= 2
       self.steps, self.frames = self.steps[::2], self.frames[::2]
-      if step % self._interval:
-        return
     draw, self._draw = self._draw, None
     self.frames.append(draw(SIZE))
     self.steps.append(step)

@@ -113,6 +113,7 @@ def test_a_run_has_finished_when_its_end_was_exported(folder, tmp_path):
   assert not has_finished(config, 799)  # It has no policy.
   shutil.copytree(folder, tmp_path / 'policy')
   assert has_finished(config, 799)  # In steps of 4 it ended at 800.
+  assert has_finished({**config, 'Schedule.env_steps': '800'}, 800)
   assert not has_finished(config, 801)  # It is to be extended.
   assert not has_finished({**config, 'Schedule.env_steps': '801'}, 801)
   assert not has_finished({**config, 'A.x': '2'}, 799)
