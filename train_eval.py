@@ -5,6 +5,7 @@ The same command again continues the run.
 
 import contextlib
 import functools
+import pathlib
 import sys
 
 from slac import errors
@@ -28,7 +29,7 @@ from slac.config import bindings
 from slac.deployment import exporting
 from slac.environments import checked, rendering
 from slac.reporting import pictures, report, summary
-from slac.storage import checkpoints, disk, locks, run_folder
+from slac.storage import checkpoints, disk, locks, names, run_folder
 from slac.training import (
   collecting,
   compiled,
@@ -41,6 +42,7 @@ from slac.training import (
   replay,
   schedule,
   stopping,
+  transfer,
 )
 
 
@@ -229,9 +231,17 @@ def train_eval(arguments):
     [*arguments.gin_param, f'Experiment.seed = {seed}  # Given by --seed.'],
     arguments.allow_gin_imports,
   )
-  name = run_folder.run_name(
-    arguments.gin_file, arguments.gin_param, seed, arguments.name
+  init = arguments.init_from, arguments.init_parts
+  name = names.run_name(
+    *(arguments.gin_file, arguments.gin_param, seed, arguments.root_dir),
+    *(init, arguments.name),
   )
+  folder = pathlib.Path(arguments.root_dir, name)
+  origin = transfer.Origin(None if arguments.fresh else folder, *init)
+  resolved = bindings.resolved()
+  if not arguments.fresh and exporting.has_finished(folder, resolved):
+    print(folder, 'A larger Schedule.env_steps would extend it.', sep='\n')
+    return _say_finished(folder)
   rendering.choose_backend(is_needed=False)
   devices.prepare()
   tf.keras.utils.set_random_seed(seed)
@@ -242,15 +252,19 @@ def train_eval(arguments):
       parts.agent.training_data_spec, parts.agent.train_sequence_length, seed
     )
   bindings.check_all_used()
+  version = versions.version(devices.names(), parts.agent.compute_dtype)
+  origin.load(parts.agent)
+  if origin.noted:
+    version['init_from'] = origin.noted
   folder = run_folder.open_run(
     arguments.root_dir,
     name,
     arguments.fresh,
-    bindings.resolved(),
-    versions.version(devices.names(), parts.agent.compute_dtype),
+    resolved,
+    version,
   )
   streams.keep_in(folder / 'run.log')
-  print(folder, summary.of_run(parts, ring), sep='\n', flush=True)
+  print(folder, summary.of_run(parts, ring, origin.noted), sep='\n', flush=True)
   disk.check(folder, parts.disk_bytes(ring))
   run = Run(parts, ring, folder, stop)
   stop.defer()
@@ -262,6 +276,10 @@ def train_eval(arguments):
   if not exporting.is_current(folder / 'policy', run.counters.env_steps):
     print('Exporting the policy.', flush=True)
     exporting.export(parts, folder / 'policy', run.counters.env_steps)
+  return _say_finished(folder)
+
+
+def _say_finished(folder):
   print(f'Finished; to watch it: python -m slac.play {folder}')
   return 0
 

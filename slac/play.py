@@ -90,12 +90,7 @@ def main():
 def play(arguments):
   """Loads the run, plays it, prints returns, writes the video."""
   folder = arguments.run_dir
-  if not (folder / 'config.json').exists():
-    raise errors.UserError(
-      f'{folder} is not the folder of a run: it holds no config.json; name a '
-      'folder that train_eval.py has printed.',
-      66,
-    )
+  run_folder.check_is_run(folder)
   if not arguments.export and (
     arguments.carry_images or not arguments.episodes
   ):
@@ -148,7 +143,7 @@ def play(arguments):
   episodes = evaluator.run(arguments.episodes, env_steps, on_episode=tell)
   returns = [episode.episode_return for episode in episodes]
   print(f'  mean return {np.mean(returns):.1f}')
-  if not len(episodes[0].pixels):
+  if not pictures.was_seen(episodes[0]):
     print('There is no film: the task cannot be rendered here.')
     return
   files = draw(agent, episodes[0], arguments.seed, video)
@@ -170,7 +165,7 @@ def draw(
     video: the film's path, from which the names of the others are made.
   """
   if not agent.model:
-    return {video: encode_film(episode.pixels)}
+    return {video: encode_film(episode, episode.pixels)}
   windows = pictures.covering_windows(
     len(episode.pixels), agent.train_sequence_length
   )
@@ -181,21 +176,22 @@ def draw(
   ).numpy()
   reconstructions = np.empty_like(episode.pixels)
   reconstructions[windows] = rows[pictures.ROWS.index('posterior')]
-  film = np.concatenate([episode.pixels, reconstructions], axis=2)
+  images = np.concatenate([episode.pixels, reconstructions], axis=2)
   figure = video.with_name(f'{video.stem}_fig14.gif')
-  first = rows[:, :1]
+  first, steps = rows[:, :1], windows[:1]
   return {
-    video: encode_film(film),
+    video: encode_film(episode, images),
     figure.with_suffix('.png'): pictures.encode_png(
-      pictures.strip(first[:, 0])
+      pictures.strip(first[:, 0], steps[0])
     ),
-    figure: pictures.encode_gif(pictures.film(first), pictures.FPS),
+    figure: pictures.encode_gif(pictures.film(first, steps), pictures.FPS),
   }
 
 
-def encode_film(frames: np.ndarray) -> bytes:
-  """Returns frames, uint8 `[n, H, W, 3]`, some left out, as a GIF."""
-  return pictures.encode_gif(pictures.thin(frames), pictures.FPS)
+def encode_film(episode: evaluation.Episode, images: np.ndarray) -> bytes:
+  """Returns what `pictures.side_by_side` does, as a GIF."""
+  frames = pictures.side_by_side(episode, images)
+  return pictures.encode_gif(frames, pictures.FPS)
 
 
 if __name__ == '__main__':

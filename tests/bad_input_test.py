@@ -371,6 +371,28 @@ FAULTS = [
   # The other faults of a run's files are in storage/run_folder_test.py.
   tiny('damaged config.json', 74, 'config.json is damaged', '--name=damaged'),
   tiny('folder that is no run', 78, 'no config.json', '--name=thesis'),
+  tiny(
+    'begun from a folder that is no run',
+    66,
+    'folder is not the folder of a run',
+    '--init_from=folder',
+  ),
+  tiny(
+    'begun from a run without a checkpoint',
+    66,
+    'There is no checkpoint in runs/other/checkpoints',
+    '--init_from=runs/other',
+  ),
+  tiny(
+    'begun from an unknown part',
+    64,
+    "SlacAgent has no part 'modle' (did you mean model?)",
+    '--init_from=runs/other',
+    '--init_parts=modle',
+  ),
+  train(
+    'parts of no run', 64, 'name it with --init_from', WALKER, '--init_parts=a'
+  ),
   module('slac.play', 'play: no folder given', 64, 'run_dir'),
   module(
     'slac.play',

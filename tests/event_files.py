@@ -3,9 +3,14 @@
 import tensorflow as tf
 
 
+def paths(folder):
+  """Returns the files of events in a run's folder, in their order."""
+  return sorted(folder.glob('events.out.tfevents.*'))
+
+
 def values(folder):
   """Yields the step and the value of each summary, in a run's folder."""
-  for path in sorted((folder / 'tensorboard').iterdir()):
+  for path in paths(folder):
     for event in tf.compat.v1.train.summary_iterator(str(path)):
       for value in event.summary.value:
         yield event.step, value

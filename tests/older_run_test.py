@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests import run_folders
+from tests import event_files, run_folders
 
 pytestmark = pytest.mark.slow
 
@@ -85,6 +85,18 @@ def test_what_it_had_logged_stays_as_it_was(continued):
     for name in ('train.csv', 'eval.csv', 'config.json'):
       before = archive.extractfile(f'run/{name}').read()
       assert (continued / 'run' / name).read_bytes().startswith(before)
+
+
+def test_its_events_lie_where_they_do_now(continued):
+  with tarfile.open(ARCHIVE) as archive:
+    before = {
+      pathlib.PurePath(name).name
+      for name in archive.getnames()
+      if 'tfevents' in name
+    }
+  found = {path.name for path in event_files.paths(continued / 'run')}
+  assert before and before < found
+  assert not (continued / 'run' / 'tensorboard').exists()
 
 
 def test_every_variable_is_saved_again_under_its_name(continued):

@@ -59,7 +59,7 @@ def draw(n, length, seed=0):
 
 
 def decode(files):
-  """The frames of each picture by its name, `[n, H, W, 3]`, not enlarged."""
+  """The frames of each picture by its name, `[n, H, W, 3]`."""
   shown = {}
   for path, content in files.items():
     assert path.parent == VIDEO.parent
@@ -67,8 +67,8 @@ def decode(files):
       frames = [
         np.array(f.convert('RGB')) for f in ImageSequence.Iterator(image)
       ]
-    # Colours in a GIF lose their lowest bits; of each pixel there are nine.
-    shown[path.name] = np.stack(frames)[:, 1::3, 1::3].astype(int)
+    # Colours in a GIF lose their lowest bits.
+    shown[path.name] = np.stack(frames).astype(int)
   return shown
 
 
@@ -80,6 +80,12 @@ def eagerly():
   tf.config.run_functions_eagerly(False)
 
 
+def tile(figure, row, column):
+  """One of the images of Fig. 14."""
+  top, left = pictures.corner(128, 128, row, column)
+  return figure[top : top + 128, left : left + 128]
+
+
 def assert_shows(images, value):
   np.testing.assert_allclose(images, value, atol=6)
 
@@ -88,10 +94,10 @@ def assert_shows(images, value):
 def test_every_image_stands_beside_its_own_reconstruction(n):
   model, shown = draw(n, length=4)
   film = shown['film.gif']
-  assert film.shape == (n, 64, 128, 3)
+  assert film.shape == (n, 256, 512, 3)
   for t in range(n):
-    assert_shows(film[t, :, :64], 10 * t)
-    assert_shows(film[t, :, 64:], 255 - 10 * t)
+    assert_shows(film[t, :, :256], 10 * t)
+    assert_shows(film[t, :, 256:], 255 - 10 * t)
   assert model.lengths == {min(n, 4)}
 
 
@@ -101,15 +107,12 @@ def test_fig_14_is_of_the_first_steps_of_the_episode(n):
   steps = min(n, 4)
   (strip,) = shown['film_fig14.png']
   film = shown['film_fig14.gif']
-  left = pictures.LABEL_WIDTH
-  assert strip.shape == (4 * 64, left + steps * 64, 3)
-  assert film.shape == (steps, 4 * 64, left + 64, 3)
+  assert len(film) == steps
   for t in range(steps):
     rows = [10 * t, 255 - 10 * t, 0, int(model.seeds[0][0]) % 256]
     for row, value in enumerate(rows):
-      height = slice(64 * row, 64 * row + 64)
-      assert (strip[height, left + 64 * t : left + 64 * t + 64] == value).all()
-      assert_shows(film[t, height, left:], value)
+      assert (tile(strip, row, t) == value).all()
+      assert_shows(tile(film[t], row, 0), value)
 
 
 def test_the_pictures_are_a_function_of_the_seed():
@@ -124,14 +127,15 @@ def test_every_latent_model_fills_the_rows(variant, eagerly):
     model=variants_test.make(variant), train_sequence_length=3
   )
   shown = decode(play.draw(agent, make_episode(5), 0, VIDEO))
-  truth, posterior, conditional, prior = np.split(
-    shown['film_fig14.png'][0, :, pictures.LABEL_WIDTH :], 4
+  (figure,) = shown['film_fig14.png']
+  truth, posterior, conditional, prior = (
+    np.stack([tile(figure, row, t) for t in range(3)]) for row in range(4)
   )
   for t in range(3):
-    assert (truth[:, 64 * t : 64 * t + 64] == 10 * t).all()
-  assert (posterior[:, :64] == conditional[:, :64]).all()
+    assert (truth[t] == 10 * t).all()
+  assert (posterior[0] == conditional[0]).all()
   for row in (conditional, prior):
-    assert (row[:, 64:] != posterior[:, 64:]).any()
+    assert (row[1:] != posterior[1:]).any()
   assert (prior != conditional).any()
 
 

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from slac import deployment
+from slac.reporting import pictures
 from tests import event_files, run_folders
 
 pytestmark = pytest.mark.slow
@@ -133,9 +134,16 @@ def test_a_run_that_has_ended_is_not_run_again(straight):
   before = run_folders.digests(folder)
   model = folder / 'policy' / 'saved_model.pb'
   exported = model.stat().st_mtime_ns
+  starts = (folder / 'version.json').read_bytes()
   code, stdout, _ = run(folder.parent.parent, CARTPOLE)
   assert code == 0
-  assert 'Continuing at 1,600 environment steps' in stdout
+  # Nothing is built for it, or the summary would stand between.
+  assert stdout.splitlines() == [
+    f'runs/{folder.name}',
+    'A larger Schedule.env_steps would extend it.',
+    f'Finished; to watch it: python -m slac.play runs/{folder.name}',
+  ]
+  assert (folder / 'version.json').read_bytes() == starts
   assert model.stat().st_mtime_ns == exported
   assert run_folders.digests(folder) == before
   assert len(run_folders.table(folder, 'eval')) == 3
@@ -148,11 +156,12 @@ def test_a_run_whose_checkpoints_are_gone_keeps_its_results(straight, tmp_path):
   shutil.rmtree(copy / 'checkpoints')
 
   def results():
-    paths = [*copy.glob('*.csv'), *copy.glob('tensorboard/*')]
+    paths = [*copy.glob('*.csv'), *event_files.paths(copy)]
     return {path.name: path.read_bytes() for path in paths}
 
   before = results()
-  code, _, stderr = run(tmp_path, CARTPOLE)
+  assert run(tmp_path, CARTPOLE)[0] == 0  # It has nothing left to do.
+  code, _, stderr = run(tmp_path, CARTPOLE, env_steps=ENV_STEPS + 10)
   assert code == 74
   assert '3 rows in eval.csv, 9 rows in train.csv, a policy' in stderr
   assert '--fresh' in stderr
@@ -276,14 +285,14 @@ def test_play_prints_returns_and_writes_pictures(straight, tmp_path):
   # The same policy's evaluation at these steps, but for the seed the same.
   assert float(match[1]) >= 0
   with Image.open(tmp_path / 'one.gif') as film:
-    width, height = film.size
-    assert (width, height) == (2 * height, height)
-    assert film.n_frames > 1
-  # Fig. 14: labels of 104 pixels, four rows, and T + 1 = 4 steps.
+    # The simulator's image, a gap, the agent's own and its reconstruction.
+    assert film.size == (256 + 16 + 2 * 256, 256)
+    assert film.n_frames == 101
+  # Fig. 14: four rows, and T + 1 = 4 steps.
   for name, columns, frames in (('png', 4, 1), ('gif', 1, 4)):
     assert f'one_fig14.{name}' in output
     with Image.open(tmp_path / f'one_fig14.{name}') as figure:
-      assert figure.size == (3 * (104 + 64 * columns), 3 * 4 * 64)
+      assert figure.size[0] == pictures.corner(128, 128, 0, columns)[1]
       assert getattr(figure, 'n_frames', 1) == frames
 
   # The same again is the same to the last byte.
@@ -322,7 +331,7 @@ def test_a_run_without_a_model_has_no_pictures_of_one(tmp_path):
   play_one_episode(folder, tmp_path / 'film.gif')
   assert [path.name for path in tmp_path.glob('film*')] == ['film.gif']
   with Image.open(tmp_path / 'film.gif') as film:
-    assert film.size[0] == film.size[1]
+    assert film.size == (256, 256)  # The simulator's image alone.
     assert film.n_frames > 1
 
 

@@ -1,8 +1,8 @@
 """What the training loop needs of any agent."""
 
 import abc
-from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Annotated, Any, NamedTuple
 
 import tensorflow as tf
 from tf_agents.agents import tf_agent
@@ -92,6 +92,24 @@ class Agent(tf_agent.TFAgent):
       name: sum(networks.num_parameters(module) for module in modules)
       for name, modules in self._trained_modules().items()
     }
+
+  def saved_parts(self, names: Iterable[str]) -> tf.train.Checkpoint:
+    """Returns parts under the names that they have in a saved agent.
+
+    Targets of networks, which follow them, are with them.
+
+    Args:
+      names: of those in `num_parameters`.
+    """
+    wanted = [m for name in names for m in self._trained_modules()[name]]
+    parts: dict[str, Any] = {}
+    for name, value in vars(self).items():
+      held = value if isinstance(value, list) else [value]
+      if any(module is x for module in wanted for x in held):
+        target = f'_target{name}'
+        own = [name, target] if hasattr(self, target) else [name]
+        parts |= {attribute: getattr(self, attribute) for attribute in own}
+    return tf.train.Checkpoint(**parts)
 
   def updates(self, batch_size: int) -> dict[str, Update]:
     """Returns the updates by their names.

@@ -2,6 +2,7 @@
 
 import contextlib
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from slac import errors
 from slac.deployment import acting, description
 from slac.environments import requirements
 from slac.installation import packages
-from slac.storage import files
+from slac.storage import files, run_folder
 from slac.training import experiment
 
 # What this version, and TF-Agents in 0.1.0, may have written into the folder.
@@ -51,6 +52,30 @@ def is_current(folder: pathlib.Path, env_steps: int) -> bool:
   """Whether a policy is there that was exported after so many steps."""
   with contextlib.suppress(errors.UserError):
     return description.read(folder)['env_steps'] == env_steps
+  return False
+
+
+def has_finished(run: pathlib.Path, resolved: Mapping[str, str]) -> bool:
+  """Whether a run with these settings has exported the policy of its end.
+
+  Nothing is built or changed for the answer.
+
+  Args:
+    run: the run's folder, which need not be there.
+    resolved: what `bindings.resolved` returns.
+
+  Raises:
+    errors.UserError: (74) its config.json is damaged, or it holds what no run
+      makes.
+  """
+  if not (run / 'config.json').exists():
+    return False
+  run_folder.refuse_what_no_run_makes(run)
+  if run_folder.read_config(run / 'config.json') != resolved:
+    return False
+  with contextlib.suppress(errors.UserError):
+    steps = description.read(run / 'policy')['env_steps']
+    return steps >= int(resolved[run_folder.BUDGET])
   return False
 
 

@@ -12,8 +12,6 @@ from tf_agents.trajectories import time_step as ts
 from slac import errors
 from slac.environments import offering, rendering
 
-_SIZE = (rendering.IMAGE_SIZE, rendering.IMAGE_SIZE)
-
 
 class AdaptedEnvironment(offering.OfferingEnvironment):
   """An environment of another API, which a subclass resets, steps and draws.
@@ -46,6 +44,7 @@ class AdaptedEnvironment(offering.OfferingEnvironment):
       UserError: There are several images.
     """
     self._action_repeat = action_repeat
+    self._can_render = can_render
     images = [key for key, spec in observations.items() if _is_image(spec)]
     if len(images) > 1:
       raise errors.UserError(
@@ -60,7 +59,9 @@ class AdaptedEnvironment(offering.OfferingEnvironment):
         observations[self._image].shape, np.uint8, 'pixels'
       )
     elif can_render:
-      offered['pixels'] = array_spec.ArraySpec((*_SIZE, 3), np.uint8, 'pixels')
+      offered['pixels'] = array_spec.ArraySpec(
+        (*rendering.IMAGE_SIZE, 3), np.uint8, 'pixels'
+      )
     if self._vectors:
       size = sum(int(np.prod(observations[key].shape)) for key in self._vectors)
       offered['state'] = array_spec.ArraySpec((size,), np.float32, 'state')
@@ -72,14 +73,21 @@ class AdaptedEnvironment(offering.OfferingEnvironment):
       self.render()
 
   def render(self, mode: str = 'rgb_array') -> np.ndarray:
-    """Returns an image of what is there now, uint8 [64, 64, 3].
+    """Returns what `draw_for_film` does, uint8 [64, 64, 3]."""
+    del mode  # There is no window to draw into.
+    return self.draw_for_film(rendering.IMAGE_SIZE)
+
+  def draw_for_film(self, size: tuple[int, int]) -> np.ndarray:
+    """Returns an image of what is there now, uint8 [*size, 3].
 
     Each of its pixels is the mean of those that it covers.
 
     Raises:
-      UserError: (69) if that is impossible.
+      NotImplementedError: If the environment does not draw itself.
+      UserError: (69) if it cannot do so here.
     """
-    del mode  # There is no window to draw into.
+    if not self._can_render:
+      raise NotImplementedError
     try:
       drawn = Image.fromarray(np.asarray(self._draw(), np.uint8))
     except Exception as error:
@@ -88,7 +96,8 @@ class AdaptedEnvironment(offering.OfferingEnvironment):
         "install what it needs, or choose an agent that observes its 'state'.",
         69,
       ) from error
-    return np.asarray(drawn.convert('RGB').resize(_SIZE, Image.Resampling.BOX))
+    size = size[::-1]  # Pillow's width comes first.
+    return np.asarray(drawn.convert('RGB').resize(size, Image.Resampling.BOX))
 
   def _reset(self) -> ts.TimeStep:
     return ts.restart(self._observe(self._begin()))

@@ -28,7 +28,7 @@ class MujocoEnvironment(offering.OfferingEnvironment):
   is `action_repeat` steps of the benchmark (fewer if the episode ends inside),
   with their rewards summed and one image rendered after the last of them. The
   step that reaches a time limit is LAST with discount 1; discount 0 means that
-  the task itself ended. The renderer is created at the first reset.
+  the task itself ended. A renderer is created when it is first needed.
 
   A subclass resets and steps the benchmark, and knows its random state, its
   count of steps, and how its simulation is restored.
@@ -57,13 +57,14 @@ class MujocoEnvironment(offering.OfferingEnvironment):
       data: The benchmark's own state of the simulation.
       action_spec: The spec of the actuators' controls, float32 [d].
       state_size: The state's length n.
-      render_arguments: What `rendering.Renderer` takes beside the model.
+      render_arguments: What `rendering.Renderer` takes beside the model and
+        the image's size.
     """
     import mujoco  # Not before MUJOCO_GL is set: see rendering.py.
 
     offered = {
       'pixels': array_spec.ArraySpec(
-        (rendering.IMAGE_SIZE, rendering.IMAGE_SIZE, 3), np.uint8, 'pixels'
+        (*rendering.IMAGE_SIZE, 3), np.uint8, 'pixels'
       ),
       'state': array_spec.ArraySpec((state_size,), np.float32, 'state'),
     }
@@ -74,7 +75,7 @@ class MujocoEnvironment(offering.OfferingEnvironment):
     self._model = model
     self._data = data
     self._render_arguments = render_arguments
-    self._renderer = None
+    self._renderers = {}  # By the size of their images.
     self._random_at_episode_start = None
 
   def _check_pixels(self):
@@ -87,23 +88,33 @@ class MujocoEnvironment(offering.OfferingEnvironment):
       UserError: (69) if no GL library works.
     """
     del mode  # There is no window to draw into.
-    rendering.choose_backend()
     start = time.perf_counter()
-    if self._renderer is None:
-      self._renderer = rendering.Renderer(self._model, *self._render_arguments)
-    pixels = self._renderer.render(self._data)
+    pixels = self.draw_for_film(rendering.IMAGE_SIZE)
     self.render_seconds += time.perf_counter() - start
     return pixels
+
+  def draw_for_film(self, size: tuple[int, int]) -> np.ndarray:
+    """Returns what the camera sees now, for a film, uint8 [*size, 3].
+
+    Raises:
+      UserError: (69) if no GL library works.
+    """
+    rendering.choose_backend()
+    if size not in self._renderers:
+      self._renderers[size] = rendering.Renderer(
+        self._model, *self._render_arguments, size
+      )
+    return self._renderers[size].render(self._data)
 
   @abc.abstractmethod
   def seed(self, seed: int):
     """Makes all episodes after the current one a function of the seed."""
 
   def close(self):
-    """Frees the renderer; the next reset creates another."""
-    if self._renderer is not None:
-      self._renderer.close()
-      self._renderer = None
+    """Frees the renderers; what is drawn next creates others."""
+    for renderer in self._renderers.values():
+      renderer.close()
+    self._renderers.clear()
 
   def get_state(self) -> dict[str, Any]:
     """Returns all that later steps depend on, as arrays and JSON values.

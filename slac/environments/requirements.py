@@ -17,7 +17,7 @@ from slac.environments import (
   rendering,
 )
 
-_IMAGE_SHAPE = (rendering.IMAGE_SIZE, rendering.IMAGE_SIZE, 3)
+_IMAGE_SHAPE = (*rendering.IMAGE_SIZE, 3)
 Environment = py_environment.PyEnvironment | gymnasium.Env | dm_env.Environment
 # Larger bounds, as MuJoCo's 1e10 and float32's largest value, mean 'no bound'.
 _LARGEST_BOUND = 1e9

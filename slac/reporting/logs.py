@@ -4,22 +4,31 @@ Logs are only ever appended to, so a checkpoint knows them by size and checksum,
 and a resumed run goes back to these sizes before it logs a step once more.
 """
 
+import contextlib
 import csv
 import dataclasses
 import fnmatch
 import io
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from slac import console, errors
-from slac.reporting import appending, events, mending, pictures
+from slac.reporting import (
+  appending,
+  descriptions,
+  events,
+  mending,
+  pictures,
+)
 
-# The names of logs in these folders; other pictures are somebody else's.
-_PATTERNS = {'tensorboard': '*', 'videos': f'*-{9 * "[0-9]"}*.*'}
+# The names of logs in these folders; other files are somebody else's.
+_PATTERNS = {'': events.PATTERN, 'videos': f'*-{9 * "[0-9]"}*.*'}
+# Where earlier versions kept the events, as TensorBoard shows it.
+_FORMER_FOLDER = 'tensorboard'
 
 
 class Logs:
@@ -42,6 +51,7 @@ class Logs:
     self._columns = {name: tuple(names) for name, names in columns.items()}
     self._prefixes = prefixes
     self._appender = appending.Appender()
+    self._described = set()  # The tags that TensorBoard has been told of.
 
   def open(self, state: Mapping[str, Any] | None) -> None:
     """Takes the logs back to `get_state`, and begins to append to them.
@@ -56,16 +66,20 @@ class Logs:
       UserError: (78) if a CSV file is there and has other columns.
       OSError: If a file cannot be read or mended.
     """
+    self._move_events()
+    names = {
+      name.removeprefix(f'{_FORMER_FOLDER}/'): value
+      for name, value in (state or {}).items()
+    }
     marks = {
       self._folder / name: appending.Mark.of(value)
-      for name, value in (state or {}).items()
+      for name, value in names.items()
       if self._is_log(name)
     }
     for path in self._found():
       if path not in marks:
         path.unlink()
-    for name in _PATTERNS:
-      (self._folder / name).mkdir(parents=True, exist_ok=True)
+    (self._folder / 'videos').mkdir(parents=True, exist_ok=True)
     # Tables come last, as they are mended from events.
     paths = sorted(marks, key=lambda path: (path.suffix == '.csv', path))
     faults = [fault for x in paths if (fault := self._adopt(x, marks[x]))]
@@ -74,19 +88,30 @@ class Logs:
         f'Logs are not what the checkpoint knows: {"; ".join(faults)}. What '
         f'was found is kept in {self._folder} as damaged-*.'
       )
-    there = self._folder / 'tensorboard'
-    self._events = there / events.file_name(os.listdir(there))
+    self._events = self._folder / events.file_name(os.listdir(self._folder))
     self._appender.append(self._events, events.header())
     for name in self._columns:
       self._begin_csv(name)
 
   def scalars(self, step: int, values: Mapping[str, float]) -> None:
     """Writes scalars to TensorBoard at `step`, in environment steps."""
-    self._appender.append(self._events, events.scalars(step, values))
+    new = {tag: descriptions.of(tag) for tag in values.keys() - self._described}
+    self._described.update(new)
+    self._appender.append(self._events, events.scalars(step, values, new))
 
   def text(self, name: str, text: str) -> None:
     """Writes a text, in Markdown, to TensorBoard."""
     self._appender.append(self._events, events.text(name, text))
+
+  def hyperparameters(
+    self,
+    settings: Mapping[str, bool | float | str],
+    main: Container[str],
+    metrics: Mapping[str, str],
+  ) -> None:
+    """Writes what TensorBoard compares runs by, see `events`."""
+    data = events.hyperparameters(self._folder.name, settings, main, metrics)
+    self._appender.append(self._events, data)
 
   def image(self, step: int, name: str, pixels: np.ndarray) -> None:
     """Writes a picture, uint8 [H, W, 3], to TensorBoard and to videos/."""
@@ -142,10 +167,10 @@ class Logs:
         path,
         mark,
         self._columns[path.stem],
-        self._folder / 'tensorboard',
+        self._folder,
         self._prefixes[path.stem],
       )
-    elif is_there and path.parent.name == 'tensorboard':
+    elif is_there and path.parent == self._folder:
       clause = mending.events(path, mark)
     if path.exists():
       self._appender.adopt(path, appending.Mark(path.stat().st_size))
@@ -154,19 +179,24 @@ class Logs:
   def _found(self) -> list[pathlib.Path]:
     """Returns the files in the folder that are logs."""
     paths = [
-      *self._folder.glob('*.csv'),
-      *(path for name in _PATTERNS for path in (self._folder / name).glob('*')),
+      path for name in _PATTERNS for path in (self._folder / name).glob('*')
     ]
     return [path for path in paths if self._is_log(self._name(path))]
 
   def _is_log(self, name: str) -> bool:
     """Whether a path in the folder is that of a log."""
     parent, base = os.path.split(name)
-    if not parent:
-      return base in {f'{table}.csv' for table in self._columns}
-    return base not in ('', '.', '..') and fnmatch.fnmatchcase(
-      base, _PATTERNS.get(parent, '')
-    )
+    if name in {f'{table}.csv' for table in self._columns}:
+      return True
+    return fnmatch.fnmatchcase(base, _PATTERNS.get(parent, ''))
+
+  def _move_events(self) -> None:
+    """Takes events to where they lie now; see `_FORMER_FOLDER`."""
+    former = self._folder / _FORMER_FOLDER
+    for path in former.glob(events.PATTERN):
+      path.rename(self._folder / path.name)
+    with contextlib.suppress(OSError):  # It is not there, or holds others.
+      former.rmdir()
 
   def _name(self, path: pathlib.Path) -> str:
     """Returns a log's path in the folder."""
@@ -193,6 +223,6 @@ class Logs:
     path = self._folder / 'videos'
     path /= f'{name.replace("/", "-")}-{step:09d}.{suffix}'
     self._appender.append(path, data)
-    height, width = (pictures.ENLARGEMENT * size for size in shape[:2])
+    height, width, _ = shape
     event = events.image(step, name, data, width, height)
     self._appender.append(self._events, event)

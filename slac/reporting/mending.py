@@ -19,6 +19,7 @@ from tensorboard.compat.proto import event_pb2
 from tensorboard.util import tensor_util
 
 from slac.reporting import appending
+from slac.reporting import events as events_file
 from slac.storage import files
 
 _STEP = 'env_steps'  # The column with the step of a row's events.
@@ -96,7 +97,7 @@ def _records(path: pathlib.Path) -> Iterator[bytes]:
 
 def _scalars(folder: pathlib.Path) -> Iterator[tuple[int, str, np.float32]]:
   """Yields step, name and value of each scalar in a folder of events."""
-  for path in sorted(folder.iterdir()):
+  for path in sorted(folder.glob(events_file.PATTERN)):
     for record in _records(path):
       event = event_pb2.Event.FromString(record)
       for value in event.summary.value:

@@ -5,32 +5,33 @@ from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from slac.agents import base
-from slac.training import evaluation
+from slac.training import evaluation, filming
 
-ROWS = ('truth', 'posterior', 'conditional prior', 'prior')
-# Wide enough for the longest name in Pillow's own font.
-LABEL_WIDTH = 104
-MAX_FRAMES = 125  # More in each film would fill the disk over a run.
+ROWS = ('truth', 'posterior', 'conditional\nprior', 'prior')
 FPS = 15.0
-ENLARGEMENT = 3  # As a frame of 64 x 64 is too small to be looked at.
+FILM_HEIGHT = 256  # Of what an agent sees, beside a film as large.
+ROW_HEIGHT = 128
 WINDOWS = 6  # So many parts of an episode stand side by side in a film.
+# In parts of a row's height. TensorBoard shows a strip in a fourth of its size,
+# where letters must still be read.
+_FONT, _GAP, _LABEL_WIDTH = 0.4, 1 / 16, 2.25
 
 
 def of_episode(
   agent: base.Agent, episode: evaluation.Episode, seed: Sequence[int]
 ) -> dict[str, np.ndarray]:
-  """Returns the pictures of an episode by their names; none without pixels.
+  """Returns the pictures of an episode by their names; none if none was seen.
 
-  'episode' is a film, uint8 `[n, H, W, 3]`. Where the agent has a model and the
+  'episode' is a film, see `side_by_side`. Where the agent has a model and the
   episode is long enough, Fig. 14 is there as a film of several parts of the
   episode ('dreams') and as one picture of the first of them ('dream').
   """
-  if not len(episode.pixels):
+  if not was_seen(episode):
     return {}
-  drawn = {'episode': thin(episode.pixels)}
+  drawn = {'episode': side_by_side(episode, episode.pixels)}
   windows = evenly_spaced_windows(
     len(episode.pixels), agent.train_sequence_length, WINDOWS
   )
@@ -39,8 +40,36 @@ def of_episode(
     rows = agent.model.dream(
       episode.pixels[windows], episode.actions[windows], tf.constant(seed)
     ).numpy()
-    drawn |= {'dreams': film(rows), 'dream': strip(rows[:, 0])}
+    drawn['dreams'] = film(rows, windows)
+    drawn['dream'] = strip(rows[:, 0], windows[0])
   return drawn
+
+
+def was_seen(episode: evaluation.Episode) -> bool:
+  """Whether there are images of an episode, the agent's or others."""
+  return bool(len(episode.pixels) or len(episode.film))
+
+
+def side_by_side(episode: evaluation.Episode, images: np.ndarray) -> np.ndarray:
+  """Returns the film of an episode, and beside it what the agent sees.
+
+  Args:
+    episode: the episode; if it has not been filmed, the images are all.
+    images: what belongs to each of its steps, uint8 `[n + 1, h, w, 3]`, which
+      is enlarged such that one sees each pixel; or none, `[0]`.
+
+  Returns:
+    At most `filming.MAX_FRAMES` frames, uint8 `[m, H, W, 3]`.
+  """
+  if not len(images):
+    return episode.film
+  if not len(episode.film):
+    return enlarged(thin(images), FILM_HEIGHT)
+  seen = enlarged(images[episode.filmed], FILM_HEIGHT)
+  height = max(seen.shape[1], episode.film.shape[1])
+  gap = np.full([len(seen), height, round(_GAP * height), 3], 255, np.uint8)
+  parts = [_padded(x, height) for x in (episode.film, seen)]
+  return np.concatenate([parts[0], gap, parts[1]], axis=2)
 
 
 def evenly_spaced_windows(n: int, length: int, count: int) -> np.ndarray:
@@ -63,54 +92,100 @@ def covering_windows(n: int, length: int) -> np.ndarray:
   return starts[:, np.newaxis] + np.arange(length)
 
 
-def strip(rows: np.ndarray) -> np.ndarray:
-  """Lays the four rows of Fig. 14 out over time.
+def strip(rows: np.ndarray, steps: Sequence[int]) -> np.ndarray:
+  """Lays the four rows of Fig. 14 out, with a time axis below them.
 
   Args:
     rows: uint8 `[4, n, H, W, 3]`, see `LatentModel.dream`.
+    steps: the number of the agent step that each column shows, `[n]`.
 
   Returns:
-    uint8 `[4 H, LABEL_WIDTH + n W, 3]`.
+    uint8 `[H', W', 3]`, in which images are about `ROW_HEIGHT` high.
   """
-  over_time = [np.concatenate(list(row), axis=1) for row in rows]
-  return _with_labels(np.concatenate(over_time))
+  rows = enlarged(rows, ROW_HEIGHT)
+  height, width = rows.shape[2:4]
+  bottom, right = corner(height, width, len(ROWS), len(steps))
+  below = round((2 * _GAP + 1.2 * _FONT) * height)
+  drawn = Image.new('RGB', (right, bottom + below), 'white')
+  draw = ImageDraw.Draw(drawn)
+  font = ImageFont.load_default(_FONT * height)
+  gap = round(_GAP * height)
+  for i, (name, row) in enumerate(zip(ROWS, rows, strict=True)):
+    middle = corner(height, width, i, 0)[0] + height // 2
+    draw.multiline_text((gap, middle), name, 'black', font, anchor='lm')
+    for t, image in enumerate(row):
+      top, left = corner(height, width, i, t)
+      drawn.paste(Image.fromarray(image), (left, top))
+  draw.text((gap, bottom + gap), 'agent step', 'black', font, anchor='lt')
+  for t, step in enumerate(steps):
+    middle = corner(height, width, 0, t)[1] + width // 2
+    place = middle, bottom + gap
+    draw.text(place, str(step), 'black', font, anchor='mt')
+  return np.asarray(drawn)
 
 
-def film(rows: np.ndarray) -> np.ndarray:
+def corner(height: int, width: int, row: int, column: int) -> tuple[int, int]:
+  """Returns where in a strip the image of a row and a column begins.
+
+  Args:
+    height, width: the images', as they are drawn.
+    row, column: as numbers from 0.
+
+  Returns:
+    Its distance from the top and from the left.
+  """
+  gap = round(_GAP * height)
+  left = round(_LABEL_WIDTH * height)
+  return row * (height + gap), left + column * (width + gap)
+
+
+def film(rows: np.ndarray, steps: np.ndarray) -> np.ndarray:
   """Plays several sequences side by side, in the four rows of Fig. 14.
 
   Args:
     rows: uint8 `[4, B, n, H, W, 3]`.
+    steps: the number of the agent step that each image shows, `[B, n]`.
 
   Returns:
-    Frames, uint8 `[n, 4 H, LABEL_WIDTH + B W, 3]`.
+    Frames, uint8 `[n, H', W', 3]`, see `strip`.
   """
-  return np.stack([strip(rows[:, :, t]) for t in range(rows.shape[2])])
+  return np.stack(
+    [strip(rows[:, :, t], steps[:, t]) for t in range(rows.shape[2])]
+  )
 
 
 def thin(frames: np.ndarray) -> np.ndarray:
-  """Returns every k-th frame, such that at most MAX_FRAMES are left."""
-  return frames[:: -(-len(frames) // MAX_FRAMES)]
+  """Returns every k-th frame, such that no film has more than it may have."""
+  return frames[:: -(-len(frames) // filming.MAX_FRAMES)]
 
 
-def _with_labels(image):
-  height = len(image) // len(ROWS)
-  labels = Image.new('RGB', (LABEL_WIDTH, len(image)), 'white')
-  draw = ImageDraw.Draw(labels)
-  for i, name in enumerate(ROWS):
-    draw.text((4, i * height + height // 2 - 6), name, fill='black')
-  return np.concatenate([np.asarray(labels), image], axis=1)
+def enlarged(images: np.ndarray, height: int) -> np.ndarray:
+  """Repeats each pixel, such that images are no higher than `height`.
+
+  Args:
+    images: uint8 `[..., H, W, 3]`; those that are higher stay as they are.
+    height: the most.
+  """
+  times = max(1, height // images.shape[-3])
+  return np.repeat(np.repeat(images, times, axis=-3), times, axis=-2)
+
+
+def _padded(frames, height):
+  """Puts white below frames `[m, H, W, 3]` that are less high."""
+  below = height - frames.shape[1]
+  sides = [(0, 0), (0, below), (0, 0), (0, 0)]
+  return np.pad(frames, sides, constant_values=255)
 
 
 def encode_png(pixels: np.ndarray) -> bytes:
-  """Returns a picture, uint8 [H, W, 3], as an enlarged PNG."""
+  """Returns a picture, uint8 [H, W, 3], as a PNG."""
   file = io.BytesIO()
-  _enlarge(Image.fromarray(pixels)).save(file, 'PNG')
+  Image.fromarray(pixels).save(file, 'PNG')
   return file.getvalue()
 
 
 def encode_gif(frames: np.ndarray, fps: float) -> bytes:
-  """Returns frames, uint8 [N, H, W, 3], as an enlarged endless GIF.
+  """Returns frames, uint8 [N, H, W, 3], as an endless GIF.
 
   All frames share one palette and none is dithered, lest a still background
   should flicker; it is one that does not give up rare colours, as small objects
@@ -120,9 +195,7 @@ def encode_gif(frames: np.ndarray, fps: float) -> bytes:
   coarse = Image.fromarray(np.concatenate(frames) & 0xFC | 0x02)
   palette = coarse.quantize(256, Image.Quantize.MAXCOVERAGE)
   images = [
-    _enlarge(
-      Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE)
-    )
+    Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE)
     for frame in frames
   ]
   file = io.BytesIO()
@@ -137,8 +210,3 @@ def encode_gif(frames: np.ndarray, fps: float) -> bytes:
     optimize=False,
   )
   return file.getvalue()
-
-
-def _enlarge(image: Image.Image) -> Image.Image:
-  size = [ENLARGEMENT * pixels for pixels in image.size]
-  return image.resize(size, Image.Resampling.NEAREST)

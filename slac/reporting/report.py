@@ -1,6 +1,7 @@
 """The report of a run: progress bar, curves, tables and pictures."""
 
 import contextlib
+import math
 import pathlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +13,7 @@ import tensorflow as tf
 
 from slac import console
 from slac.reporting import logs, pictures, summary
+from slac.storage import tables
 from slac.training import evaluation, experiment, metrics, schedule
 
 COUNTERS = (
@@ -27,6 +29,9 @@ EVALUATION = (
   'average_length',
   'greedy_average_return',
 )
+# What runs are compared by in TensorBoard: the last return and the best.
+BEST = 'evaluation/best_return'
+COMPARED = {'evaluation/average_return': 'final return', BEST: 'best return'}
 # Precede the names of a table's columns in TensorBoard.
 PREFIXES = {'train': '', 'eval': 'evaluation/'}
 EPISODE = ('training/episode_return', 'training/episode_length')
@@ -68,6 +73,7 @@ class Report:
       counters: how far it has come; the run goes on counting in them.
       metric_names: the names of what `add_metrics` will be given.
     """
+    self._folder = folder
     self._parts = parts
     self._counters = counters
     self.stopwatch = metrics.Stopwatch()
@@ -90,8 +96,15 @@ class Report:
     """Opens the logs as they were at `get_state`, or empty ones."""
     state = self._restored
     self._logs.open(state and dict(state['logs']))
-    if not state:
+    self._best = -math.inf
+    if state:
+      rows = tables.read_rows(self._folder / 'eval.csv', EVALUATION[:1])
+      returns = [row[EVALUATION[0]] for row in rows]
+      self._best = max(map(float, filter(None, returns)), default=self._best)
+    else:
       self._logs.text('settings', summary.settings_table())
+      settings = summary.hyperparameters()
+      self._logs.hyperparameters(settings, summary.MAIN, COMPARED)
     self._progress = console.Progress(
       self._parts.schedule.iterations, self._counters.iterations
     )
@@ -181,9 +194,9 @@ class Report:
     env_steps = self._counters.env_steps
     self._logs.row('eval', self._counts() | values)
     prefix = PREFIXES['eval']
-    self._logs.scalars(
-      env_steps, {f'{prefix}{name}': v for name, v in values.items()}
-    )
+    self._best = max(self._best, values['average_return'])
+    scalars = {f'{prefix}{name}': v for name, v in values.items()}
+    self._logs.scalars(env_steps, scalars | {BEST: self._best})
     self._progress.message(
       f'{env_steps:,} environment steps: average return '
       f'{values["average_return"]:.1f} of {len(returns)} episodes'

@@ -28,7 +28,7 @@ from slac.storage import variables as variable_files
 
 _KEPT = 2  # Checkpoints that `save` leaves in the folder.
 _NAME = re.compile(r'checkpoint-(\d+)(?:-(\d+))?')
-_VARIABLES = 'variables'
+VARIABLES = 'variables'
 
 
 class Checkpoints:
@@ -93,7 +93,7 @@ class Checkpoints:
     temporary = self._folder / f'tmp-{path.name}'
     self._clear_temporary()
     temporary.mkdir()
-    self._variables.write(str(temporary / _VARIABLES))
+    self._variables.write(str(temporary / VARIABLES))
     state = {'state': state, 'replay': self._replay.get_state()}
     states.write(temporary, state)
     manifest = {
@@ -131,7 +131,7 @@ class Checkpoints:
     for other, fault in damaged:
       self._set_aside(other, fault, f'continuing from {path.name}')
     self._prune()
-    variable_files.read(path / _VARIABLES, self._variables)
+    variable_files.read(path / VARIABLES, self._variables)
     with restoring(path):
       state = states.read(path)
       self._segments.restore(manifest['segments'], manifest['oldest_row'])
@@ -185,6 +185,18 @@ class Checkpoints:
     return [s for s in self._segments.folder.iterdir() if s.name not in needed]
 
 
+def newest(folder: pathlib.Path) -> tuple[pathlib.Path, dict[str, Any]]:
+  """Returns the newest whole checkpoint's path and manifest.
+
+  Raises:
+    UserError: 66 if there is no checkpoint, 74 if all are damaged.
+  """
+  found = _newest_whole(folder)
+  if not found:
+    raise errors.UserError(f'There is no checkpoint in {folder}.', 66)
+  return found[:2]
+
+
 def restore_variables(
   folder: str | os.PathLike, variables: tf.train.Checkpoint
 ) -> tuple[int, dict[str, Any]]:
@@ -200,12 +212,8 @@ def restore_variables(
   Raises:
     UserError: If there is no whole checkpoint, or the variables differ.
   """
-  folder = pathlib.Path(folder)
-  newest = _newest_whole(folder)
-  if not newest:
-    raise errors.UserError(f'There is no checkpoint in {folder}.', 66)
-  path, manifest, _ = newest
-  variable_files.read(path / _VARIABLES, variables, partial=True)
+  path, manifest = newest(pathlib.Path(folder))
+  variable_files.read(path / VARIABLES, variables, partial=True)
   with restoring(path):
     return manifest['step'], states.read(path)['state']
 

@@ -37,7 +37,7 @@ def write(folder: pathlib.Path, content: dict[str, Any]) -> None:
   """
   content = {'format': FORMAT, **content}
   path = folder / _MANIFEST
-  path.write_text(json.dumps({**content, 'sha256': _content_hash(content)}))
+  path.write_text(json.dumps({**content, 'sha256': digest(content)}))
   files.fsync(path)
 
 
@@ -55,7 +55,7 @@ def read(folder: pathlib.Path) -> dict[str, Any]:
     raise Damage(path, error.strerror) from error
   except ValueError as error:
     raise Damage(path, 'not a manifest') from error
-  if content.pop('sha256') != _content_hash(content):
+  if content.pop('sha256') != digest(content):
     raise Damage(path, 'its checksum differs')
   if content['format'] != FORMAT:
     raise errors.UserError(
@@ -102,7 +102,8 @@ def verify(
       raise Damage(path, error.strerror) from error
 
 
-def _content_hash(content) -> str:
+def digest(content: dict[str, Any]) -> str:
+  """Returns the sha256 of a manifest, and so of all files that it names."""
   text = json.dumps(content, sort_keys=True)
   return hashlib.sha256(text.encode()).hexdigest()
 

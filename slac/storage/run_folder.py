@@ -1,20 +1,17 @@
 """A run's folder, with its configuration and the versions that wrote it."""
 
 import contextlib
-import hashlib
 import itertools
 import json
 import math
 import os
 import pathlib
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from slac import console, errors
 from slac.storage import files, locks
 
-_MAX_NAME_LENGTH = 80
 _FOLDERS = ('checkpoints', 'policy', 'tensorboard', 'videos')
 _SUFFIXES = ('.csv', '.json', '.log')
 # The characters of a config.json, which is read again by a parser that takes
@@ -34,41 +31,6 @@ MAY_CHANGE = (
 )
 
 
-def run_name(
-  gin_files: Sequence[str],
-  gin_params: Sequence[str],
-  seed: int,
-  name: str | None = None,
-) -> str:
-  """Returns `name`, or one made from gin files, parameters and seed.
-
-  An example is 'ball_in_cup-quick-batch_size=32-seed1'. A short hash replaces
-  what is too long or cannot stand in a file's name.
-
-  Raises:
-    UserError: (64) if `name` is not the name of one folder.
-  """
-  if name is not None:
-    if name in ('', '.', '..') or os.path.basename(name) != name:
-      raise errors.UserError(
-        f'--name={errors.short(name)} must be the name of one folder; where '
-        'that folder is kept is said with --root_dir.',
-        64,
-      )
-    return name
-  parts = [pathlib.Path(path).stem for path in gin_files]
-  for param in gin_params:
-    key, _, value = param.partition('=')
-    parts.append(f'{key.strip().rsplit(".", 1)[-1]}={value.strip()}')
-  parts = [part.replace("'", '').replace('"', '') for part in parts]
-  text = '-'.join(parts)
-  safe = re.sub(r'[^\w.=+-]+', '_', text, flags=re.ASCII).strip('_.')
-  if safe != text or len(safe) > _MAX_NAME_LENGTH:
-    digest = hashlib.sha256('\n'.join(gin_params).encode()).hexdigest()[:6]
-    safe = f'{safe[:_MAX_NAME_LENGTH].rstrip("_.-=")}-{digest}'
-  return f'{safe}-seed{seed}' if safe else f'seed{seed}'
-
-
 def open_run(
   root_dir: str,
   name: str,
@@ -82,7 +44,7 @@ def open_run(
 
   Args:
     root_dir: The folder of all runs; created if need be.
-    name: The run's name, as `run_name` returns it.
+    name: The run's name, see `names.run_name`.
     fresh: Whether to take the first free of `name`, `name-2`, `name-3`, ...
       instead of continuing the run in `name`.
     resolved: What `bindings.resolved` returns; written to config.json. A run
@@ -133,6 +95,16 @@ def open_run(
       73,
     ) from error
   return folder
+
+
+def check_is_run(folder: pathlib.Path) -> None:
+  """Raises a UserError (66) if a folder is none of a run."""
+  if not (folder / 'config.json').exists():
+    raise errors.UserError(
+      f'{folder} is not the folder of a run: it holds no config.json; name a '
+      'folder that train_eval.py has printed.',
+      66,
+    )
 
 
 def read_config(path: pathlib.Path) -> dict[str, str]:

@@ -37,10 +37,11 @@ def read(
   except (AssertionError, ValueError, tf.errors.OpError) as error:
     if status:  # Keeps TensorFlow from adding warnings of its own.
       status.expect_partial()
-    fault = _difference(prefix, variables, partial)
+    faults = differences(prefix, variables, partial)
+    fault = faults[0] if faults else str(error).splitlines()[0]
     raise errors.UserError(
       f'The variables in {prefix} are not those of this configuration: '
-      f'{fault or str(error).splitlines()[0]}; use the configuration that '
+      f'{fault}; use the configuration that '
       'they were saved with, or start anew with --fresh.'
     ) from error
 
@@ -59,19 +60,26 @@ def _no_pattern(prefix: str | os.PathLike) -> Iterator[str]:
     os.close(descriptor)
 
 
-def _difference(prefix, variables, partial) -> str:
-  """Returns how the first variable differs in name, shape or type, or ''."""
+def differences(
+  prefix: str | os.PathLike,
+  variables: tf.train.Checkpoint,
+  partial: bool = False,
+) -> list[str]:
+  """Returns a clause for each variable that has another name, shape or type.
+
+  Args:
+    prefix, variables, partial: see `read`.
+  """
   with tempfile.TemporaryDirectory() as folder:
     # Only writing the variables tells by which names TensorFlow saves them.
     here = _signatures(variables.write(os.path.join(folder, 'variables')))
   there = _signatures(prefix)
-  for name in sorted(here if partial else {*here, *there}):
-    if here.get(name) != there.get(name):
-      return (
-        f'{name} is {there.get(name, "missing")} there and '
-        f'{here.get(name, "missing")} here'
-      )
-  return ''
+  return [
+    f'{name} is {there.get(name, "missing")} there and '
+    f'{here.get(name, "missing")} here'
+    for name in sorted(here if partial else {*here, *there})
+    if here.get(name) != there.get(name)
+  ]
 
 
 def _signatures(prefix) -> dict[str, str]:

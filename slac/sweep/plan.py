@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from slac import errors
 from slac.config import bindings
 from slac.installation import packages
-from slac.storage import run_folder
+from slac.storage import names
 
 # Where commands run: in the repository, or wherever an installed package is
 # asked for them.
@@ -61,7 +61,8 @@ class Command:
   @property
   def name(self) -> str:
     """The name of the run's folder in `root_dir`."""
-    return run_folder.run_name(self.gin_files, self.gin_params, self.seed)
+    root_dir = str(FOLDER / self.root_dir)
+    return names.run_name(self.gin_files, self.gin_params, self.seed, root_dir)
 
   def __str__(self) -> str:
     """Returns the line that a shell runs."""

@@ -10,7 +10,7 @@ from tf_agents.environments import py_environment
 from slac import console, errors
 from slac.agents import policies
 from slac.environments import checked
-from slac.training import compiled
+from slac.training import compiled, filming
 
 
 class Episode(NamedTuple):
@@ -19,6 +19,10 @@ class Episode(NamedTuple):
   episode_return: float
   pixels: np.ndarray  # uint8 [n + 1, 64, 64, 3]; empty if none are to be had.
   actions: np.ndarray  # [n + 1, A]; the last is zero.
+  # What the environment draws of the first episode: frames, uint8
+  # [m, H, W, 3], larger than pixels, and the steps that they show, [m].
+  film: np.ndarray = np.empty([0], np.uint8)
+  filmed: np.ndarray = np.empty([0], int)
 
   @property
   def length(self) -> int:
@@ -55,9 +59,10 @@ class Evaluator:
   ) -> list[Episode] | None:
     """Returns episodes, or None if it was told to stop before their end.
 
-    The first has pixels even if the policy does not observe any, where they can
-    be rendered. Episodes depend on the seed, the environment steps and the
-    policy's parameters alone, if the environment can be seeded.
+    The first is filmed, where the environment can draw itself; if it can only
+    be rendered, it has pixels even if the policy does not observe any.
+    Episodes depend on the seed, the environment steps and the policy's
+    parameters alone, if the environment can be seeded.
 
     Args:
       num_episodes: how many.
@@ -73,51 +78,64 @@ class Evaluator:
     self._policy.reseed(int(seeds[1]))
     episodes: list[Episode] = []
     while len(episodes) < num_episodes:
-      see = self._see if not episodes else self._observed
-      episode = None if should_stop() else self._episode(should_stop, see)
+      film = None if episodes else filming.Film(self._environment)
+      episode = None if should_stop() else self._episode(should_stop, film)
       if not episode:
         return None
       on_episode(episode)
       episodes.append(episode)
     return episodes
 
-  def _episode(self, should_stop, see):
+  def _episode(self, should_stop, film):
     time_step = self._checked.reset()
     policy_state = self._eager_policy.get_initial_state()
-    pixels, actions, rewards = see(time_step), [], []
+    pixels, actions, rewards = self._see(time_step, film, 0), [], []
     while not time_step.is_last():
       if should_stop():
         return None
       step = self._eager_policy.action(time_step, policy_state)
       policy_state = step.state
       time_step = self._checked.step(step.action)
-      pixels += see(time_step)
       actions.append(step.action)
       rewards.append(time_step.reward)
+      pixels += self._see(time_step, film, len(actions))
     actions.append(np.zeros_like(actions[0]))
+    frames, steps = (film.frames, film.steps) if film else ([], [])
     return Episode(
       float(np.sum(rewards)),
-      np.stack(pixels) if pixels else np.empty([0], np.uint8),
+      _stacked(pixels),
       np.stack(actions),
+      _stacked(frames),
+      np.array(steps, int),
     )
 
-  def _observed(self, time_step):
-    """Returns a list of the image that the policy observes, if it does."""
-    observation = time_step.observation
-    return [observation['pixels']] if 'pixels' in observation else []
+  def _see(self, time_step, film, step):
+    """Films a step; returns a list of the image that is observed, if any.
 
-  def _see(self, time_step):
-    """Returns a list of one image, rendered if need be; or an empty one."""
-    images = self._observed(time_step)
+    Where nothing is, and there can be no film, the list has an image that is
+    rendered.
+    """
+    observation = time_step.observation
+    images = [observation['pixels']] if 'pixels' in observation else []
+    if not film:
+      return images
     try:
-      return images or [self._environment.render()]
+      film.add(step)
+      if images or film.frames:
+        return images
+      return [self._environment.render()]
     except NotImplementedError:
-      return []  # Not every environment can draw itself,
+      return images  # Not every environment can draw itself,
     except errors.UserError as error:  # nor every machine.
       if not self._has_warned:
-        console.warn(f'There are no films: {error}')
+        fault = 'Films show no more than is observed' if images else ''
+        console.warn(f'{fault or "There are no films"}: {error}')
       self._has_warned = True
-      return []
+      return images
+
+
+def _stacked(images):
+  return np.stack(images) if images else np.empty([0], np.uint8)
 
 
 def seed_environment(environment: py_environment.PyEnvironment, seed: int):

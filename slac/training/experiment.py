@@ -26,7 +26,7 @@ _SPARE_ROWS = 2 * 4096
 # A parameter is stored with its two moments and, in the critics, a target.
 _BYTES_PER_PARAMETER = 4 * 4
 # The pictures of one evaluation, in videos/ and in TensorBoard.
-_BYTES_PER_PICTURES = 2_000_000
+_BYTES_PER_PICTURES = 6_000_000
 _OTHER_BYTES = 20_000_000  # For curves and the exported policy.
 
 

@@ -37,4 +37,19 @@ def parse(description: str) -> argparse.Namespace:
     action='store_true',
     help='begin anew in a new folder, whatever is there',
   )
-  return parser.parse_args()
+  parser.add_argument(
+    '--init_from',
+    metavar='RUN',
+    help="begin with parts of another run's agent; RUN is its folder",
+  )
+  parser.add_argument(
+    '--init_parts',
+    nargs='+',
+    metavar='PART',
+    help='which: model (the default), actor, critics',
+  )
+  arguments = parser.parse_args()
+  if arguments.init_parts and arguments.init_from is None:
+    parser.error('--init_parts are those of a run: name it with --init_from')
+  arguments.init_parts = sorted(set(arguments.init_parts or ['model']))
+  return arguments

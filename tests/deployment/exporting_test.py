@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -99,6 +100,29 @@ def test_the_description_says_what_a_robot_must_know(folder):
   for path in folder.rglob('*.pb'):
     for word in (b'slac', b'tf_agents', os.fsencode(REPOSITORY)):
       assert word not in path.read_bytes()
+
+
+def test_a_run_has_finished_when_its_end_was_exported(folder, tmp_path):
+  def has_finished(config, steps):
+    (tmp_path / 'config.json').write_text(json.dumps(config))
+    resolved = {'Schedule.env_steps': str(steps), 'A.x': '1'}
+    return exporting.has_finished(tmp_path, resolved)
+
+  config = {'Schedule.env_steps': '799', 'A.x': '1'}
+  assert not exporting.has_finished(tmp_path, config)  # There is no run.
+  assert not has_finished(config, 799)  # It has no policy.
+  shutil.copytree(folder, tmp_path / 'policy')
+  assert has_finished(config, 799)  # In steps of 4 it ended at 800.
+  assert has_finished({**config, 'Schedule.env_steps': '800'}, 800)
+  assert not has_finished(config, 801)  # It is to be extended.
+  assert not has_finished({**config, 'Schedule.env_steps': '801'}, 801)
+  assert not has_finished({**config, 'A.x': '2'}, 799)
+  (tmp_path / 'policy' / 'policy.json').write_text('{')
+  assert not has_finished(config, 799)
+  (tmp_path / 'config.json').unlink()
+  (tmp_path / 'config.json').symlink_to(folder / 'policy.json')
+  with pytest.raises(errors.UserError, match='a link'):
+    exporting.has_finished(tmp_path, config)
 
 
 @pytest.mark.slow

@@ -156,6 +156,28 @@ def test_only_what_is_observed_is_offered_and_rendered(blank, names):
     assert environment.render().shape == (64, 64, 3)  # For a film.
 
 
+def test_to_be_filmed_changes_nothing_of_what_is_seen():
+  filmed, other = (_environment('cartpole', 'swingup', 8, 5) for _ in range(2))
+  for environment in (filmed, other):
+    environment.observe(['pixels'])
+  steps = [(filmed.reset(), other.reset())]
+  for action in _actions(filmed, 3):
+    frame = filmed.draw_for_film((96, 128))
+    steps.append((filmed.step(action), other.step(action)))
+  for step, expected in steps:
+    np.testing.assert_array_equal(
+      step.observation['pixels'], expected.observation['pixels']
+    )
+  assert frame.shape == (96, 128, 3)
+  # It is the same scene, from nearby: the means of its pixels are alike.
+  small = filmed.render()
+  large = filmed.draw_for_film((256, 256))
+  means = large.reshape([64, 4, 64, 4, 3]).mean(axis=(1, 3))
+  assert np.abs(means - small).mean() < 3
+  filmed.close()
+  np.testing.assert_array_equal(filmed.draw_for_film((256, 256)), large)
+
+
 @pytest.mark.slow
 def test_every_task_of_the_suite_is_one():
   rendering.choose_backend()

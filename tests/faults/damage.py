@@ -130,7 +130,9 @@ def _after_the_end(copy, file, is_named, expected) -> tuple[str, str]:
 
 def _part(file) -> str:
   """Returns the part of a run's content that is in a file, or ''."""
-  parts = {'tensorboard': 'points', 'videos': 'pictures'}
+  if file.name.startswith('events.'):
+    return 'points'
+  parts = {'videos': 'pictures'}
   parts |= {'version.json': 'starts', 'train.csv': 'train', 'eval.csv': 'eval'}
   return parts.get(file.parts[0], '')
 

@@ -229,8 +229,7 @@ class DisturbedRun(tiny_runs.TinyRuns):
     self._wait_for(process, lambda: sum(clock()[:2]) >= end)
 
   def _has_begun(self, process):
-    events = self.folder / 'tensorboard'
-    return list(events.glob(f'*.{process.pid}.*'))
+    return list(self.folder.glob(f'events.*.{process.pid}.*'))
 
   def _has_unsaved(self):
     rows = self._rows()

@@ -9,10 +9,10 @@ import tensorflow as tf
 from PIL import Image, ImageSequence
 
 from slac.reporting import pictures
-from slac.training import evaluation
+from slac.training import evaluation, filming
 
-LABELS = pictures.LABEL_WIDTH
-HEIGHT, WIDTH = 16, 5
+# So high that nothing is enlarged.
+HEIGHT, WIDTH = pictures.ROW_HEIGHT, 40
 
 
 def numbered(*shape):
@@ -22,33 +22,71 @@ def numbered(*shape):
 
 
 def tile(image, row, column):
-  left = LABELS + column * WIDTH
-  return image[row * HEIGHT : (row + 1) * HEIGHT, left : left + WIDTH]
+  top, left = pictures.corner(HEIGHT, WIDTH, row, column)
+  return image[top : top + HEIGHT, left : left + WIDTH]
 
 
-def test_a_strip_has_time_to_the_right_and_a_labelled_row_for_each_kind():
-  image = pictures.strip(numbered(4, 3))
-  assert image.shape == (4 * HEIGHT, LABELS + 3 * WIDTH, 3)
+def test_a_strip_has_time_to_the_right_and_a_row_for_each_kind():
+  image = pictures.strip(numbered(4, 3), range(3))
   assert image.dtype == np.uint8
   for row in range(4):
     for t in range(3):
       assert np.all(tile(image, row, t) == 1 + 3 * row + t)
+      # White stands between each image and the next ones.
+      top, left = pictures.corner(HEIGHT, WIDTH, row, t)
+      assert np.all(image[top, left + WIDTH : left + WIDTH + 8] == 255)
+      assert np.all(image[top + HEIGHT : top + HEIGHT + 8, left] == 255)
+  assert image.shape[1] == pictures.corner(HEIGHT, WIDTH, 0, 3)[1]
+
+
+def test_small_images_are_enlarged_pixel_by_pixel():
+  rows = np.zeros([4, 1, 32, 32, 3], np.uint8)
+  rows[1, 0, 2, 5] = 200
+  image = pictures.strip(rows, [0])
+  top, left = pictures.corner(128, 128, 1, 0)
+  lit = np.argwhere(image[top : top + 128, left : left + 128, 0] == 200)
+  assert (lit.min(axis=0).tolist(), lit.max(axis=0).tolist(), len(lit)) == (
+    [8, 20],
+    [11, 23],
+    16,
+  )
 
 
 def test_every_row_has_a_label_of_its_own_that_is_not_cut_off():
-  image = pictures.strip(np.zeros([4, 1, 64, 64, 3], np.uint8))
-  labels = image[:, :LABELS].reshape([4, 64, LABELS, 3])
-  assert len({label.tobytes() for label in labels}) == 4
+  image = pictures.strip(numbered(4, 1), [0])
+  _, left = pictures.corner(HEIGHT, WIDTH, 0, 0)
+  labels = [
+    image[top : top + HEIGHT, :left]
+    for top, _ in (pictures.corner(HEIGHT, WIDTH, i, 0) for i in range(5))
+  ]
+  assert len({label.tobytes() for label in labels}) == 5  # The axis has one.
   for label in labels:
-    assert np.sum(label < 128) > 50  # Dark letters
+    dark = np.argwhere(label.max(axis=-1) < 128)
+    assert len(dark) > 500  # Letters
     assert np.all(label[[0, -1]] == 255)  # on white, with a margin.
     assert np.all(label[:, [0, -1]] == 255)
+    # They are as high as a fifth of an image or more, with all their parts.
+    assert np.ptp(dark[:, 0]) > HEIGHT / 5
+
+
+def test_the_time_axis_names_each_column():
+  first, second = (
+    pictures.strip(numbered(4, 2), steps) for steps in ([0, 125], [0, 126])
+  )
+  bottom, left = pictures.corner(HEIGHT, WIDTH, 4, 1)
+  assert np.all(first[:bottom] == second[:bottom])
+  assert np.all(first[bottom:, : left - 20] == second[bottom:, : left - 20])
+  assert np.any(first[bottom:, left:] != second[bottom:, left:])
+  assert np.all(first[-1] == 255)  # It is not cut off.
 
 
 def test_a_film_shows_one_step_of_all_sequences_in_a_frame():
-  frames = pictures.film(numbered(4, 2, 3))
-  assert frames.shape == (3, 4 * HEIGHT, LABELS + 2 * WIDTH, 3)
+  steps = np.array([[0, 1, 2], [7, 8, 9]])
+  frames = pictures.film(numbered(4, 2, 3), steps)
+  assert len(frames) == 3
   for t in range(3):
+    expected = pictures.strip(numbered(4, 2, 3)[:, :, t], steps[:, t])
+    np.testing.assert_array_equal(frames[t], expected)
     for row in range(4):
       for b in range(2):
         number = 1 + (row * 2 + b) * 3 + t
@@ -57,11 +95,11 @@ def test_a_film_shows_one_step_of_all_sequences_in_a_frame():
 
 @pytest.mark.parametrize(
   ('n', 'step', 'left'),
-  [(1, 1, 1), (125, 1, 125), (126, 2, 63), (250, 2, 125), (1001, 9, 112)],
+  [(1, 1, 1), (128, 1, 128), (129, 2, 65), (251, 2, 126), (1001, 8, 126)],
 )
 def test_thin_keeps_every_kth_frame(n, step, left):
   frames = pictures.thin(np.arange(n))
-  assert len(frames) == left <= pictures.MAX_FRAMES
+  assert len(frames) == left <= filming.MAX_FRAMES
   assert frames.tolist() == list(range(0, n, step))
 
 
@@ -86,7 +124,7 @@ def test_small_objects_keep_their_colours():
   shades = np.linspace(0.4, 1, 9).reshape(3, 3, 1)
   frame[30:33, 30:33] = (shades * [255, 80, 0]).astype(np.uint8)
   image = Image.open(io.BytesIO(pictures.encode_gif(np.stack([frame] * 3), 10)))
-  shown = np.asarray(image.convert('RGB'))[1::3, 1::3].astype(int)
+  shown = np.asarray(image.convert('RGB')).astype(int)
   assert np.abs(shown - frame).max() < 20
 
 
@@ -120,26 +158,54 @@ class Model:
     return tf.stack([tf.constant(pixels)] * 4)
 
 
-def of_episode(n, model=None):
-  pixels = np.arange(n, dtype=np.uint8)[:, None, None, None]
-  episode = evaluation.Episode(
-    0.0, np.broadcast_to(pixels, [n, 64, 64, 3]), np.zeros([n, 1])
+def make_episode(n, filmed=(), size=64):
+  """Images of the values 0, 1, ...; frames of the values 100, 101, ..."""
+  values = np.arange(n, dtype=np.uint8)[:, None, None, None]
+  return evaluation.Episode(
+    0.0,
+    np.broadcast_to(values, [n, size, size, 3]) if size else np.empty([0]),
+    np.zeros([n, 1]),
+    np.broadcast_to(100 + values[list(filmed)], [len(filmed), 256, 256, 3]),
+    np.array(filmed, int),
   )
+
+
+def of_episode(n, model=None, **film):
   agent = types.SimpleNamespace(model=model, train_sequence_length=3)
-  return pictures.of_episode(agent, episode, [0, 40])
+  return pictures.of_episode(agent, make_episode(n, **film), [0, 40])
 
 
 def test_pictures_of_an_episode_and_of_windows_of_it():
   drawn = of_episode(5, Model())
-  assert drawn['episode'].shape == (5, 64, 64, 3)
-  width = pictures.LABEL_WIDTH + pictures.WINDOWS * 64
-  assert drawn['dreams'].shape == (3, 4 * 64, width, 3)
-  assert drawn['dream'].shape == (4 * 64, pictures.LABEL_WIDTH + 3 * 64, 3)
+  assert drawn['episode'].shape == (5, 256, 256, 3)
+  lefts = [pictures.corner(128, 128, 0, t)[1] for t in range(6)]
   # Of the first window, the first three steps.
-  assert drawn['dream'][0, pictures.LABEL_WIDTH :: 64, 0].tolist() == [0, 1, 2]
+  assert drawn['dream'][0, lefts[:3], 0].tolist() == [0, 1, 2]
   # The windows begin at 0 to 2, rounded down.
-  starts = drawn['dreams'][0, 0, pictures.LABEL_WIDTH :: 64, 0]
-  assert starts.tolist() == [0, 0, 0, 1, 1, 2]
+  assert len(drawn['dreams']) == 3
+  assert drawn['dreams'][0, 0, lefts, 0].tolist() == [0, 0, 0, 1, 1, 2]
+
+
+def test_what_the_agent_sees_stands_beside_the_film():
+  frames = of_episode(5, filmed=[0, 2, 4])['episode']
+  assert frames.shape == (3, 256, 256 + 16 + 256, 3)
+  for t, frame in enumerate(frames):
+    assert np.all(frame[:, :256] == 100 + 2 * t)
+    assert np.all(frame[:, 256:272] == 255)
+    assert np.all(frame[:, 272:] == 2 * t)
+
+
+def test_images_of_another_size_are_enlarged_as_far_as_they_fit():
+  (frame,) = of_episode(1, filmed=[0], size=100)['episode']
+  assert frame.shape == (256, 256 + 16 + 200, 3)
+  assert np.all(frame[:200, 272:] == 0) and np.all(frame[200:, 272:] == 255)
+
+
+def test_of_an_agent_that_sees_no_images_there_is_the_film_alone():
+  frames = of_episode(5, filmed=[0, 4], size=0)['episode']
+  assert frames.shape == (2, 256, 256, 3)
+  assert frames[:, 0, 0, 0].tolist() == [100, 104]
+  assert of_episode(5, size=0) == {}
 
 
 def test_an_episode_too_short_or_without_a_model_has_its_film_alone():

@@ -123,6 +123,26 @@ def test_evaluation_is_mean_and_deviation_of_the_returns(tmp_path, counters):
   ]
 
 
+def test_the_best_return_outlives_a_start(tmp_path, counters):
+  log = report.Report(tmp_path, make_parts(), counters, [])
+  log.open()
+  for value in (-5.0, 7.0):
+    log.evaluated([make_episode(value)], [])
+  state = log.get_state()
+  log.evaluated([make_episode(90.0)], [])  # It is forgotten.
+  log = report.Report(tmp_path, make_parts(), counters, [])
+  log.set_state(state)
+  log.open()
+  for value in (3.0, 8.0):
+    log.evaluated([make_episode(value)], [])
+  found = [
+    float(tf.make_ndarray(value.tensor))
+    for _, value in event_files.values(tmp_path)
+    if value.tag == report.BEST
+  ]
+  assert found == [-5.0, 7.0, 7.0, 8.0]
+
+
 def test_pictures_and_films_are_written_by_their_names(tmp_path, counters):
   log = report.Report(tmp_path, make_parts(), counters, [])
   log.open()

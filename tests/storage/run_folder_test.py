@@ -1,4 +1,4 @@
-"""Tests of slac/storage/run_folder.py: names of runs, and their folders."""
+"""Tests of slac/storage/run_folder.py: the folders of runs."""
 
 import json
 import os
@@ -197,39 +197,6 @@ def test_a_root_that_cannot_be_written(tmp_path):
     message = fault(73, tmp_path / 'file' / 'runs', fresh=fresh)
     assert str(tmp_path / 'file' / 'runs' / 'walker') in message
   fault(73, tmp_path, name='file')
-
-
-def test_names_tell_task_overlays_overrides_and_seed():
-  assert run_folder.run_name(['gin/walker.gin'], [], 0) == 'walker-seed0'
-  files = ['gin/ball_in_cup.gin', '/else/where/quick.gin']
-  assert run_folder.run_name(files, [], 1) == 'ball_in_cup-quick-seed1'
-  assert (
-    run_folder.run_name(
-      ['gin/walker.gin'], ['slac.A.rate = 1e-4', "B.task='run'"], 2
-    )
-    == 'walker-rate=1e-4-task=run-seed2'
-  )
-  assert run_folder.run_name(files, [], 1, name='mine') == 'mine'
-
-
-def test_odd_and_long_overrides_become_a_short_safe_hash():
-  def name(*params):
-    return run_folder.run_name(['a.gin'], params, 0)
-
-  one, two = name('A.x = (1, 2)'), name('A.x = [1, 2]')
-  assert one != two
-  assert all(c.isalnum() or c in '_.=-' for c in one)
-  assert one.startswith('a-x=_1_2-') and one.endswith('-seed0')
-  longs = [name(f'A.x = {"9" * 300}{n}') for n in range(2)]
-  assert longs[0] != longs[1] and len(longs[0]) < 100
-  assert '/' not in name('A.path = "../../etc"')
-
-
-@pytest.mark.parametrize('name', ['', '..', 'a/b', '/a'])
-def test_a_given_name_is_one_folder(name):
-  with pytest.raises(errors.UserError) as caught:
-    run_folder.run_name([], [], 0, name=name)
-  assert caught.value.exit_code == 64
 
 
 def test_two_fresh_starts_at_once_have_two_folders(tmp_path):

@@ -66,6 +66,20 @@ class Unseen(Dice):
     return np.full([64, 64, 3], self._t, np.uint8)
 
 
+class Filmed(Dice):
+  """Draws itself for a film, larger than it is seen."""
+
+  def draw_for_film(self, size):
+    return np.full([*size, 3], 10 * self._t, np.uint8)
+
+
+class Unfilmed(Dice):
+  """Cannot be drawn on this machine, though it is seen."""
+
+  def draw_for_film(self, size):
+    raise errors.UserError('Cannot render images.', 69)
+
+
 class Undrawable(Unseen):
   """Cannot be drawn on this machine."""
 
@@ -118,6 +132,25 @@ def test_what_cannot_be_drawn_is_evaluated_all_the_same(capsys):
   assert len(episode.pixels) == 0
   assert episode.episode_return == other.episode_return
   assert pictures.of_episode(None, episode, [0, 0]) == {}
+
+
+def test_a_film_changes_nothing_of_what_is_evaluated(capsys):
+  films = []
+  for environment in (Dice, Filmed, Unfilmed):
+    runner, _ = evaluator(environment=environment)
+    first, second = take(runner, 2)
+    films.append(first.film)
+    assert len(second.film) == len(second.filmed) == 0
+    expected, _ = evaluator()
+    for one, two in zip((first, second), take(expected, 2), strict=True):
+      np.testing.assert_array_equal(one.pixels, two.pixels)
+      np.testing.assert_array_equal(one.actions, two.actions)
+    if environment is Filmed:
+      assert first.filmed.tolist() == list(range(LENGTH + 1))
+      assert first.film[:, 0, 0, 0].tolist() == [0, 10, 20, 30, 40]
+  assert [film.shape[1:] for film in films] == [(), (256, 256, 3), ()]
+  said = 'Films show no more than is observed: Cannot render images.\n'
+  assert capsys.readouterr().err == said
 
 
 def test_an_episode_is_its_frames_its_actions_and_their_return():

@@ -182,7 +182,7 @@ def disk_bytes(num_parameters, **changes):
 def test_what_a_run_needs_on_the_disk():
   # 1,000 rows and 8,192 to spare, of 1,000 bytes; three times 100 parameters of
   # 16 bytes; pictures of 8 evaluations and 3 times in pretraining.
-  assert disk_bytes(100) == 9_192_000 + 4_800 + 11 * 2_000_000 + 20_000_000
+  assert disk_bytes(100) == 9_192_000 + 4_800 + 11 * 6_000_000 + 20_000_000
 
 
 def test_a_short_run_does_not_fill_the_replay():

@@ -1,0 +1,40 @@
+"""Films an episode while it is played, larger than the agent sees it."""
+
+import numpy as np
+from tf_agents.environments import py_environment
+
+SIZE = (256, 256)  # Height and width of a frame, in pixels.
+# More in each film would fill the disk over a run. It is even, so that the step
+# at which there are too many belongs to those that are left, too.
+MAX_FRAMES = 128
+
+
+class Film:
+  """Frames of an episode, evenly spaced, however long it will be.
+
+  Attributes:
+    steps: the numbers of the agent steps before the frames; 0 is the reset.
+    frames: what the environment draws then, uint8 `[H, W, 3]` each.
+  """
+
+  def __init__(self, environment: py_environment.PyEnvironment):
+    """Prepares a film; one of an environment that cannot draw stays empty."""
+    self._draw = getattr(environment, 'draw_for_film', None)
+    self._interval = 1
+    self.steps: list[int] = []
+    self.frames: list[np.ndarray] = []
+
+  def add(self, step: int):
+    """Draws what is there now, if this step is to be seen.
+
+    Whatever the drawing raises ends the film.
+    """
+    if self._draw is None or step % self._interval:
+      return
+    if len(self.frames) == MAX_FRAMES:
+      self._interval *= 2
+      self.steps, self.frames = self.steps[::2], self.frames[::2]
+    draw, self._draw = self._draw, None
+    self.frames.append(draw(SIZE))
+    self.steps.append(step)
+    self._draw = draw
