@@ -1,7 +1,7 @@
 """What environments of other APIs have in common once they are adapted."""
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,6 @@ from tf_agents.trajectories import time_step as ts
 
 from slac import errors
 from slac.environments import offering, rendering
-
-_SIZE = (rendering.IMAGE_SIZE, rendering.IMAGE_SIZE)
 
 
 class AdaptedEnvironment(offering.OfferingEnvironment):
@@ -32,6 +30,7 @@ class AdaptedEnvironment(offering.OfferingEnvironment):
     observations: Mapping[str, Any],
     action_spec: array_spec.BoundedArraySpec,
     can_render: bool,
+    image_size: Sequence[int] = rendering.IMAGE_SIZE,
   ):
     """Keeps what it is given; takes no step.
 
@@ -41,11 +40,14 @@ class AdaptedEnvironment(offering.OfferingEnvironment):
       observations: What has the shape and dtype of each observation, by names.
       action_spec: The spec of the actions.
       can_render: Whether `_draw` returns images.
+      image_size: Height and width of what `render` returns; an image that is
+        observed has its own.
 
     Raises:
       UserError: There are several images.
     """
     self._action_repeat = action_repeat
+    self._image_size = tuple(image_size)
     images = [key for key, spec in observations.items() if _is_image(spec)]
     if len(images) > 1:
       raise errors.UserError(
@@ -60,7 +62,9 @@ class AdaptedEnvironment(offering.OfferingEnvironment):
         observations[self._image].shape, np.uint8, 'pixels'
       )
     elif can_render:
-      offered['pixels'] = array_spec.ArraySpec((*_SIZE, 3), np.uint8, 'pixels')
+      offered['pixels'] = array_spec.ArraySpec(
+        (*self._image_size, 3), np.uint8, 'pixels'
+      )
     if self._vectors:
       size = sum(int(np.prod(observations[key].shape)) for key in self._vectors)
       offered['state'] = array_spec.ArraySpec((size,), np.float32, 'state')
@@ -72,7 +76,7 @@ class AdaptedEnvironment(offering.OfferingEnvironment):
       self.render()
 
   def render(self, mode: str = 'rgb_array') -> np.ndarray:
-    """Returns an image of what is there now, uint8 [64, 64, 3].
+    """Returns an image of what is there now, uint8 [H, W, 3].
 
     Each of its pixels is the mean of those that it covers.
 
@@ -88,7 +92,8 @@ class AdaptedEnvironment(offering.OfferingEnvironment):
         "install what it needs, or choose an agent that observes its 'state'.",
         69,
       ) from error
-    return np.asarray(drawn.convert('RGB').resize(_SIZE, Image.Resampling.BOX))
+    size = self._image_size[::-1]  # Pillow's width comes first.
+    return np.asarray(drawn.convert('RGB').resize(size, Image.Resampling.BOX))
 
   def _reset(self) -> ts.TimeStep:
     return ts.restart(self._observe(self._begin()))
@@ -130,7 +135,7 @@ class AdaptedEnvironment(offering.OfferingEnvironment):
 
   @abc.abstractmethod
   def _draw(self) -> np.ndarray:
-    """Returns an image of any size, uint8 [H, W, 3]."""
+    """Returns an image of any size, uint8 `[height, width, 3]`."""
 
   @abc.abstractmethod
   def _named(self, observation: Any) -> dict[str, np.ndarray]:

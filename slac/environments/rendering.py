@@ -11,7 +11,7 @@ import queue
 import sys
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent import futures
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ from slac.installation import loading
 if TYPE_CHECKING:
   import mujoco
 
-IMAGE_SIZE = 64
+IMAGE_SIZE = (64, 64)  # Height and width of the paper's images.
 
 BACKENDS = ('egl', 'osmesa')
 NO_BACKEND = 'disabled'  # MuJoCo's and dm_control's word for it.
@@ -130,7 +130,7 @@ def _check_not_imported_with_another(name: str):
 
 
 class Renderer:
-  """Renders one camera of one model to 64 x 64 pixels, from any thread.
+  """Renders one camera of one model, from any thread.
 
   MuJoCo draws into, and frees textures of, whichever GL context is current in
   the calling thread. So each renderer makes its own context current before
@@ -145,6 +145,7 @@ class Renderer:
     camera: int,
     shadow_map_size: int,
     multisamples: int,
+    image_size: Sequence[int] = IMAGE_SIZE,
   ):
     """Creates the GL context, for the model as it is now.
 
@@ -156,13 +157,15 @@ class Renderer:
       shadow_map_size: The side of the shadow map in texels; it takes most of
         the time.
       multisamples: Samples per pixel; 0 turns antialiasing off.
+      image_size: Height and width of the images.
     """
     loading.check_symbols()
     import mujoco  # Not before MUJOCO_GL is set: see the top of this file.
 
     self._mujoco = mujoco
-    model.vis.global_.offwidth = IMAGE_SIZE
-    model.vis.global_.offheight = IMAGE_SIZE
+    self._height, self._width = image_size
+    model.vis.global_.offwidth = self._width
+    model.vis.global_.offheight = self._height
     model.vis.quality.shadowsize = shadow_map_size
     model.vis.quality.offsamples = multisamples
     self._model = model
@@ -174,7 +177,7 @@ class Renderer:
       self._camera.fixedcamid = camera
     self._options = mujoco.MjvOption()
     self._scene = mujoco.MjvScene(model, maxgeom=10_000)
-    self._viewport = mujoco.MjrRect(0, 0, IMAGE_SIZE, IMAGE_SIZE)
+    self._viewport = mujoco.MjrRect(0, 0, self._width, self._height)
     self._gl = self._resources = None
     _in_thread(self._open).result()
     _open_renderers.add(self)
@@ -183,7 +186,7 @@ class Renderer:
     atexit.register(_close_all)
 
   def render(self, data: 'mujoco.MjData') -> np.ndarray:
-    """Returns what the camera sees, uint8 [64, 64, 3]."""
+    """Returns what the camera sees, uint8 [H, W, 3]."""
     return _in_thread(self._render, data).result()
 
   def close(self):
@@ -197,7 +200,7 @@ class Renderer:
     self.close()
 
   def _open(self):
-    self._gl = self._mujoco.GLContext(IMAGE_SIZE, IMAGE_SIZE)
+    self._gl = self._mujoco.GLContext(self._width, self._height)
     self._gl.make_current()
     font = self._mujoco.mjtFontScale.mjFONTSCALE_100
     self._resources = self._mujoco.MjrContext(self._model, font)
@@ -214,7 +217,7 @@ class Renderer:
       self._mujoco.mjtCatBit.mjCAT_ALL,
       self._scene,
     )
-    pixels = np.empty((IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8)
+    pixels = np.empty((self._height, self._width, 3), np.uint8)
     self._gl.make_current()
     self._mujoco.mjr_render(self._viewport, self._scene, self._resources)
     self._mujoco.mjr_readPixels(pixels, None, self._viewport, self._resources)

@@ -30,17 +30,34 @@ def of_episode(
   """
   if not len(episode.pixels):
     return {}
-  drawn = {'episode': thin(episode.pixels)}
+  drawn = {'episode': as_rgb(thin(episode.pixels))}
   windows = evenly_spaced_windows(
     len(episode.pixels), agent.train_sequence_length, WINDOWS
   )
   if agent.model and len(windows):
     # The seed is a tensor, as the graph would be traced for each other value.
     rows = agent.model.dream(
-      episode.pixels[windows], episode.actions[windows], tf.constant(seed)
+      episode.observation(windows), episode.actions[windows], tf.constant(seed)
     ).numpy()
+    rows = as_rgb(rows)
     drawn |= {'dreams': film(rows), 'dream': strip(rows[:, 0])}
   return drawn
+
+
+def as_rgb(images: np.ndarray) -> np.ndarray:
+  """Returns images as a person looks at them.
+
+  Args:
+    images: uint8 `[..., H, W, C]`: grey, in colours, or several in colours.
+
+  Returns:
+    uint8 `[..., H, W C / 3, 3]`, several of them side by side; or of grey ones
+    `[..., H, W, 3]`.
+  """
+  if images.shape[-1] == 1:
+    return np.repeat(images, 3, axis=-1)
+  several = np.split(images, images.shape[-1] // 3, axis=-1)
+  return np.concatenate(several, axis=-2)
 
 
 def evenly_spaced_windows(n: int, length: int, count: int) -> np.ndarray:

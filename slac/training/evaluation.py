@@ -17,13 +17,21 @@ class Episode(NamedTuple):
   """A whole episode of n agent steps, from its first observation."""
 
   episode_return: float
-  pixels: np.ndarray  # uint8 [n + 1, 64, 64, 3]; empty if none are to be had.
+  pixels: np.ndarray  # uint8 [n + 1, H, W, C]; empty if none are to be had.
   actions: np.ndarray  # [n + 1, A]; the last is zero.
+  states: np.ndarray | None = None  # [n + 1, D], where they are observed.
 
   @property
   def length(self) -> int:
     """The number of agent steps."""
     return len(self.actions) - 1
+
+  def observation(self, steps: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns what a model may see of steps, given their numbers `[...]`."""
+    found = {'pixels': self.pixels[steps]}
+    if self.states is not None:
+      found['state'] = self.states[steps]
+    return found
 
 
 class Evaluator:
@@ -84,7 +92,8 @@ class Evaluator:
   def _episode(self, should_stop, see):
     time_step = self._checked.reset()
     policy_state = self._eager_policy.get_initial_state()
-    pixels, actions, rewards = see(time_step), [], []
+    pixels, states = see(time_step), [time_step.observation.get('state')]
+    actions, rewards = [], []
     while not time_step.is_last():
       if should_stop():
         return None
@@ -92,6 +101,7 @@ class Evaluator:
       policy_state = step.state
       time_step = self._checked.step(step.action)
       pixels += see(time_step)
+      states.append(time_step.observation.get('state'))
       actions.append(step.action)
       rewards.append(time_step.reward)
     actions.append(np.zeros_like(actions[0]))
@@ -99,6 +109,7 @@ class Evaluator:
       float(np.sum(rewards)),
       np.stack(pixels) if pixels else np.empty([0], np.uint8),
       np.stack(actions),
+      np.stack(states) if states[0] is not None else None,
     )
 
   def _observed(self, time_step):

@@ -66,7 +66,7 @@ def test_actions_are_the_agents_in_the_environments_bounds(kind, images):
 def test_the_first_variant_carries_features_and_the_other_images(agent, policy):
   images = exported.policy(agent, images=True)
   assert policy.initial_state()['past'].shape == (T - 1, 4)
-  assert images.initial_state()['past'].shape == (T - 1, 64, 64, 3)
+  assert images.initial_state()['past_pixels'].shape == (T - 1, 64, 64, 3)
   pixels = tiny.pixels(2)
   _, state = policy({'pixels': pixels[0]}, policy.initial_state())
   features = agent.model.encoder(tf.constant(pixels[:1]))

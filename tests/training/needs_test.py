@@ -93,18 +93,18 @@ def test_a_batch_without_images_is_small():
 def test_the_bytes_of_parameters_batches_and_maps(monkeypatch):
   sizes = {'SoftActorCritic.hidden_size': 10}
   # Three products of the hidden layers; a parameter takes 16 bytes.
-  assert needs.needed(sizes) == 300 * 16
+  assert needs.needed(sizes, (64, 64, 3)) == 300 * 16
   sizes = {'SlacAgent.sequence_length': 3, 'Schedule.batch_size': 10}
-  assert needs.needed(sizes) == 2 * 10 * 4 * 12288
+  assert needs.needed(sizes, (64, 64, 3)) == 2 * 10 * 4 * 12288
   sizes['SlacAgent.model_batch_size'] = 5
   sizes['LatentModel.base_depth'] = 1
   # 42 kernels of 3 x 3; maps of 32, 16, 8 and 4 pixels' width, of 5 * 4 images.
   maps = 4 * 20 * (1024 + 2 * 256 + 4 * 64 + 8 * 16)
   batches = 2 * 10 * 4 * 12288
-  assert needs.needed(sizes) == 9 * 42 * 16 + batches + maps
+  assert needs.needed(sizes, (64, 64, 3)) == 9 * 42 * 16 + batches + maps
   # These lie in its own memory.
   monkeypatch.setattr(devices, 'names', lambda: ['a GPU'])
-  assert needs.needed(sizes) == 9 * 42 * 16 + batches
+  assert needs.needed(sizes, (64, 64, 3)) == 9 * 42 * 16 + batches
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_no_more_parameters_are_counted_than_there_are(overlay):
   agent_class = gin.get_bindings(experiment.Experiment)['agent']
   sizes = needs.sizes_of(agent_class)
   agent = agent_class(tiny.TIME_STEP_SPEC, tiny.action_spec(6), 0)
-  ratio = needs._parameters(sizes) / sum(agent.num_parameters.values())
+  ratio = needs._parameters(sizes, 64 * 64) / sum(agent.num_parameters.values())
   assert 0.5 < ratio <= 1
 
 
