@@ -113,9 +113,9 @@ class SlacAgent(sac.SoftActorCritic):
 
   def _update_model(self, experience):
     *seeds, augmentation_seed = self._draw_seeds(3)
-    seen = self._augment(experience, augmentation_seed)
+    observation = self._augment(experience, augmentation_seed)
     loss, gradients, metrics, _ = self._model_gradients(
-      experience, seen, *seeds
+      experience, observation, *seeds
     )
     optimizers.apply_if_finite(
       metrics,

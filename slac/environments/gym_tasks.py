@@ -45,7 +45,8 @@ def GymEnvironment(
       default one that sees all of it. Other tasks draw themselves.
     shadow_map_size, multisamples: See `rendering.Renderer`; of MuJoCo tasks.
     arguments: More that `gymnasium.make` is to be given, by names.
-    image_size: Height and width of the pixels.
+    image_size: Height and width of the pixels, unless the task observes an
+      image of its own.
 
   Raises:
     UserError: There is no such task or camera, or it does not take these

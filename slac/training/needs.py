@@ -8,6 +8,7 @@ from typing import Any
 import gin
 
 from slac import errors
+from slac.config import settings
 from slac.models import networks
 from slac.training import devices, experiment, memory, replay, schedule
 
@@ -108,10 +109,15 @@ def image_shape_of(environment: Any) -> tuple[int, ...]:
   Args:
     environment: a class or function that makes environments, or None.
   """
-  if environment:
-    size = inspect.signature(environment).parameters.get('image_size')
-    if size:
-      return *_given(environment).get('image_size', size.default), 3
+  if not environment:
+    return _SMALLEST_IMAGE
+  size = _given(environment).get('image_size')
+  if size is None:
+    parameter = inspect.signature(environment).parameters.get('image_size')
+    size = getattr(parameter, 'default', None)
+  # Somebody else's setting of that name may be anything.
+  if size and settings.requirement(size, settings.ImageSize) is None:
+    return *size, 3
   return _SMALLEST_IMAGE
 
 
