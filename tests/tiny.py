@@ -45,6 +45,7 @@ AGENT_SETTINGS = {
   'SoftActorCritic.gamma': 0.99,
   'SoftActorCritic.target_update_rate': 0.005,
   'SoftActorCritic.reward_scale': 1.0,
+  'LatentModel.proprioception': None,
   **{f'LatentModel.{name}': value for name, value in MODEL_SIZES.items()},
 }
 REFERENCES = """
