@@ -165,18 +165,20 @@ def draw(
     video: the film's path, from which the names of the others are made.
   """
   if not agent.model:
-    return {video: encode_film(episode, episode.pixels)}
+    return {video: encode_film(episode, pictures.as_rgb(episode.pixels))}
   windows = pictures.covering_windows(
     len(episode.pixels), agent.train_sequence_length
   )
   # The model takes a tensor of 32 bits, whatever number --seed is.
   seed = np.random.SeedSequence(seed).generate_state(2).astype(np.int32)
   rows = agent.model.dream(
-    episode.pixels[windows], episode.actions[windows], tf.constant(seed)
+    episode.observation(windows), episode.actions[windows], tf.constant(seed)
   ).numpy()
-  reconstructions = np.empty_like(episode.pixels)
+  rows = pictures.as_rgb(rows)
+  truth = pictures.as_rgb(episode.pixels)
+  reconstructions = np.empty_like(truth)
   reconstructions[windows] = rows[pictures.ROWS.index('posterior')]
-  images = np.concatenate([episode.pixels, reconstructions], axis=2)
+  images = np.concatenate([truth, reconstructions], axis=2)
   figure = video.with_name(f'{video.stem}_fig14.gif')
   first, steps = rows[:, :1], windows[:1]
   return {

@@ -95,6 +95,12 @@ class Motionless(py_environment.PyEnvironment):
     return {'pixels': array_spec.ArraySpec([64, 64, 3], np.uint8)}
 
   _reset = _step = None
+
+
+@gin.configurable
+class Stateless(Motionless):
+  def action_spec(self):
+    return array_spec.BoundedArraySpec([1], np.float32, -1.0, 1.0)
 """
 
 
@@ -250,6 +256,13 @@ FAULTS = [
     '--gin_param=SHADOW_MAP_SIZE = 1000000000',
   ),
   tiny(
+    'images of a size that no network takes',
+    78,
+    'DmControlEnvironment.image_size = (64, 100): must be a list, each item a '
+    'whole number of at least 32 and at most 128, a multiple of 16.',
+    '--gin_param=DmControlEnvironment.image_size = (64, 100)',
+  ),
+  tiny(
     'classes of the wrong kind',
     78,
     (
@@ -304,6 +317,14 @@ FAULTS = [
     'interrupting',
   ),
   own('environment without actions', 78, 'at least one.', 'Motionless'),
+  train(
+    'state vector that is modelled and not offered',
+    78,
+    "The environment offers pixels: give it an observation 'state', or choose ",
+    *('--gin_file=broken.gin', '--gin_file=gin/proprioception.gin'),
+    '--allow_gin_imports',
+    '--gin_param=Experiment.environment = @Stateless',
+  ),
   train(
     'module that exits',
     78,

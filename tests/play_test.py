@@ -30,7 +30,8 @@ class Negative:
     self.seeds = []
     self.lengths = set()
 
-  def dream(self, pixels, actions, seed):
+  def dream(self, observation, actions, seed):
+    pixels = observation['pixels']
     assert pixels.shape[:2] == actions.shape[:2]
     # The same actions in all rows: here an image's value is its action's.
     np.testing.assert_array_equal(pixels[..., 0, 0, 0], actions[..., 0])

@@ -12,6 +12,7 @@ from slac.agents import (  # noqa: F401
   baselines,
   slac_agent,
 )
+from slac.models import proprioception as proprioceptions
 from slac.models import slac_model
 
 FIRST, MID, LAST = 0, 1, 2
@@ -44,6 +45,7 @@ AGENT_SETTINGS = {
   'SoftActorCritic.gamma': 0.99,
   'SoftActorCritic.target_update_rate': 0.005,
   'SoftActorCritic.reward_scale': 1.0,
+  'LatentModel.proprioception': None,
   **{f'LatentModel.{name}': value for name, value in MODEL_SIZES.items()},
 }
 REFERENCES = """
@@ -55,6 +57,18 @@ SlacAgent.augmentation = @no_augmentation
 
 PIXELS_SPEC = tf.TensorSpec([64, 64, 3], tf.uint8, 'pixels')
 TIME_STEP_SPEC = ts.time_step_spec({'pixels': PIXELS_SPEC})
+STATE_SIZE = 5
+BOTH_SPEC = {
+  'pixels': PIXELS_SPEC,
+  'state': tf.TensorSpec([STATE_SIZE], tf.float32, 'state'),
+}
+# Sizes and channels of images that are not the paper's.
+IMAGE_SHAPES = ((32, 32, 3), (48, 80, 1), (128, 32, 6))
+
+
+def proprioception(*sizes):
+  """A model's part for state vectors, of which features are two."""
+  return proprioceptions.Proprioception(*sizes, embedding_size=2, variance=0.01)
 
 
 def action_spec(size=2):
@@ -62,9 +76,15 @@ def action_spec(size=2):
 
 
 def model(
-  action_size=2, shaken=True, model_class=slac_model.SlacModel, **sizes
+  action_size=2,
+  shaken=True,
+  model_class=slac_model.SlacModel,
+  observation_spec=TIME_STEP_SPEC.observation,
+  **sizes,
 ):
-  result = model_class(action_size, **{**MODEL_SIZES, **sizes})
+  result = model_class(
+    action_size, observation_spec=observation_spec, **{**MODEL_SIZES, **sizes}
+  )
   return shake(result) if shaken else result
 
 
@@ -100,15 +120,30 @@ def shake(module, seed=0):
   return module
 
 
-def pixels(*batch_shape, seed=0):
+def pixels(*batch_shape, seed=0, image_shape=(64, 64, 3)):
   rng = np.random.default_rng(seed)
   # A colour per image with some noise: images differ as wholes.
-  colour = rng.uniform(0, 200, [*batch_shape, 1, 1, 3])
-  noise = rng.uniform(0, 55, [*batch_shape, 64, 64, 3])
+  colour = rng.uniform(0, 200, [*batch_shape, 1, 1, image_shape[-1]])
+  noise = rng.uniform(0, 55, [*batch_shape, *image_shape])
   return (colour + noise).astype(np.uint8)
 
 
-def experience(batch_size, step_type=None, length=T + 1, seed=0, action_size=2):
+def states(*batch_shape, seed=0):
+  """State vectors of scales as far apart as positions and forces are."""
+  rng = np.random.default_rng(seed)
+  scales = np.array([0.1, 1, 1, 10, 1000])
+  return (scales * rng.normal(size=[*batch_shape, 5])).astype(np.float32)
+
+
+def experience(
+  batch_size,
+  step_type=None,
+  length=T + 1,
+  seed=0,
+  action_size=2,
+  image_shape=(64, 64, 3),
+  has_state=False,
+):
   """A Trajectory `[B, length, ...]`, in the middle of an episode if not told.
 
   Args:
@@ -117,15 +152,20 @@ def experience(batch_size, step_type=None, length=T + 1, seed=0, action_size=2):
     length: the number of steps.
     seed: of everything else.
     action_size: A.
+    image_shape: `[H, W, C]`.
+    has_state: whether there are state vectors beside the images.
   """
   rng = np.random.default_rng(seed)
   shape = [batch_size, length]
   step_type = np.broadcast_to(MID if step_type is None else step_type, shape)
   # The type after the last step plays no part.
   end = np.full([batch_size, 1], MID)
+  observation = {'pixels': pixels(*shape, seed=seed, image_shape=image_shape)}
+  if has_state:
+    observation['state'] = states(*shape, seed=seed)
   values = trajectory.Trajectory(
     step_type=step_type.astype(np.int32),
-    observation={'pixels': pixels(*shape, seed=seed)},
+    observation=observation,
     action=rng.uniform(-1, 1, [*shape, action_size]).astype(np.float32),
     policy_info=(),
     next_step_type=np.concatenate([step_type[:, 1:], end], 1).astype(np.int32),

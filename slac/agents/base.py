@@ -10,10 +10,9 @@ from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import policy_step, trajectory
 from tf_agents.trajectories import time_step as ts
 
-from slac import errors
 from slac.agents import policies
 from slac.config import settings
-from slac.models import latents, networks
+from slac.models import latents, networks, observation_model
 
 # T, over which updates are unrolled; a policy remembers T - 1 steps.
 Length = Annotated[int, settings.Range(2, 1000)]
@@ -155,16 +154,12 @@ def compiled(update: Callable, jit_compile: bool) -> Callable:
   return tf.function(update, autograph=False, jit_compile=jit_compile)
 
 
-def observing(time_step_spec: ts.TimeStep, name: str) -> ts.TimeStep:
-  """Returns the spec of time steps with that observation and no other.
+def observing(time_step_spec: ts.TimeStep, *names: str) -> ts.TimeStep:
+  """Returns the spec of time steps with those observations and no other.
 
   Raises:
     errors.UserError: there is no such observation.
   """
-  observation = time_step_spec.observation
-  if name not in observation:
-    raise errors.UserError(
-      f'The environment offers {", ".join(sorted(observation))}: give it an '
-      f"observation '{name}', or choose an agent that needs none."
-    )
-  return ts.time_step_spec({name: observation[name]}, time_step_spec.reward)
+  offered = time_step_spec.observation
+  observed = {name: observation_model.spec_of(offered, name) for name in names}
+  return ts.time_step_spec(observed, time_step_spec.reward)

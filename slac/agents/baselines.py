@@ -99,7 +99,7 @@ class SacPixelsAgent(Baseline):
 
     Args:
       time_step_spec, action_spec, seed: see `base.Agent`; of the observations
-        only 'pixels' is used, uint8 `[64, 64, 3]`.
+        only 'pixels' is used, uint8 `[H, W, C]`.
       num_frames: T, how many images are stacked.
       base_depth: the number of filters of the encoder's first convolution.
       feature_size: the size of the encoder's output.
@@ -107,8 +107,13 @@ class SacPixelsAgent(Baseline):
     """
     time_step_spec = base.observing(time_step_spec, 'pixels')
     self._num_frames = num_frames
+    height, width, channels = time_step_spec.observation['pixels'].shape
     self._encoder, self._target_encoder = (
-      networks.Encoder(base_depth, feature_size, channels=3 * num_frames)
+      networks.Encoder(
+        base_depth,
+        feature_size,
+        image_shape=(height, width, channels * num_frames),
+      )
       for _ in range(2)
     )
     self._frame_stack = FrameStack(self._encoder, num_frames)
@@ -140,7 +145,7 @@ class SacPixelsAgent(Baseline):
   def critic_loss(
     self, inputs, action, reward, discount, next_inputs, next_actor_inputs, seed
   ):
-    """Eq. (8) and (9); inputs are stacks of images, `[B, 64, 64, 3 T]`."""
+    """Eq. (8) and (9); inputs are stacks of images, `[B, H, W, T C]`."""
     return super().critic_loss(
       self._encoder(inputs),
       action,
@@ -152,7 +157,7 @@ class SacPixelsAgent(Baseline):
     )
 
   def actor_loss(self, actor_inputs, critic_inputs, seed):
-    """Eq. (10); inputs are the same stacks of images, `[B, 64, 64, 3 T]`."""
+    """Eq. (10); inputs are the same stacks of images, `[B, H, W, T C]`."""
     del critic_inputs
     features = tf.stop_gradient(self._encoder(actor_inputs))
     return super().actor_loss(features, features, seed)

@@ -14,7 +14,7 @@ class Sizes(NamedTuple):
   """The sizes of what an input may be made of."""
 
   sequence_length: int  # T, the number of steps in a window.
-  feature: int  # F, an image's feature vector.
+  feature: int  # F, an observation's feature vector.
   latent: int  # Z, a latent sample.
   action: int  # A
 
@@ -34,9 +34,9 @@ class Input(abc.ABC):
 
 @gin.configurable
 class HistoryInput(Input):
-  """Features of the last T images and the T - 1 actions between them.
+  """Features of the last T observations and the T - 1 actions between them.
 
-  What lies before the episode's first step is padded: its first image is
+  What lies before the episode's first step is padded: its first observation is
   repeated, and actions are zero (App. C).
   """
 

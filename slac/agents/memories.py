@@ -72,7 +72,10 @@ class History:
     """Returns the memory before the first step."""
     past = [batch_size, self._length - 1]
     return {
-      'past': tf.zeros([*past, *self._encoded.shape[2:]], self._encoded.dtype),
+      **{
+        name: tf.zeros([*past, *x.shape[2:]], x.dtype)
+        for name, x in self._encoded.items()
+      },
       'action': tf.zeros([*past, *self._action_shape]),
       'age': tf.fill([batch_size], -1),
     }
@@ -94,30 +97,40 @@ class History:
       tf.range(self._length) == first, ts.StepType.FIRST, ts.StepType.MID
     )
     now = {name: x[:, tf.newaxis] for name, x in observation.items()}
-    past = tf.concat([memory['past'], self._encode(now)], axis=1)
+    past = {
+      name: tf.concat([memory[name], x], axis=1)
+      for name, x in self._encode(now).items()
+    }
     actions = memory['action']
     window = tf.concat([actions, tf.zeros_like(actions[:, :1])], axis=1)
     evidence = self._recall(past, window, step_type, draw_seed)
 
     def remember(action):
       actions = tf.concat([memory['action'], action[:, tf.newaxis]], axis=1)
-      return {'past': past[:, 1:], 'action': actions[:, 1:], 'age': age}
+      kept = {name: x[:, 1:] for name, x in past.items()}
+      return {**kept, 'action': actions[:, 1:], 'age': age}
 
     return self._act(evidence), remember
 
   def _encode(self, observation):
-    return self._model.encode(observation)
+    """Returns what is to be remembered of a step, `[B, 1, ...]`, by names."""
+    return {'past': self._model.encode(observation)}
 
   def _recall(self, past, actions, step_type, draw_seed):
-    return self._model.recall(past, actions, step_type, draw_seed)
+    """Returns the evidence of T steps, of which `past` is remembered."""
+    return self._model.recall(past['past'], actions, step_type, draw_seed)
 
 
 class ImageHistory(History):
-  """Of the same policy: the images, of which all are encoded at each step."""
+  """Of the same policy: the observations themselves, 'past_pixels' and so on.
+
+  All of them are encoded at each step.
+  """
 
   def _encode(self, observation):
-    return observation['pixels']
+    return {f'past_{name}': x for name, x in observation.items()}
 
   def _recall(self, past, actions, step_type, draw_seed):
-    features = self._model.encode({'pixels': past})
-    return super()._recall(features, actions, step_type, draw_seed)
+    observation = {name.removeprefix('past_'): x for name, x in past.items()}
+    features = self._model.encode(observation)
+    return self._model.recall(features, actions, step_type, draw_seed)

@@ -38,8 +38,10 @@ class SlacAgent(sac.SoftActorCritic):
 
     Args:
       time_step_spec, action_spec, seed: see `base.Agent`; of the observations
-        only 'pixels' is used, uint8 `[64, 64, 3]`.
-      model: a class of latent variable models, built with the action size.
+        those are used that the model says, uint8 'pixels' `[H, W, C]` or these
+        and a 'state', float `[D]`.
+      model: a class of latent variable models, built with the action size and
+        the specs of the observations.
       actor_input: the actor's input, a class of `inputs.py`.
       critic_input: the critics' input, a class of `inputs.py`.
       augmentation: a function of `augmentations.py`, applied to the images that
@@ -53,9 +55,12 @@ class SlacAgent(sac.SoftActorCritic):
         larger it is, the faster change the latents that the critics know.
       jit_compile: whether XLA compiles the updates.
     """
-    time_step_spec = base.observing(time_step_spec, 'pixels')
     self._train_model = base.compiled(self._update_model, jit_compile)
-    self._model = model(action_spec.shape.num_elements())
+    self._model = model(
+      action_spec.shape.num_elements(),
+      observation_spec=time_step_spec.observation,
+    )
+    time_step_spec = base.observing(time_step_spec, *self._model.observed)
     self._augmentation = augmentation
     self._sequence_length = sequence_length
     self._model_batch_size = model_batch_size
@@ -66,7 +71,7 @@ class SlacAgent(sac.SoftActorCritic):
     )
     sizes = inputs.Sizes(
       sequence_length,
-      self._model.encoder.feature_size,
+      self._model.feature_size,
       self._model.latent_size,
       self._model.action_size,
     )
@@ -108,9 +113,9 @@ class SlacAgent(sac.SoftActorCritic):
 
   def _update_model(self, experience):
     *seeds, augmentation_seed = self._draw_seeds(3)
-    pixels = self._augment(experience, augmentation_seed)
+    observation = self._augment(experience, augmentation_seed)
     loss, gradients, metrics, _ = self._model_gradients(
-      experience, pixels, *seeds
+      experience, observation, *seeds
     )
     optimizers.apply_if_finite(
       metrics,
@@ -122,9 +127,9 @@ class SlacAgent(sac.SoftActorCritic):
     """One gradient step; every gradient is of the parameters before it."""
     del weights
     *seeds, augmentation_seed = self._draw_seeds(6)
-    pixels = self._augment(experience, augmentation_seed)
-    head, (tail, tail_pixels) = split(
-      (experience, pixels), self._model_batch_size
+    observation = self._augment(experience, augmentation_seed)
+    head, (tail, tail_observation) = split(
+      (experience, observation), self._model_batch_size
     )
     model_loss, model_gradients, model_metrics, seen = self._model_gradients(
       *head, *seeds[:2]
@@ -133,7 +138,7 @@ class SlacAgent(sac.SoftActorCritic):
     if tail.reward.shape[0] != 0:
       # These sequences have no model loss: the encoder is not differentiated.
       tail_seen = self._model.perceive(
-        {'pixels': tail_pixels}, tail.action, tail.step_type, seeds[2]
+        tail_observation, tail.action, tail.step_type, seeds[2]
       )
       seen = tf.nest.map_structure(
         lambda *x: tf.concat(x, axis=0), seen, tail_seen
@@ -150,17 +155,22 @@ class SlacAgent(sac.SoftActorCritic):
     return tf_agent.LossInfo(loss + model_loss, metrics)
 
   def _augment(self, experience, seed):
-    return self._augmentation(experience.observation['pixels'], seed)
+    """Returns the observations with other images; a state vector stays."""
+    observation = experience.observation
+    pixels = self._augmentation(observation['pixels'], seed)
+    return {**observation, 'pixels': pixels}
 
-  def _model_gradients(self, experience, pixels, posterior_seed, prior_seed):
+  def _model_gradients(
+    self, experience, observation, posterior_seed, prior_seed
+  ):
     """Returns loss, gradients and metrics of the model, and its evidence.
 
-    The encoder sees `pixels`, which may be augmented; the reconstructed images
-    are those of `experience`.
+    The encoder sees `observation`, whose images may be augmented; the
+    reconstructed images are those of `experience`.
     """
     model = self._model
     with tf.GradientTape() as tape:
-      features = model.encoder(pixels)
+      features = model.encode(observation)
       states = model.infer(
         features, experience.action, experience.step_type, posterior_seed
       )

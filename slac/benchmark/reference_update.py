@@ -19,9 +19,10 @@ layers = tf.keras.layers
 class Encoder(tf.Module):
   """`networks.Encoder` out of Keras layers."""
 
-  def __init__(self, base_depth: int, feature_size: int):
+  def __init__(self, base_depth: int, feature_size: int, image_shape):
     super().__init__()
     self.feature_size = feature_size
+    self._image_shape = image_shape
     sizes = [(1, 5), (2, 3), (4, 3), (8, 3)]
     self._network = tf.keras.Sequential(
       [
@@ -29,13 +30,16 @@ class Encoder(tf.Module):
           layers.Conv2D(m * base_depth, k, 2, 'same', activation='leaky_relu')
           for m, k in sizes
         ),
-        layers.Conv2D(feature_size, 4, activation='leaky_relu'),
+        layers.Conv2D(
+          feature_size, networks.map_size(image_shape), activation='leaky_relu'
+        ),
       ]
     )
-    self._network.build([None, 64, 64, 3])
+    self._network.build([None, *image_shape])
 
-  def __call__(self, pixels):
-    images = tf.reshape(networks.to_float(pixels), [-1, 64, 64, 3])
+  def __call__(self, pixels, dtype=tf.float32):
+    del dtype  # All is float32.
+    images = tf.reshape(networks.to_float(pixels), [-1, *self._image_shape])
     shape = [*pixels.shape[:-3], self.feature_size]
     return tf.reshape(self._network(images), shape)
 
@@ -43,10 +47,13 @@ class Encoder(tf.Module):
 class Decoder(tf.Module):
   """`networks.Decoder` out of Keras layers."""
 
-  def __init__(self, latent_size: int, base_depth: int):
+  def __init__(self, latent_size: int, base_depth: int, image_shape):
     super().__init__()
+    self._image_shape = image_shape
     sizes = [(4, 3), (2, 3), (1, 3)]
-    first = layers.Conv2DTranspose(8 * base_depth, 4, activation='leaky_relu')
+    first = layers.Conv2DTranspose(
+      8 * base_depth, networks.map_size(image_shape), activation='leaky_relu'
+    )
     self._network = tf.keras.Sequential(
       [
         first,
@@ -56,24 +63,28 @@ class Decoder(tf.Module):
           )
           for m, k in sizes
         ),
-        layers.Conv2DTranspose(3, 5, 2, 'same'),
+        layers.Conv2DTranspose(image_shape[-1], 5, 2, 'same'),
       ]
     )
     self._network.build([None, 1, 1, latent_size])
 
   def __call__(self, latent):
     x = tf.reshape(latent, [-1, 1, 1, latent.shape[-1]])
-    return tf.reshape(self._network(x), [*latent.shape[:-1], 64, 64, 3])
+    images = self._network(x)
+    return tf.reshape(images, [*latent.shape[:-1], *self._image_shape])
 
 
 class ReferenceModel(slac_model.SlacModel):
   """SlacModel with these networks."""
 
-  def __init__(self, action_size: int):
-    super().__init__(action_size, compute_dtype='float32')
+  def __init__(self, action_size: int, observation_spec):
+    super().__init__(
+      action_size, observation_spec=observation_spec, compute_dtype='float32'
+    )
     base_depth = gin.query_parameter('LatentModel.base_depth')
-    self.encoder = Encoder(base_depth, self.encoder.feature_size)
-    self.decoder = Decoder(self.latent_size, base_depth)
+    shape = tuple(observation_spec['pixels'].shape)
+    self.encoder = Encoder(base_depth, self.encoder.feature_size, shape)
+    self.decoder = Decoder(self.latent_size, base_depth, shape)
 
 
 class ReferenceAgent(slac_agent.SlacAgent):
@@ -87,7 +98,7 @@ class ReferenceAgent(slac_agent.SlacAgent):
     posterior_seed, prior_seed, dream_seed, *seeds = self._draw_seeds(5)
     model, n = self._model, self._model_batch_size
     with tf.GradientTape() as tape:
-      features = model.encoder(experience.observation['pixels'])
+      features = model.encode(experience.observation)
       states = model.infer(
         features, experience.action, experience.step_type, posterior_seed
       )

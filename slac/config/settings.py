@@ -13,20 +13,26 @@ from gin import config as gin_config
 
 @dataclasses.dataclass(frozen=True)
 class Range:
-  """The numbers from `low` to `high`, without `low` itself if `above`."""
+  """The numbers from `low` to `high`, without `low` itself if `above`.
+
+  Of whole numbers, the multiples of `multiple_of` among them.
+  """
 
   low: float
   high: float = 10**12  # Beyond it nothing is meant, and little computed.
   above: bool = False
+  multiple_of: int = 1
 
   def __contains__(self, value: float) -> bool:
     low = value > self.low if self.above else value >= self.low
-    return low and value <= self.high
+    fits = self.multiple_of == 1 or value % self.multiple_of == 0
+    return low and value <= self.high and fits
 
   def __str__(self) -> str:
     low = 'above' if self.above else 'of at least'
     high = '' if self.high == Range.high else f' and at most {self.high}'
-    return f'{low} {self.low}{high}'
+    step = f', a multiple of {self.multiple_of}' if self.multiple_of > 1 else ''
+    return f'{low} {self.low}{high}{step}'
 
 
 Count = Annotated[int, Range(1)]
@@ -34,6 +40,9 @@ WholeNumber = Annotated[int, Range(0)]
 Positive = Annotated[float, Range(0, above=True)]
 Fraction = Annotated[float, Range(0, 1)]
 ComputeDtype = Literal['float32', 'bfloat16']
+# Height and width of images: four layers of stride 2 halve each of them.
+ImageSide = Annotated[int, Range(32, 128, multiple_of=16)]
+ImageSize = tuple[ImageSide, ImageSide]
 
 
 def requirement(value: Any, annotation: Any) -> str | None:
@@ -57,6 +66,10 @@ def requirement(value: Any, annotation: Any) -> str | None:
   if origin in (list, tuple, Sequence) and len(set(arguments) - {...}) == 1:
     if not isinstance(value, (list, tuple)):
       return 'a list'
+    if (
+      origin is tuple and ... not in arguments and len(value) != len(arguments)
+    ):
+      return f'a list of {len(arguments)}'
     items = [requirement(item, arguments[0]) for item in value]
     needed = next((item for item in items if item), None)
     return needed and f'a list, each item {needed}'

@@ -1,7 +1,7 @@
 """What environments of other APIs have in common once they are adapted."""
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ class AdaptedEnvironment(offering.OfferingEnvironment):
     observations: Mapping[str, Any],
     action_spec: array_spec.BoundedArraySpec,
     can_render: bool,
+    image_size: Sequence[int] = rendering.IMAGE_SIZE,
   ):
     """Keeps what it is given; takes no step.
 
@@ -39,12 +40,15 @@ class AdaptedEnvironment(offering.OfferingEnvironment):
       observations: What has the shape and dtype of each observation, by names.
       action_spec: The spec of the actions.
       can_render: Whether `_draw` returns images.
+      image_size: Height and width of what `render` returns; an image that is
+        observed has its own.
 
     Raises:
       UserError: There are several images.
     """
     self._action_repeat = action_repeat
     self._can_render = can_render
+    self._image_size = tuple(image_size)
     images = [key for key, spec in observations.items() if _is_image(spec)]
     if len(images) > 1:
       raise errors.UserError(
@@ -60,7 +64,7 @@ class AdaptedEnvironment(offering.OfferingEnvironment):
       )
     elif can_render:
       offered['pixels'] = array_spec.ArraySpec(
-        (*rendering.IMAGE_SIZE, 3), np.uint8, 'pixels'
+        (*self._image_size, 3), np.uint8, 'pixels'
       )
     if self._vectors:
       size = sum(int(np.prod(observations[key].shape)) for key in self._vectors)
@@ -73,9 +77,9 @@ class AdaptedEnvironment(offering.OfferingEnvironment):
       self.render()
 
   def render(self, mode: str = 'rgb_array') -> np.ndarray:
-    """Returns what `draw_for_film` does, uint8 [64, 64, 3]."""
+    """Returns what `draw_for_film` does, uint8 [H, W, 3]."""
     del mode  # There is no window to draw into.
-    return self.draw_for_film(rendering.IMAGE_SIZE)
+    return self.draw_for_film(self._image_size)
 
   def draw_for_film(self, size: tuple[int, int]) -> np.ndarray:
     """Returns an image of what is there now, uint8 [*size, 3].
@@ -139,7 +143,7 @@ class AdaptedEnvironment(offering.OfferingEnvironment):
 
   @abc.abstractmethod
   def _draw(self) -> np.ndarray:
-    """Returns an image of any size, uint8 [H, W, 3]."""
+    """Returns an image of any size, uint8 `[height, width, 3]`."""
 
   @abc.abstractmethod
   def _named(self, observation: Any) -> dict[str, np.ndarray]:

@@ -24,6 +24,7 @@ class DmControlEnvironment(mujoco_environment.MujocoEnvironment):
     camera: settings.WholeNumber = gin.REQUIRED,
     shadow_map_size: mujoco_environment.ShadowMapSize = gin.REQUIRED,
     multisamples: mujoco_environment.Multisamples = gin.REQUIRED,
+    image_size: settings.ImageSize = rendering.IMAGE_SIZE,
   ):
     """Loads the task.
 
@@ -32,7 +33,7 @@ class DmControlEnvironment(mujoco_environment.MujocoEnvironment):
       task: A task of that domain, such as 'walk'.
       camera: The index of the model's camera that renders the pixels.
       action_repeat: See `MujocoEnvironment`.
-      shadow_map_size, multisamples: See `rendering.Renderer`.
+      shadow_map_size, multisamples, image_size: See `rendering.Renderer`.
 
     Raises:
       UserError: There is no such domain, task or camera.
@@ -57,6 +58,7 @@ class DmControlEnvironment(mujoco_environment.MujocoEnvironment):
       ),
       sum(int(np.prod(spec.shape)) for spec in states),
       (camera, shadow_map_size, multisamples),
+      image_size,
     )
 
   def seed(self, seed: int):

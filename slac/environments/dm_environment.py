@@ -1,24 +1,29 @@
 """Environments of dm_env's API as TF-Agents environments."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import dm_env
 from dm_env import specs
 from tf_agents.specs import array_spec
 
 from slac import errors
-from slac.environments import adapted
+from slac.environments import adapted, rendering
 
 
 class DmEnvironment(adapted.AdaptedEnvironment):
   """An environment of dm_env's API."""
 
-  def __init__(self, environment: dm_env.Environment, action_repeat: int):
+  def __init__(
+    self,
+    environment: dm_env.Environment,
+    action_repeat: int,
+    image_size: Sequence[int] = rendering.IMAGE_SIZE,
+  ):
     """Wraps it.
 
     Args:
       environment: Its actions must be a BoundedArray.
-      action_repeat: See `AdaptedEnvironment`.
+      action_repeat, image_size: See `AdaptedEnvironment`.
 
     Raises:
       UserError: Its actions are of another kind.
@@ -42,6 +47,7 @@ class DmEnvironment(adapted.AdaptedEnvironment):
         actions.shape, actions.dtype, actions.minimum, actions.maximum, 'action'
       ),
       hasattr(environment, 'render'),
+      image_size,
     )
 
   def _begin(self):

@@ -6,7 +6,7 @@ two of its environments in one process would draw into each other's GL context.
 
 import contextlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import gin
@@ -34,6 +34,7 @@ def GymEnvironment(
   shadow_map_size: mujoco_environment.ShadowMapSize = 512,
   multisamples: mujoco_environment.Multisamples = 4,
   arguments: dict | None = None,
+  image_size: settings.ImageSize = rendering.IMAGE_SIZE,
 ) -> py_environment.PyEnvironment:
   """Returns any task that is registered with gymnasium.
 
@@ -44,6 +45,8 @@ def GymEnvironment(
       default one that sees all of it. Other tasks draw themselves.
     shadow_map_size, multisamples: See `rendering.Renderer`; of MuJoCo tasks.
     arguments: More that `gymnasium.make` is to be given, by names.
+    image_size: Height and width of the pixels, unless the task observes an
+      image of its own.
 
   Raises:
     UserError: There is no such task or camera, or it does not take these
@@ -52,8 +55,12 @@ def GymEnvironment(
   environment = _load(task, arguments or {})
   if _is_mujoco(gymnasium.spec(task)):
     rendered = camera, shadow_map_size, multisamples
-    return MujocoGymEnvironment(environment, action_repeat, *rendered)
-  return gymnasium_environment.GymnasiumEnvironment(environment, action_repeat)
+    return MujocoGymEnvironment(
+      environment, action_repeat, *rendered, image_size
+    )
+  return gymnasium_environment.GymnasiumEnvironment(
+    environment, action_repeat, image_size
+  )
 
 
 class MujocoGymEnvironment(mujoco_environment.MujocoEnvironment):
@@ -72,6 +79,7 @@ class MujocoGymEnvironment(mujoco_environment.MujocoEnvironment):
     camera: str | None,
     shadow_map_size: int,
     multisamples: int,
+    image_size: Sequence[int] = rendering.IMAGE_SIZE,
   ):
     """Keeps the task as gymnasium has made it.
 
@@ -79,7 +87,7 @@ class MujocoGymEnvironment(mujoco_environment.MujocoEnvironment):
       environment: The task.
       camera: The name of the model's camera that renders the pixels, or None.
       action_repeat: See `MujocoEnvironment`.
-      shadow_map_size, multisamples: See `rendering.Renderer`.
+      shadow_map_size, multisamples, image_size: See `rendering.Renderer`.
 
     Raises:
       UserError: There is no such camera.
@@ -100,6 +108,7 @@ class MujocoGymEnvironment(mujoco_environment.MujocoEnvironment):
       ),
       self._environment.observation_space.shape[0],
       (_camera_index(model, task, camera), shadow_map_size, multisamples),
+      image_size,
     )
 
   def seed(self, seed: int):

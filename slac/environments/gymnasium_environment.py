@@ -1,6 +1,6 @@
 """Environments of gymnasium's API as TF-Agents environments."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import gymnasium
@@ -8,18 +8,23 @@ import numpy as np
 from tf_agents.specs import array_spec
 
 from slac import errors
-from slac.environments import adapted
+from slac.environments import adapted, rendering
 
 
 class GymnasiumEnvironment(adapted.AdaptedEnvironment):
   """An environment of gymnasium's API; `terminated` means a discount of 0."""
 
-  def __init__(self, environment: gymnasium.Env, action_repeat: int):
+  def __init__(
+    self,
+    environment: gymnasium.Env,
+    action_repeat: int,
+    image_size: Sequence[int] = rendering.IMAGE_SIZE,
+  ):
     """Wraps it.
 
     Args:
       environment: Its actions must be a Box.
-      action_repeat: See `AdaptedEnvironment`.
+      action_repeat, image_size: See `AdaptedEnvironment`.
 
     Raises:
       UserError: Its actions are of another kind.
@@ -42,6 +47,7 @@ class GymnasiumEnvironment(adapted.AdaptedEnvironment):
         actions.shape, actions.dtype, actions.low, actions.high, 'action'
       ),
       environment.render_mode == 'rgb_array',
+      image_size,
     )
 
   def seed(self, seed: int):

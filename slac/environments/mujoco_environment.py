@@ -2,6 +2,7 @@
 
 import abc
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -22,7 +23,7 @@ Multisamples = Annotated[int, settings.Range(0, 64)]
 class MujocoEnvironment(offering.OfferingEnvironment):
   """A task that MuJoCo simulates, seen through a camera.
 
-  An observation is `{'pixels': uint8 [64, 64, 3], 'state': float32 [n]}`, where
+  An observation is `{'pixels': uint8 [H, W, 3], 'state': float32 [n]}`, where
   the state is the benchmark's own observation, flattened; `observe` leaves one
   of the two out, and nothing is rendered for a state. One step of the agent
   is `action_repeat` steps of the benchmark (fewer if the episode ends inside),
@@ -48,6 +49,7 @@ class MujocoEnvironment(offering.OfferingEnvironment):
     action_spec: array_spec.BoundedArraySpec,
     state_size: int,
     render_arguments: tuple[int, int, int],
+    image_size: Sequence[int] = rendering.IMAGE_SIZE,
   ):
     """Keeps what it is given; draws nothing.
 
@@ -59,13 +61,12 @@ class MujocoEnvironment(offering.OfferingEnvironment):
       state_size: The state's length n.
       render_arguments: What `rendering.Renderer` takes beside the model and
         the image's size.
+      image_size: Height and width of the images.
     """
     import mujoco  # Not before MUJOCO_GL is set: see rendering.py.
 
     offered = {
-      'pixels': array_spec.ArraySpec(
-        (*rendering.IMAGE_SIZE, 3), np.uint8, 'pixels'
-      ),
+      'pixels': array_spec.ArraySpec((*image_size, 3), np.uint8, 'pixels'),
       'state': array_spec.ArraySpec((state_size,), np.float32, 'state'),
     }
     super().__init__(name, action_spec, offered)
@@ -74,6 +75,7 @@ class MujocoEnvironment(offering.OfferingEnvironment):
     self._mujoco = mujoco
     self._model = model
     self._data = data
+    self._image_size = tuple(image_size)
     self._render_arguments = render_arguments
     self._renderers = {}  # By the size of their images.
     self._random_at_episode_start = None
@@ -82,14 +84,14 @@ class MujocoEnvironment(offering.OfferingEnvironment):
     rendering.choose_backend()
 
   def render(self, mode: str = 'rgb_array') -> np.ndarray:
-    """Returns what the camera sees now, uint8 [64, 64, 3].
+    """Returns what the camera sees now, uint8 [H, W, 3].
 
     Raises:
       UserError: (69) if no GL library works.
     """
     del mode  # There is no window to draw into.
     start = time.perf_counter()
-    pixels = self.draw_for_film(rendering.IMAGE_SIZE)
+    pixels = self.draw_for_film(self._image_size)
     self.render_seconds += time.perf_counter() - start
     return pixels
 

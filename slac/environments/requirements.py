@@ -11,13 +11,10 @@ from tf_agents.specs import array_spec
 from tf_agents.trajectories import time_step as ts
 
 from slac import errors
-from slac.environments import (
-  dm_environment,
-  gymnasium_environment,
-  rendering,
-)
+from slac.config import settings
+from slac.environments import dm_environment, gymnasium_environment
 
-_IMAGE_SHAPE = (*rendering.IMAGE_SIZE, 3)
+_CHANNELS = (1, 3, 6)  # Grey, in colours, and two images in colours.
 Environment = py_environment.PyEnvironment | gymnasium.Env | dm_env.Environment
 # Larger bounds, as MuJoCo's 1e10 and float32's largest value, mean 'no bound'.
 _LARGEST_BOUND = 1e9
@@ -31,8 +28,9 @@ def prepare(
 
   Args:
     environment: An environment that is not batched. Its observation must be a
-      dict with 'pixels', uint8 [64, 64, 3], or 'state', floats, or both, and
-      its action a vector of floats [d] between finite bounds.
+      dict with 'pixels', uint8 [H, W, C], or 'state', floats [n], or both,
+      and its action a vector of floats [d] between finite bounds. H and W are
+      multiples of 16 from 32 to 128, and C is 1, 3 or 6.
     action_repeat: Of an environment of gymnasium's or dm_env's API, how many of
       its steps are one. One of TF-Agents' repeats actions itself.
 
@@ -113,22 +111,37 @@ def _check_observation_spec(spec: Any):
       "key 'pixels', or 'state', or both."
     )
   pixels = spec.get('pixels')
-  if pixels is not None and (
-    tuple(pixels.shape) != _IMAGE_SHAPE or pixels.dtype != np.uint8
-  ):
+  if pixels is not None and not _is_image(pixels):
     raise errors.UserError(
       f"The environment's pixels are {np.dtype(pixels.dtype).name} "
-      f'{list(pixels.shape)}: make them uint8 {list(_IMAGE_SHAPE)}.'
+      f'{list(pixels.shape)}: make them uint8 [height, width, channels], '
+      'height and width multiples of 16 from 32 to 128, and 1, 3 or 6 channels.'
+    )
+  state = spec.get('state')
+  if state is not None and not _is_vector(state):
+    raise errors.UserError(
+      f"The environment's state is {np.dtype(state.dtype).name} "
+      f'{list(state.shape)}: make it one vector of floats.'
     )
 
 
+def _is_image(spec: array_spec.ArraySpec) -> bool:
+  """Whether pixels are such as the models' networks take."""
+  if spec.dtype != np.uint8 or len(spec.shape) != 3:
+    return False
+  *sides, channels = spec.shape
+  faults = [settings.requirement(int(x), settings.ImageSide) for x in sides]
+  return not any(faults) and channels in _CHANNELS
+
+
+def _is_vector(spec: array_spec.ArraySpec) -> bool:
+  """Whether it is of floats, of which there is at least one."""
+  is_float = np.issubdtype(spec.dtype, np.floating)
+  return bool(is_float and len(spec.shape) == 1 and spec.shape[0])
+
+
 def _check_action_spec(spec: Any):
-  if (
-    not isinstance(spec, array_spec.ArraySpec)
-    or not np.issubdtype(spec.dtype, np.floating)
-    or len(spec.shape) != 1
-    or not spec.shape[0]
-  ):
+  if not isinstance(spec, array_spec.ArraySpec) or not _is_vector(spec):
     raise errors.UserError(
       f"The environment's action spec is {spec}: make it one vector of floats, "
       'of which there is at least one.'

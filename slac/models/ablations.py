@@ -46,7 +46,7 @@ class SimpleVae(Timeless, OneLatent):
   def __init__(self, action_size: int, **shared):
     super().__init__(action_size, **shared)
     self._q_z = networks.GaussianMLP(
-      self.encoder.feature_size, self.hidden_size, self.latent_size
+      self.feature_size, self.hidden_size, self.latent_size
     )
 
   def first_posterior(self, feature, seed):
@@ -60,7 +60,7 @@ class FactoredVae(Timeless, slac_model.TwoLatents):
   def __init__(self, action_size: int, **shared):
     super().__init__(action_size, **shared)
     z1, z2, hidden = self.latent1_size, self.latent2_size, self.hidden_size
-    self._q_z1 = networks.GaussianMLP(self.encoder.feature_size, hidden, z1)
+    self._q_z1 = networks.GaussianMLP(self.feature_size, hidden, z1)
     self._p_z2 = networks.GaussianMLP(z1, hidden, z2)
 
   def first_prior(self, batch_shape, seed):
@@ -83,7 +83,7 @@ class SimpleFiltering(OneLatent):
   def __init__(self, action_size: int, **shared):
     super().__init__(action_size, **shared)
     z, hidden = self.latent_size, self.hidden_size
-    a, x = action_size, self.encoder.feature_size
+    a, x = action_size, self.feature_size
     self._q_z_first = networks.GaussianMLP(x, hidden, z)  # q(z_1 | x_1)
     self._q_z = networks.GaussianMLP(x + z + a, hidden, z)  # q(z' | x', z, a)
     self._p_z = networks.GaussianMLP(z + a, hidden, z)  # p(z' | z, a)

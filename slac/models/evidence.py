@@ -10,7 +10,7 @@ from tf_agents.trajectories import time_step as ts
 class Evidence(NamedTuple):
   """All that is known of n consecutive steps, `[B, n, ...]`."""
 
-  features: tf.Tensor  # [B, n, F], the encoder's.
+  features: tf.Tensor  # [B, n, F], of what is observed.
   actions: tf.Tensor  # [B, n, A]; while acting the last is not chosen yet.
   step_type: tf.Tensor  # [B, n]
   latents: tf.Tensor  # [B, n, Z], samples of the filtering posterior.

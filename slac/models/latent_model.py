@@ -1,21 +1,19 @@
 """The base of every latent variable model: inference, imagination, the ELBO."""
 
 import abc
+from collections.abc import Callable, Mapping
 
 import gin
 import tensorflow as tf
-from tensorflow_probability import distributions as tfd
 from tf_agents.trajectories import time_step as ts
 
 from slac.config import settings
-from slac.models import evidence, latents, networks
-
-# So many sequences are encoded at once where no gradient is needed.
-PIECE = 32
+from slac.models import evidence, latents, networks, observation_model
+from slac.models import proprioception as proprioceptions
 
 
 @gin.configurable
-class LatentModel(tf.Module, abc.ABC):
+class LatentModel(observation_model.ObservationModel, abc.ABC):
   """A sequential latent variable model of images and rewards (Sec. 4).
 
   A variant defines the latent state, a structure of tensors `[B, ...]`, by the
@@ -27,6 +25,7 @@ class LatentModel(tf.Module, abc.ABC):
   def __init__(
     self,
     action_size: int,
+    observation_spec: Mapping[str, tf.TensorSpec],
     latent1_size: settings.Count = gin.REQUIRED,
     latent2_size: settings.Count = gin.REQUIRED,
     hidden_size: settings.Count = gin.REQUIRED,
@@ -35,11 +34,14 @@ class LatentModel(tf.Module, abc.ABC):
     decoder_variance: settings.Positive = gin.REQUIRED,
     predict_discount: bool = gin.REQUIRED,
     compute_dtype: settings.ComputeDtype = gin.REQUIRED,
+    proprioception: Callable[..., proprioceptions.Proprioception] | None = None,
   ):
     """Builds what every variant has.
 
     Args:
       action_size: the size of the action vector.
+      observation_spec: what there is to be observed: 'pixels', uint8
+        `[H, W, C]`, and for `proprioception` a 'state', float `[D]`.
       latent1_size: the size of z1, in variants that have two latents.
       latent2_size: the size of z2, or of a variant's only latent.
       hidden_size: the size of the two hidden layers of each MLP.
@@ -51,17 +53,27 @@ class LatentModel(tf.Module, abc.ABC):
         in the encoder without a gradient, in all layers of the decoder but the
         last, and of gradients at hidden layers. All else is float32, parameters
         and their gradients too.
+      proprioception: a class that adds the state vector to what is modelled;
+        by default images are all.
+
+    Raises:
+      errors.UserError: what is to be modelled cannot be observed.
     """
-    super().__init__()
     self.action_size = action_size
     self.latent1_size = latent1_size
     self.latent2_size = latent2_size
     self.hidden_size = hidden_size
-    self.decoder_variance = decoder_variance
-    self.compute_dtype = compute_dtype
     z = self.latent_size
-    self.encoder = networks.Encoder(base_depth, feature_size, compute_dtype)
-    self.decoder = networks.Decoder(z, base_depth, compute_dtype)
+    super().__init__(
+      observation_spec,
+      z,
+      hidden_size,
+      base_depth,
+      feature_size,
+      decoder_variance,
+      compute_dtype,
+      proprioception,
+    )
     self.reward = networks.GaussianMLP(z + action_size + z, hidden_size, 1)
     self.discount = predict_discount and networks.BernoulliMLP(z, hidden_size)
 
@@ -109,7 +121,7 @@ class LatentModel(tf.Module, abc.ABC):
     """Samples z_{1:n} from the filtering posterior.
 
     Args:
-      features: `[B, n, F]`, the encoder's.
+      features: `[B, n, F]`, see `encode`.
       actions: `[B, n, A]`; the last is not used.
       step_type: `[B, n]`; where it is FIRST the state starts afresh.
       seed: a stateless seed, `[2]`.
@@ -178,9 +190,8 @@ class LatentModel(tf.Module, abc.ABC):
     kl = self.sum_kl(states, prior, _is_first(experience.step_type))
 
     z = self.latent(states)
-    images = networks.to_float(experience.observation['pixels'])
-    p_images = self.image_distribution(z)
-    log_p_images = tf.reduce_sum(p_images.log_prob(images), axis=1)
+    log_p_images, image_metrics = self.log_p_images(z, experience.observation)
+    log_p_images = tf.reduce_sum(log_p_images, axis=1)
 
     p_reward = self.reward(
       tf.concat([z[:, :-1], experience.action[:, :-1], z[:, 1:]], -1)
@@ -192,7 +203,7 @@ class LatentModel(tf.Module, abc.ABC):
     log_p_reward = tf.reduce_sum(tf.where(valid, log_p_reward, 0.0), axis=1)
 
     elbo = tf.reduce_mean(log_p_images + log_p_reward - kl)
-    discount_metrics = {}
+    optional_metrics = {}
     if self.discount:
       log_p_discount = self.discount(z[:, 1:]).log_prob(
         experience.discount[:, :-1]
@@ -201,27 +212,27 @@ class LatentModel(tf.Module, abc.ABC):
         tf.reduce_sum(tf.where(valid, log_p_discount, 0.0), axis=1)
       )
       elbo += log_p_discount
-      discount_metrics['model/log_p_discounts'] = log_p_discount
-    pixel_error = tf.math.squared_difference(images, p_images.mean())
+      optional_metrics['model/log_p_discounts'] = log_p_discount
+    if self.proprioception:
+      log_p_states, state_metrics = self.proprioception.log_p_states(
+        z, experience.observation['state']
+      )
+      log_p_states = tf.reduce_mean(tf.reduce_sum(log_p_states, axis=1))
+      elbo += log_p_states
+      optional_metrics |= {'model/log_p_states': log_p_states, **state_metrics}
     reward_error = tf.square(reward - tf.squeeze(p_reward.mean(), -1))
     return -elbo, {
       'model/elbo': elbo,
       'model/kl': tf.reduce_mean(kl),
       'model/log_p_images': tf.reduce_mean(log_p_images),
       'model/log_p_rewards': tf.reduce_mean(log_p_reward),
-      **discount_metrics,
-      'model/squared_error_per_pixel': tf.reduce_mean(pixel_error),
+      **optional_metrics,
+      **image_metrics,
       'model/squared_error_of_reward': tf.math.divide_no_nan(
         tf.reduce_sum(tf.where(valid, reward_error, 0.0)),
         tf.reduce_sum(tf.cast(valid, tf.float32)),
       ),
     }
-
-  def image_distribution(self, z) -> tfd.Distribution:
-    """Returns p(x | z): Normal, of fixed variance, independent over pixels."""
-    return tfd.Independent(
-      tfd.Normal(self.decoder(z), self.decoder_variance**0.5), 3
-    )
 
   def perceive(
     self, observation, actions, step_type, seed
@@ -230,13 +241,9 @@ class LatentModel(tf.Module, abc.ABC):
 
     The result is not to be differentiated.
     """
-    features = self.encode(observation, self.compute_dtype)
+    features = self.encode_in_turn(observation)
     states = self.infer(features, actions, step_type, seed)
     return evidence.Evidence(features, actions, step_type, self.latent(states))
-
-  def encode(self, observation, dtype=tf.float32) -> tf.Tensor:
-    """Returns what later steps need of observations, `[B, n, F]`."""
-    return _in_turn(lambda x: self.encoder(x, dtype), observation['pixels'])
 
   def recall(self, features, actions, step_type, draw_seed):
     """Returns what `perceive` does, of steps that are encoded already."""
@@ -244,23 +251,24 @@ class LatentModel(tf.Module, abc.ABC):
     return evidence.LazyEvidence(self, *steps, draw_seed)
 
   @tf.function(autograph=False)
-  def dream(self, pixels, actions, seed) -> tf.Tensor:
+  def dream(self, observation, actions, seed) -> tf.Tensor:
     """The four rows of Fig. 14, for steps of one episode and its actions.
 
     Args:
-      pixels: uint8 `[B, n, 64, 64, 3]`.
+      observation: a dict of what is modelled, `[B, n, ...]`.
       actions: `[B, n, A]`.
       seed: a stateless seed, `[2]`.
 
     Returns:
-      uint8 `[4, B, n, 64, 64, 3]`: the images themselves; their posterior
+      uint8 `[4, B, n, H, W, C]`: the images themselves; their posterior
       reconstruction; generated from the first image (posterior at step 1, prior
       after); generated from the prior alone.
     """
     seeds = latents.split_seed(seed, 4)
+    pixels = observation['pixels']
     batch_size, length = pixels.shape[:2]
     step_type = tf.fill([batch_size, length], ts.StepType.MID)
-    features = self.encoder(pixels)
+    features = self.encode(observation)
     posterior = self.infer(features, actions, step_type, seeds[0])
     rows = [
       posterior,
@@ -281,19 +289,3 @@ def _is_first(step_type):
   """
   first = step_type == ts.StepType.FIRST
   return tf.concat([tf.ones_like(first[:, :1]), first[:, 1:]], axis=1)
-
-
-def _in_turn(function, batch):
-  """Applies a function to pieces of a batch, one after the other.
-
-  All at once, the encoder's maps of 224 sequences take 0.4 GB more memory in
-  float32, and are not computed any faster on a CPU.
-  """
-  if batch.shape[0] is None:
-    return function(batch)
-  results = []
-  for start in range(0, batch.shape[0], PIECE):
-    with tf.control_dependencies(results[-1:]):
-      piece = tf.identity(batch[start : start + PIECE])
-    results.append(function(piece))
-  return tf.concat(results, axis=0)

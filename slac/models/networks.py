@@ -1,5 +1,7 @@
 """Networks of the model, the actor and the critics (App. B and C)."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
@@ -11,6 +13,10 @@ STDDEV_GRADIENT_LIMIT = 10.0
 # Keeps densities finite where the data do not vary, as a reward may that has
 # been zero so far.
 MIN_STDDEV = 1e-5
+# Height, width and channels of the paper's images.
+IMAGE_SHAPE = (64, 64, 3)
+# Four layers of stride 2 lie between an image and the smallest map.
+STRIDE = 16
 
 
 @tf.custom_gradient
@@ -112,7 +118,7 @@ class Encoder(tf.Module):
     base_depth: int,
     feature_size: int,
     gradient_dtype=tf.float32,
-    channels: int = 3,
+    image_shape: Sequence[int] = IMAGE_SHAPE,
   ):
     """Builds the layers.
 
@@ -120,20 +126,26 @@ class Encoder(tf.Module):
       base_depth: the number of filters of the first layer.
       feature_size: F, the size of a feature vector.
       gradient_dtype: the data type of gradients at hidden layers.
-      channels: C of the images: 3, or more where images are stacked.
+      image_shape: `[H, W, C]`; H and W are multiples of 16, and C is larger
+        where images are stacked.
     """
     super().__init__()
     self.feature_size = feature_size
     self._gradient_dtype = gradient_dtype
+    self._image_shape = tuple(image_shape)
+    *_, channels = image_shape
+    h, w = map_size(image_shape)
     d = base_depth
     self._layers = [
       Weights([5, 5, channels, d], d),
       Weights([3, 3, d, 2 * d], 2 * d),
       Weights([3, 3, 2 * d, 4 * d], 4 * d),
       Weights([3, 3, 4 * d, 8 * d], 8 * d),
-      # The 4x4 VALID convolution on a 4x4 map.
+      # A VALID convolution of the whole map, 4x4 in the paper.
       Weights(
-        [4, 4, 8 * d, feature_size], feature_size, [16 * 8 * d, feature_size]
+        [h, w, 8 * d, feature_size],
+        feature_size,
+        [h * w * 8 * d, feature_size],
       ),
     ]
 
@@ -141,14 +153,14 @@ class Encoder(tf.Module):
     """Maps uint8 pixels to features.
 
     Args:
-      pixels: `[..., 64, 64, C]`.
+      pixels: `[..., H, W, C]`.
       dtype: the data type that the layers compute in.
 
     Returns:
       float32 `[..., F]`.
     """
     batch_shape = tf.shape(pixels)[:-3]
-    x = tf.reshape(to_float(pixels, dtype), [-1, 64, 64, pixels.shape[-1]])
+    x = tf.reshape(to_float(pixels, dtype), [-1, *self._image_shape])
     *strided, last = self._layers
     for layer in strided:
       x = convolutions.downsample(
@@ -162,33 +174,50 @@ class Encoder(tf.Module):
 class Decoder(tf.Module):
   """Maps a latent state to the mean of its image (App. B)."""
 
-  def __init__(self, latent_size: int, base_depth: int, dtype=tf.float32):
-    """Builds the layers; all but the last compute in `dtype`."""
+  def __init__(
+    self,
+    latent_size: int,
+    base_depth: int,
+    dtype=tf.float32,
+    image_shape: Sequence[int] = IMAGE_SHAPE,
+  ):
+    """Builds the layers, for images `[H, W, C]`.
+
+    All layers but the last compute in `dtype`.
+    """
     super().__init__()
     self._dtype = dtype
+    *_, channels = image_shape
+    self._map_size = h, w = map_size(image_shape)
     d = base_depth
     self._layers = [
-      # The 4x4 VALID transposed convolution on a 1x1 map.
-      Weights([4, 4, 8 * d, latent_size], 8 * d, [latent_size, 16 * 8 * d]),
+      # A VALID transposed convolution of a 1x1 map, 4x4 in the paper.
+      Weights([h, w, 8 * d, latent_size], 8 * d, [latent_size, h * w * 8 * d]),
       Weights([3, 3, 4 * d, 8 * d], 4 * d),
       Weights([3, 3, 2 * d, 4 * d], 2 * d),
       Weights([3, 3, d, 2 * d], d),
-      Weights([5, 5, 3, d], 3),
+      Weights([5, 5, channels, d], channels),
     ]
 
   def __call__(self, latent: tf.Tensor) -> tf.Tensor:
-    """Maps latents `[..., latent_size]` to image means `[..., 64, 64, 3]`."""
+    """Maps latents `[..., latent_size]` to image means `[..., H, W, C]`."""
     batch_shape = tf.shape(latent)[:-1]
     first, *strided, last = self._layers
     x = first.dense(tf.reshape(latent, [-1, latent.shape[-1]]), self._dtype)
     x = tf.nn.leaky_relu(
-      tf.reshape(x, [-1, 4, 4, *first.bias.shape]) + first.bias
+      tf.reshape(x, [-1, *self._map_size, *first.bias.shape]) + first.bias
     )
     x = tf.cast(x, self._dtype)
     for layer in strided:
       x = convolutions.upsample(x, layer.kernel, layer.bias)
     images = convolutions.upsample_to_image(x, last.kernel, last.bias)
     return _restore_batch(images, batch_shape, latent.shape[:-1])
+
+
+def map_size(image_shape: Sequence[int]) -> tuple[int, int]:
+  """Returns height and width of the smallest map of an image `[H, W, C]`."""
+  height, width, _ = image_shape
+  return height // STRIDE, width // STRIDE
 
 
 def to_float(pixels: tf.Tensor, dtype=tf.float32) -> tf.Tensor:

@@ -52,7 +52,7 @@ class PlanetModel(latent_model.LatentModel):
     self._stochastic_size = stochastic_size
     self._min_stddev = min_stddev
     super().__init__(action_size, **shared)
-    x = self.encoder.feature_size
+    x = self.feature_size
     hidden = self.hidden_size
     self._gru_input = _dense(stochastic_size + action_size, hidden, 'elu')
     self._gates = _dense(hidden + gru_size, 2 * gru_size, 'sigmoid')

@@ -43,7 +43,7 @@ class SlacModel(TwoLatents):
   def __init__(self, action_size: int, **shared):
     super().__init__(action_size, **shared)
     z1, z2 = self.latent1_size, self.latent2_size
-    a, x = action_size, self.encoder.feature_size
+    a, x = action_size, self.feature_size
 
     def given(*input_sizes):
       return sum(input_sizes), self.hidden_size

@@ -31,18 +31,38 @@ def of_episode(
   """
   if not was_seen(episode):
     return {}
-  drawn = {'episode': side_by_side(episode, episode.pixels)}
+  drawn = {'episode': side_by_side(episode, as_rgb(episode.pixels))}
   windows = evenly_spaced_windows(
     len(episode.pixels), agent.train_sequence_length, WINDOWS
   )
   if agent.model and len(windows):
     # The seed is a tensor, as the graph would be traced for each other value.
     rows = agent.model.dream(
-      episode.pixels[windows], episode.actions[windows], tf.constant(seed)
+      episode.observation(windows), episode.actions[windows], tf.constant(seed)
     ).numpy()
+    rows = as_rgb(rows)
     drawn['dreams'] = film(rows, windows)
     drawn['dream'] = strip(rows[:, 0], windows[0])
   return drawn
+
+
+def as_rgb(images: np.ndarray) -> np.ndarray:
+  """Returns images as a person looks at them.
+
+  Args:
+    images: uint8 `[..., H, W, C]`: grey, in colours, or several in colours; or
+      none, `[0]`.
+
+  Returns:
+    uint8 `[..., H, W C / 3, 3]`, several of them side by side; or of grey ones
+    `[..., H, W, 3]`.
+  """
+  if not len(images):
+    return images
+  if images.shape[-1] == 1:
+    return np.repeat(images, 3, axis=-1)
+  several = np.split(images, images.shape[-1] // 3, axis=-1)
+  return np.concatenate(several, axis=-2)
 
 
 def was_seen(episode: evaluation.Episode) -> bool:

@@ -17,8 +17,9 @@ class Episode(NamedTuple):
   """A whole episode of n agent steps, from its first observation."""
 
   episode_return: float
-  pixels: np.ndarray  # uint8 [n + 1, 64, 64, 3]; empty if none are to be had.
+  pixels: np.ndarray  # uint8 [n + 1, H, W, C]; empty if none are to be had.
   actions: np.ndarray  # [n + 1, A]; the last is zero.
+  states: np.ndarray | None = None  # [n + 1, D], where they are observed.
   # What the environment draws of the first episode: frames, uint8
   # [m, H, W, 3], larger than pixels, and the steps that they show, [m].
   film: np.ndarray = np.empty([0], np.uint8)
@@ -28,6 +29,13 @@ class Episode(NamedTuple):
   def length(self) -> int:
     """The number of agent steps."""
     return len(self.actions) - 1
+
+  def observation(self, steps: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns what a model may see of steps, given their numbers `[...]`."""
+    found = {'pixels': self.pixels[steps]}
+    if self.states is not None:
+      found['state'] = self.states[steps]
+    return found
 
 
 class Evaluator:
@@ -89,13 +97,16 @@ class Evaluator:
   def _episode(self, should_stop, film):
     time_step = self._checked.reset()
     policy_state = self._eager_policy.get_initial_state()
-    pixels, actions, rewards = self._see(time_step, film, 0), [], []
+    pixels = self._see(time_step, film, 0)
+    states = [time_step.observation.get('state')]
+    actions, rewards = [], []
     while not time_step.is_last():
       if should_stop():
         return None
       step = self._eager_policy.action(time_step, policy_state)
       policy_state = step.state
       time_step = self._checked.step(step.action)
+      states.append(time_step.observation.get('state'))
       actions.append(step.action)
       rewards.append(time_step.reward)
       pixels += self._see(time_step, film, len(actions))
@@ -105,6 +116,7 @@ class Evaluator:
       float(np.sum(rewards)),
       _stacked(pixels),
       np.stack(actions),
+      np.stack(states) if states[0] is not None else None,
       _stacked(frames),
       np.array(steps, int),
     )

@@ -17,7 +17,12 @@ from slac.training import evaluation, replay, schedule
 # isort: split
 from slac.agents import augmentations, baselines, slac_agent  # noqa: F401
 from slac.environments import dm_control_tasks, gym_tasks  # noqa: F401
-from slac.models import ablations, planet, slac_model  # noqa: F401
+from slac.models import (  # noqa: F401
+  ablations,
+  planet,
+  proprioception,
+  slac_model,
+)
 from slac.training import devices  # noqa: F401
 
 # Steps on the disk that are no longer in the ring: files of steps are removed

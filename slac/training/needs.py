@@ -2,17 +2,21 @@
 
 import contextlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gin
 
 from slac import errors
+from slac.config import settings
+from slac.models import networks
 from slac.training import devices, experiment, memory, replay, schedule
 
-_IMAGE = 64 * 64 * 3  # Bytes of an image.
-# What an encoder's maps of an image hold, for each filter of its first layer.
-_MAPS = 32 * 32 + 2 * 16 * 16 + 4 * 8 * 8 + 8 * 4 * 4
+# Of environments that bring their own.
+_SMALLEST_IMAGE = (32, 32, 1)
+# What an encoder's maps of an image hold, for each pixel and each filter of its
+# first layer: every layer has a quarter of the pixels and twice the filters.
+_MAPS = 1 / 4 + 2 / 16 + 4 / 64 + 8 / 256
 # A parameter with its gradient and its two moments.
 _PARAMETER = 4 * 4
 
@@ -28,23 +32,29 @@ def check():
   """
   plan = schedule.Schedule()
   sizes = {'Schedule.batch_size': plan.batch_size}
-  sizes |= sizes_of(_given(experiment.Experiment).get('agent'))
-  check_memory(sizes)
+  given = _given(experiment.Experiment)
+  sizes |= sizes_of(given.get('agent'))
+  check_memory(sizes, image_shape_of(given.get('environment')))
   capacity = _given(replay.Replay).get('capacity')
   if capacity:
     check_data(plan, capacity, _length(sizes) + 1)
 
 
-def check_memory(sizes: Mapping[str, int]):
+def check_memory(sizes: Mapping[str, int], image_shape: Sequence[int]):
   """Raises a UserError if a run needs more memory than there is.
 
   Args:
     sizes: whole numbers by the names of their settings.
+    image_shape: `[H, W, C]`.
   """
-  there_is, wanted = memory.available(), needed(sizes)
+
+  def needed_with(**changed):
+    return needed({**sizes, **changed}, image_shape)
+
+  there_is, wanted = memory.available(), needed_with()
   if wanted > there_is:
     # The setting that costs the most.
-    name = min(sizes, key=lambda name: needed({**sizes, name: 1}))
+    name = min(sizes, key=lambda name: needed_with(**{name: 1}))
     raise errors.UserError(
       f'With {name} = {sizes[name]} networks and batches take '
       f'{wanted / 1e9:.3g} GB of memory or more, but {there_is / 1e9:.3g} GB '
@@ -86,44 +96,70 @@ def sizes_of(configurable: Any) -> dict[str, int]:
     for cls in reversed(configurable.__mro__):  # What is given last holds.
       for name, value in _given(cls).items():
         found[name] = f'{cls.__name__}.{name}', value
-  _, model = found.get('model', (None, None))
   numbers = {name: x for name, x in found.values() if type(x) is int}
-  return numbers | (sizes_of(model) if model else {})
+  for part in ('model', 'proprioception'):
+    _, made = found.get(part, (None, None))
+    numbers |= sizes_of(made) if made else {}
+  return numbers
 
 
-def needed(sizes: Mapping[str, int]) -> int:
+def image_shape_of(environment: Any) -> tuple[int, ...]:
+  """Returns `[H, W, C]` of an environment's images, or the smallest there are.
+
+  Args:
+    environment: a class or function that makes environments, or None.
+  """
+  if not environment:
+    return _SMALLEST_IMAGE
+  size = _given(environment).get('image_size')
+  if size is None:
+    parameter = inspect.signature(environment).parameters.get('image_size')
+    size = getattr(parameter, 'default', None)
+  # Somebody else's setting of that name may be anything.
+  if size and settings.requirement(size, settings.ImageSize) is None:
+    return *size, 3
+  return _SMALLEST_IMAGE
+
+
+def needed(sizes: Mapping[str, int], image_shape: Sequence[int]) -> int:
   """Returns the bytes that networks and batches take, or somewhat less.
 
   Args:
     sizes: whole numbers by the names of their settings; one that is missing
       counts nothing.
+    image_shape: `[H, W, C]`.
   """
+  height, width, channels = image_shape
+  num_pixels = height * width
   length = _length(sizes)
   batch = sizes.get('Schedule.batch_size', 0)
   of_model = _total(sizes, 'model_batch_size')
   # A batch, and the one that is drawn ahead.
-  pixels = 2 * max(batch, of_model) * (length + 1) * _IMAGE if length else 0
+  frames = 2 * max(batch, of_model) * (length + 1) if length else 0
   maps = 0
   if devices.names() == ['CPU']:  # A GPU has memory of its own.
     images = of_model * (length + 1) or batch
-    maps = images * _total(sizes, 'base_depth') * _MAPS * 4
-  return _parameters(sizes) * _PARAMETER + pixels + maps
+    maps = int(images * _total(sizes, 'base_depth') * num_pixels * _MAPS * 4)
+  parameters = _parameters(sizes, num_pixels)
+  return parameters * _PARAMETER + frames * num_pixels * channels + maps
 
 
-def _parameters(sizes) -> int:
+def _parameters(sizes, num_pixels) -> int:
   """Returns how many parameters the networks have, or somewhat fewer."""
+  last_map = 8 * num_pixels // networks.STRIDE**2
   depth = _total(sizes, 'base_depth')
   feature = _total(sizes, 'feature_size')
   latent = _total(sizes, 'gru_size', 'stochastic_size')
   latent = latent or _total(sizes, 'latent1_size', 'latent2_size')
+  embedded = feature + _total(sizes, 'embedding_size')
   hidden = sizes.get('LatentModel.hidden_size', 0)
   of_sac = sizes.get('SoftActorCritic.hidden_size', 0)
   return (
     # Convolutions, and what leads from the last map to the features.
-    depth * (9 * (2 + 8 + 32) * depth + 128 * (feature + latent))
+    depth * (9 * (2 + 8 + 32) * depth + last_map * (feature + latent))
     # The model's reward and posterior; the actor and two critics.
-    + hidden * (2 * hidden + feature + 4 * latent)
-    + of_sac * (3 * of_sac + feature + 2 * latent)
+    + hidden * (2 * hidden + embedded + 4 * latent)
+    + of_sac * (3 * of_sac + embedded + 2 * latent)
   )
 
 

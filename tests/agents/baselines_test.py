@@ -208,7 +208,7 @@ def test_actor_sees_the_same_stack_in_acting_and_in_training(reset):
   policy._model._encoder, policy._actor = tf.identity, actor
   stream = policies_test.STREAM
   pixels = tiny.pixels(len(stream))
-  policies_test.act(policy, pixels, stream, reset)
+  policies_test.act(policy, {'pixels': pixels}, stream, reset)
 
   for start in range(len(stream) - T):
     window = slice(start, start + T + 1)
@@ -293,6 +293,17 @@ def test_equal_seeds_give_equal_numbers_and_a_checkpoint_goes_on(
   tf.train.Checkpoint(agent=two).restore(path).assert_consumed()
   all_equal((two.train(experience), draw_action(two)), expected)
   all_equal(values(one), values(two))
+
+
+def test_images_of_other_shapes_are_stacked_too():
+  shape = (48, 80, 1)
+  spec = ts.time_step_spec({'pixels': tf.TensorSpec(shape, tf.uint8)})
+  agent = tiny.agent(agent_class=baselines.SacPixelsAgent, time_step_spec=spec)
+  kernels = [layer.kernel.shape for layer in agent._encoder._layers]
+  assert kernels[0] == [5, 5, T, 1] and kernels[-1] == [3 * 5 * 8, 4]
+  before = values(agent)
+  agent.train(tiny.experience(2, image_shape=shape))
+  assert 'encoder' in moved(before, values(agent))
 
 
 def test_only_what_is_needed_is_kept():

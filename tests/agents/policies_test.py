@@ -37,46 +37,48 @@ def history_policy(
   model,
   greedy=False,
   input_class=inputs.HistoryInput,
+  observation_spec=tiny.TIME_STEP_SPEC.observation,
 ):
   return policies.HistoryPolicy(
-    tiny.TIME_STEP_SPEC,
+    ts.time_step_spec(observation_spec),
     tiny.action_spec(ACTIONS),
     T,
     model,
-    input_class(inputs.Sizes(T, 4, tiny.LATENT_SIZE, ACTIONS)),
+    input_class(inputs.Sizes(T, model.feature_size, tiny.LATENT_SIZE, ACTIONS)),
     actor,
     generator=tf.random.Generator.from_seed(0),
     greedy=greedy,
   )
 
 
-def time_step(pixels, step_type):
+def time_step(observation, step_type):
   return ts.TimeStep(
     tf.constant([step_type]),
     tf.zeros([1]),
     tf.ones([1]),
-    {'pixels': tf.constant(pixels[np.newaxis])},
+    {name: tf.constant(x[np.newaxis]) for name, x in observation.items()},
   )
 
 
-def act(policy, pixels, step_types, reset):
+def act(policy, stream, step_types, reset):
   """The actions along a stream, the state reset at FIRST or carried over."""
   state, actions = policy.get_initial_state(1), []
-  for image, step_type in zip(pixels, step_types, strict=True):
+  for t, step_type in enumerate(step_types):
     if step_type == FIRST and reset:
       state = policy.get_initial_state(1)
-    step = policy.action(time_step(image, step_type), state)
+    observation = {name: x[t] for name, x in stream.items()}
+    step = policy.action(time_step(observation, step_type), state)
     state = step.state
     actions.append(step.action[0].numpy())
   return np.stack(actions)
 
 
-def training_inputs(model, make, pixels, actions):
+def training_inputs(model, make, stream, actions):
   """Yields where each sequence of the stream begins, and its two inputs."""
   for start in range(len(STREAM) - T):
     window = slice(start, start + T + 1)
     evidence = model.perceive(
-      {'pixels': tf.constant(pixels[np.newaxis, window])},
+      {name: tf.constant(x[np.newaxis, window]) for name, x in stream.items()},
       tf.constant(actions[np.newaxis, window]),
       tf.constant([STREAM[window]]),
       [1, 2],
@@ -86,16 +88,28 @@ def training_inputs(model, make, pixels, actions):
 
 
 @pytest.mark.parametrize('reset', [True, False])
-def test_actor_sees_the_same_in_acting_and_in_training(reset):
-  model, actor = tiny.model(), RecordingActor()
-  pixels = tiny.pixels(len(STREAM))
-  actions = act(history_policy(actor, model), pixels, STREAM, reset)
+@pytest.mark.parametrize('has_state', [False, True])
+def test_actor_sees_the_same_in_acting_and_in_training(reset, has_state):
+  actor, stream = RecordingActor(), {'pixels': tiny.pixels(len(STREAM))}
+  spec, proprioception = tiny.TIME_STEP_SPEC.observation, None
+  if has_state:
+    spec, proprioception = tiny.BOTH_SPEC, tiny.proprioception
+    stream['state'] = tiny.states(len(STREAM))
+  model = tiny.model(observation_spec=spec, proprioception=proprioception)
+  policy = history_policy(actor, model, observation_spec=spec)
+  actions = act(policy, stream, STREAM, reset)
   acting = np.stack(actor.seen)
 
-  features = model.encoder(tf.constant(pixels)).numpy()
-  assert np.ptp(features, axis=0).max() > 0.01  # Images are told apart.
-  make = inputs.HistoryInput(inputs.Sizes(T, 4, tiny.LATENT_SIZE, ACTIONS))
-  for start, now, after in training_inputs(model, make, pixels, actions):
+  features = model.encoder(tf.constant(stream['pixels'])).numpy()
+  if has_state:
+    embedding = model.proprioception.embed(stream['state'])
+    features = np.concatenate([features, embedding], axis=-1)
+  # Images, and states, are told apart.
+  assert np.ptp(features[:, :4], axis=0).max() > 1e-3
+  assert np.ptp(features[:, -1]) > 1e-3
+  size = model.feature_size
+  make = inputs.HistoryInput(inputs.Sizes(T, size, tiny.LATENT_SIZE, ACTIONS))
+  for start, now, after in training_inputs(model, make, stream, actions):
     np.testing.assert_allclose(acting[start + T - 1], now, atol=1e-6)
     np.testing.assert_allclose(acting[start + T], after, atol=1e-6)
   # By hand at the second step of the second episode.
@@ -113,13 +127,14 @@ def test_actor_sees_the_same_latents_in_acting_and_in_training(reset):
   model = tiny.model(model_class=ablations.Deterministic)
   actor, pixels = RecordingActor(), tiny.pixels(len(STREAM))
   policy = history_policy(actor, model, input_class=inputs.LatentInput)
-  actions = act(policy, pixels, STREAM, reset)
+  stream = {'pixels': pixels}
+  actions = act(policy, stream, STREAM, reset)
   acting = np.stack(actor.seen)
   assert acting.shape == (len(STREAM), tiny.LATENT_SIZE)
   assert np.ptp(acting, axis=0).max() > 0.01
 
   make = inputs.LatentInput(inputs.Sizes(T, 4, tiny.LATENT_SIZE, ACTIONS))
-  for start, now, after in training_inputs(model, make, pixels, actions):
+  for start, now, after in training_inputs(model, make, stream, actions):
     np.testing.assert_allclose(acting[start + T - 1], now, atol=1e-6)
     # The filter saw one step more, if they are all of one episode.
     if FIRST in STREAM[start + 1 : start + T + 1]:
@@ -143,7 +158,7 @@ def test_policy_state_is_the_last_steps():
   pixels, state = tiny.pixels(3), policy.get_initial_state(1)
   actions = []
   for t, step_type in enumerate([FIRST, MID, LAST]):
-    step = policy.action(time_step(pixels[t], step_type), state)
+    step = policy.action(time_step({'pixels': pixels[t]}, step_type), state)
     state = step.state
     actions.append(step.action[0])
   np.testing.assert_array_equal(state['observation']['pixels'][0], pixels[1:])
@@ -152,12 +167,12 @@ def test_policy_state_is_the_last_steps():
 
 
 def test_greedy_action_is_tanh_of_the_mean():
-  model, pixels = tiny.model(), tiny.pixels(2)
+  model, stream = tiny.model(), {'pixels': tiny.pixels(2)}
   greedy = history_policy(RecordingActor(), model, greedy=True)
-  actions = act(greedy, pixels, [FIRST, MID], reset=True)
+  actions = act(greedy, stream, [FIRST, MID], reset=True)
   np.testing.assert_allclose(actions, [np.tanh([0.2, -0.7])] * 2, rtol=1e-6)
   sampled = act(
-    history_policy(RecordingActor(), model), pixels, [FIRST, MID], reset=True
+    history_policy(RecordingActor(), model), stream, [FIRST, MID], reset=True
   )
   assert np.all(np.abs(sampled - actions) > 1e-3)
 

@@ -216,7 +216,7 @@ def test_models_gradients_are_of_its_sequences_alone(plain):
   seeds = plain._draw_seeds(6)
   head = head_of(experience)
   _, gradients, metrics, _ = plain._model_gradients(
-    head, head.observation['pixels'], *seeds[:2]
+    head, head.observation, *seeds[:2]
   )
   gradients = dict(
     zip(
@@ -387,7 +387,7 @@ def gradients_of(agent, experience):
   """The metrics of both parts, and each variable's gradient."""
   seeds = [tf.constant([i, 7]) for i in range(4)]
   _, model, metrics, evidence = agent._model_gradients(
-    experience, experience.observation['pixels'], *seeds[:2]
+    experience, experience.observation, *seeds[:2]
   )
   _, sac, sac_metrics = agent._sac_gradients(evidence, experience, seeds[2:])
   return {**metrics, **sac_metrics}, {'model': model, **sac}
@@ -499,6 +499,57 @@ def test_the_encoder_sees_the_augmented_images_and_the_target_stays(plain):
   for images in fitted:
     np.testing.assert_array_equal(images, experience.observation['pixels'])
   assert len(fitted) == 2 and len({tuple(seed) for seed in calls}) == 2
+
+
+@pytest.fixture
+def of_both():
+  """An agent of images and state vectors, uncompiled."""
+  tf.config.run_functions_eagerly(True)
+  yield tiny.agent(
+    time_step_spec=ts.time_step_spec(tiny.BOTH_SPEC),
+    LatentModel__proprioception=tiny.proprioception,
+  )
+  tf.config.run_functions_eagerly(False)
+
+
+def test_states_are_augmented_nowhere_and_seen_everywhere(of_both):
+  assert list(of_both.training_data_spec.observation) == ['pixels', 'state']
+  kernel = tiny.weights(of_both._actor)[0][0]
+  # T features, of the image and the state vector, and T - 1 actions.
+  assert kernel.shape == [3 * (4 + 2) + 2 * 2, 6]
+  perceived, sac_gradients = [], of_both._sac_gradients
+
+  def recording(evidence, *arguments):
+    perceived.append(evidence)
+    return sac_gradients(evidence, *arguments)
+
+  of_both._sac_gradients = recording
+  of_both._augmentation = lambda pixels, seed: 255 - pixels
+  experience = tiny.experience(BATCH, has_state=True)
+  expected = of_both.model.encode(
+    {**experience.observation, 'pixels': 255 - experience.observation['pixels']}
+  )
+  before = values(of_both)
+  info = of_both.train(experience)
+  # Of the sequences with a model loss and of those without.
+  np.testing.assert_allclose(perceived[0].features, expected, atol=1e-5)
+  assert np.isfinite(info.extra['model/log_p_states'])
+  assert moved(before, values(of_both)) == set(before)
+
+
+def test_the_model_s_updates_move_what_is_of_state_vectors(of_both):
+  part = of_both.model.proprioception
+  before = [v.numpy() for v in part.trainable_variables]
+  of_both.train_model(tiny.experience(MODEL_BATCH, has_state=True))
+  after = [v.numpy() for v in part.trainable_variables]
+  assert len(before) == 2 * 6
+  assert all((a != b).any() for a, b in zip(before, after, strict=True))
+
+
+def test_an_agent_of_images_keeps_no_states():
+  agent = tiny.agent(time_step_spec=ts.time_step_spec(tiny.BOTH_SPEC))
+  assert list(agent.training_data_spec.observation) == ['pixels']
+  assert agent.model.proprioception is None
 
 
 def test_split_cuts_a_batch():

@@ -12,12 +12,12 @@ DEPTH, LATENT, FEATURE = 2, 5, 6
 
 
 def copy_weights(network, reference):
-  """Gives the reference the same numbers, its 4x4 layer's as a convolution."""
+  """Gives the reference the same numbers, of a convolution for a matrix."""
   layers = [m for m in network.submodules if isinstance(m, networks.Weights)]
   pairs = [(layer.kernel, layer.bias) for layer in layers]
   if isinstance(network, networks.Decoder):
     (kernel, bias), *rest = pairs
-    # From [in, 4 * 4 * out] to [4, 4, out, in].
+    # From [in, h * w * out] to [h, w, out, in].
     pairs = [(tf.transpose(kernel), bias), *rest]
   for layer, (kernel, bias) in zip(
     reference._network.layers, pairs, strict=True
@@ -26,16 +26,18 @@ def copy_weights(network, reference):
     layer.bias.assign(bias)
 
 
-def test_its_networks_are_the_same_functions():
-  encoder = tiny.shake(networks.Encoder(DEPTH, FEATURE))
-  reference = reference_update.Encoder(DEPTH, FEATURE)
+@pytest.mark.parametrize('image_shape', [(64, 64, 3), (48, 80, 1)])
+def test_its_networks_are_the_same_functions(image_shape):
+  shape = {'image_shape': image_shape}
+  encoder = tiny.shake(networks.Encoder(DEPTH, FEATURE, **shape))
+  reference = reference_update.Encoder(DEPTH, FEATURE, **shape)
   copy_weights(encoder, reference)
-  pixels = tf.constant(tiny.pixels(2, 3))
+  pixels = tf.constant(tiny.pixels(2, 3, **shape))
   np.testing.assert_allclose(
     reference(pixels), encoder(pixels), rtol=1e-4, atol=1e-5
   )
-  decoder = tiny.shake(networks.Decoder(LATENT, DEPTH))
-  reference = reference_update.Decoder(LATENT, DEPTH)
+  decoder = tiny.shake(networks.Decoder(LATENT, DEPTH, **shape))
+  reference = reference_update.Decoder(LATENT, DEPTH, **shape)
   copy_weights(decoder, reference)
   z = tf.random.normal([2, 3, LATENT])
   np.testing.assert_allclose(reference(z), decoder(z), rtol=1e-4, atol=1e-5)

@@ -74,6 +74,7 @@ class Painter:
     either: Callable[..., Tool | None] = print,
     shaped: Callable[..., Shape] = print,
     compute_dtype: settings.ComputeDtype = 'float32',
+    image_size: settings.ImageSize = (64, 64),
   ):
     self.batch_size = batch_size
     self.rate = rate
@@ -325,6 +326,18 @@ A_TOOL = 'a configurable that makes some Tool, written @NAME without ()'
     ('tool = @number', A_TOOL),
     ("compute_dtype = 'float16'", "'float32' or 'bfloat16'"),
     ('compute_dtype = [1]', "'float32' or 'bfloat16'"),
+    ('image_size = 64', 'a list'),
+    ('image_size = (64,)', 'a list of 2'),
+    ('image_size = (64, 64, 3)', 'a list of 2'),
+    ('image_size = (64, 256)', 'a list, each item at most 128'),
+    *(
+      (
+        f'image_size = {size}',
+        'a list, each item a whole number of at least 32 and at most 128, a '
+        'multiple of 16',
+      )
+      for size in ('(64, 100)', '(16, 64)', '(64.0, 64)')
+    ),
   ],
 )
 def test_unsuitable_values(line, expected):

@@ -50,6 +50,7 @@ def policy(agent):
   [
     *(('history', False), ('history', True), ('latent', False)),
     *(('latent', True), ('frames', False), ('state', False)),
+    *(('both', False), ('both', True)),
   ],
 )
 def test_actions_are_the_agents_in_the_environments_bounds(kind, images):
@@ -66,7 +67,7 @@ def test_actions_are_the_agents_in_the_environments_bounds(kind, images):
 def test_the_first_variant_carries_features_and_the_other_images(agent, policy):
   images = exported.policy(agent, images=True)
   assert policy.initial_state()['past'].shape == (T - 1, 4)
-  assert images.initial_state()['past'].shape == (T - 1, 64, 64, 3)
+  assert images.initial_state()['past_pixels'].shape == (T - 1, 64, 64, 3)
   pixels = tiny.pixels(2)
   _, state = policy({'pixels': pixels[0]}, policy.initial_state())
   features = agent.model.encoder(tf.constant(pixels[:1]))
@@ -217,6 +218,23 @@ def test_a_greedy_policy_draws_nothing(policy):
   np.testing.assert_array_equal(one, two)
   assert state['seed'].tolist() == [1, 0]
   assert policy.about['greedy'] is True
+
+
+def test_of_both_observations_features_are_carried_or_both():
+  agent = exported.make_agent('both')
+  pixels, state = tiny.pixels(), tiny.states()
+  seen = {'pixels': pixels, 'state': state}
+  policy = exported.policy(agent)
+  assert set(policy.about['observation']) == {'pixels', 'state'}
+  _, after = policy(seen, policy.initial_state())
+  features = agent.model.encoder(pixels[np.newaxis])[0]
+  embedding = agent.model.proprioception.embed(state[np.newaxis])[0]
+  expected = np.concatenate([features, embedding])
+  np.testing.assert_allclose(after['past'][-1], expected, rtol=1e-5)
+  policy = exported.policy(agent, images=True)
+  _, after = policy(seen, policy.initial_state())
+  np.testing.assert_array_equal(after['past_pixels'][-1], pixels)
+  np.testing.assert_array_equal(after['past_state'][-1], state)
 
 
 @pytest.mark.parametrize('kind', ['history', 'latent', 'frames', 'state'])

@@ -4,7 +4,6 @@ import functools
 import types
 
 import numpy as np
-import tensorflow as tf
 from tf_agents.environments import py_environment
 from tf_agents.specs import array_spec
 from tf_agents.trajectories import time_step as ts
@@ -18,7 +17,6 @@ from tests import tiny
 
 # Bounds that differ in width and in middle.
 LOW, HIGH = np.float32([-2.0, 1.0]), np.float32([2.0, 11.0])
-STATE_SIZE = 5
 
 
 class Recorder(py_environment.PyEnvironment):
@@ -71,17 +69,17 @@ def in_own_bounds(actions, **bounds):
 
 
 def make_agent(kind):
+  both = ts.time_step_spec(tiny.BOTH_SPEC)
   if kind == 'state':
-    spec = ts.time_step_spec(
-      {
-        'pixels': tiny.PIXELS_SPEC,
-        'state': tf.TensorSpec([STATE_SIZE], tf.float32, 'state'),
-      }
-    )
-    agent = tiny.agent(agent_class=baselines.SacStateAgent, time_step_spec=spec)
+    agent = tiny.agent(agent_class=baselines.SacStateAgent, time_step_spec=both)
   elif kind == 'frames':
     agent = tiny.agent(agent_class=baselines.SacPixelsAgent)
     tiny.shake(agent._encoder)
+  elif kind == 'both':
+    agent = tiny.agent(
+      time_step_spec=both, LatentModel__proprioception=tiny.proprioception
+    )
+    tiny.shake(agent.model)
   else:
     # 'latent' has a model without noise, in which they could differ.
     latent = {
@@ -103,7 +101,7 @@ def make_agent(kind):
 
 def observations(n, seed=0):
   """More than any policy uses, as an environment's are."""
-  state = np.random.default_rng(seed).normal(size=[n, STATE_SIZE])
+  state = np.random.default_rng(seed).normal(size=[n, tiny.STATE_SIZE])
   pixels = tiny.pixels(n, seed=seed)
   return [
     {'pixels': p, 'state': s}

@@ -9,6 +9,7 @@ import pytest
 from slac import deployment, errors
 from slac.deployment import __main__ as command
 from slac.deployment import description
+from tests import tiny
 from tests.deployment import exported
 
 IMAGE = np.zeros([64, 64, 3], np.uint8)
@@ -55,7 +56,7 @@ def test_observations_of_another_kind(policy, observation, says):
 
 @pytest.mark.parametrize('value', [np.nan, np.inf])
 def test_observations_that_are_not_finite(state_policy, value):
-  state = np.zeros(exported.STATE_SIZE, np.float32)
+  state = np.zeros(tiny.STATE_SIZE, np.float32)
   state[2] = value
   message, _ = refused(
     state_policy, {'state': state}, state_policy.initial_state()

@@ -178,6 +178,16 @@ def test_to_be_filmed_changes_nothing_of_what_is_seen():
   np.testing.assert_array_equal(filmed.draw_for_film((256, 256)), large)
 
 
+def test_images_have_the_size_that_is_asked_for():
+  environment = dm_control_tasks.DmControlEnvironment(
+    'cartpole', 'swingup', 8, 0, 512, 4, image_size=[32, 48]
+  )
+  assert environment.observation_spec()['pixels'].shape == (32, 48, 3)
+  pixels = environment.reset().observation['pixels']
+  physics = environment._environment.physics
+  np.testing.assert_array_equal(pixels, physics.render(32, 48, camera_id=0))
+
+
 @pytest.mark.slow
 def test_every_task_of_the_suite_is_one():
   rendering.choose_backend()

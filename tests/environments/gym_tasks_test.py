@@ -190,6 +190,15 @@ def test_the_camera_is_that_of_the_name():
   np.testing.assert_array_equal(pixels, drawn.render(data))
 
 
+@pytest.mark.parametrize('task', ['Hopper-v4', 'Pendulum-v1'])
+def test_images_have_the_size_that_is_asked_for(task):
+  environment = gym_tasks.GymEnvironment(task, 2, image_size=(32, 48))
+  assert environment.observation_spec()['pixels'].shape == (32, 48, 3)
+  if task == 'Hopper-v4':  # The other needs pygame.
+    pixels = environment.reset().observation['pixels']
+    assert pixels.shape == (32, 48, 3) and np.ptp(pixels) > 50
+
+
 @pytest.mark.parametrize(
   ('task', 'camera', 'message'),
   [

@@ -184,10 +184,34 @@ class TwoImages(Counter):
   )
 
 
-class WideImage(Counter):
-  """Has an image of another size."""
+class OddImage(Counter):
+  """Has an image of a size that no model takes."""
 
-  observation_space = spaces.Box(0, 255, [96, 96, 3], np.uint8)
+  observation_space = spaces.Box(0, 255, [96, 100, 3], np.uint8)
+
+
+class GreyImage(Counter):
+  """Has an image of its own size, without colours."""
+
+  observation_space = spaces.Box(0, 255, [48, 80, 1], np.uint8)
+
+  def _see(self):
+    return np.full([48, 80, 1], 7, np.uint8)
+
+
+def test_an_image_has_its_own_size_and_a_drawing_the_one_that_is_asked_for():
+  spec = adapted(GreyImage(render_mode=None)).observation_spec()
+  assert spec['pixels'].shape == (48, 80, 1)
+  asked = gymnasium_environment.GymnasiumEnvironment(
+    Counter(), 2, image_size=(32, 64)
+  )
+  asked = requirements.prepare(asked, 1)
+  assert asked.observation_spec()['pixels'].shape == (32, 64, 3)
+  drawn = asked.reset().observation['pixels']
+  assert drawn.shape == (32, 64, 3)
+  # Of 128 x 64, a pixel is the mean of the four above one another.
+  own = np.asarray(Counter().render(), float).reshape([32, 4, 64, 3]).mean(1)
+  np.testing.assert_allclose(drawn, own, atol=1)
 
 
 class Unbounded(Counter):
@@ -206,7 +230,7 @@ class Choice(Counter):
   ('environment', 'message'),
   [
     (TwoImages(), r'TwoImages has several images \(left, right\)'),
-    (WideImage(), r'pixels are uint8 \[96, 96, 3\]: make them'),
+    (OddImage(), r'pixels are uint8 \[96, 100, 3\]: make them'),
     (Unbounded(), 'a finite minimum below its maximum'),
     (Choice(), r'actions of Choice are Discrete\(4\): choose .* a Box'),
   ],

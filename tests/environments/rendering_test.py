@@ -164,14 +164,20 @@ def test_settings_reach_the_context():
 
 
 @pytest.mark.parametrize(
-  'domain, task, camera', [('walker', 'walk', 1), ('finger', 'spin', 0)]
+  ('domain', 'task', 'camera', 'size'),
+  [
+    ('walker', 'walk', 1, (64, 64)),
+    ('finger', 'spin', 0, (64, 64)),
+    ('walker', 'walk', 1, (48, 80)),
+  ],
 )
-def test_pixels_equal_dm_controls_own(domain, task, camera):
+def test_pixels_equal_dm_controls_own(domain, task, camera, size):
   physics = _physics(domain, task)
-  ours = rendering.Renderer(physics.model.ptr, camera, 512, 4)
+  ours = rendering.Renderer(physics.model.ptr, camera, 512, 4, size)
   image = ours.render(physics.data.ptr)
   ours.close()
-  np.testing.assert_array_equal(image, physics.render(64, 64, camera_id=camera))
+  assert image.shape == (*size, 3)
+  np.testing.assert_array_equal(image, physics.render(*size, camera_id=camera))
 
 
 def test_interleaved_models_render_as_alone():

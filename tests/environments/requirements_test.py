@@ -1,5 +1,7 @@
 """Tests of slac/environments/requirements.py: checks, and rescaled actions."""
 
+import re
+
 import numpy as np
 import pytest
 from tf_agents.environments import py_environment
@@ -64,8 +66,12 @@ class _Batch(_Environment):
   batch_size = 4
 
 
-def test_a_fitting_environment_is_returned_unchanged():
-  environment = _Environment()
+@pytest.mark.parametrize(
+  'shape', [(64, 64, 3), (32, 32, 3), (48, 80, 1), (128, 32, 6)]
+)
+def test_a_fitting_environment_is_returned_unchanged(shape):
+  spec = {'pixels': array_spec.ArraySpec(shape, np.uint8)}
+  environment = _Environment(observation_spec=spec)
   assert requirements.prepare(environment, 1) is environment
 
 
@@ -89,6 +95,30 @@ def test_a_fitting_environment_is_returned_unchanged():
         }
       ),
       r'pixels are float32 \[64, 64, 3\]',
+    ),
+    *(
+      (
+        _Environment(
+          observation_spec={'pixels': array_spec.ArraySpec(shape, np.uint8)}
+        ),
+        re.escape(f'pixels are uint8 {list(shape)}: make them uint8 [height'),
+      )
+      for shape in (
+        *((16, 64, 3), (64, 144, 3), (72, 64, 3), (64, 64)),
+        *((64, 64, 2), (64, 64, 4), (64, 64, 9), (1, 64, 64, 3)),
+      )
+    ),
+    *(
+      (
+        _Environment(
+          observation_spec={'state': array_spec.ArraySpec(shape, dtype)}
+        ),
+        re.escape(f'state is {np.dtype(dtype).name} {list(shape)}: make it'),
+      )
+      for shape, dtype in (
+        *(((2, 3), np.float32), ((), np.float32)),
+        *(((0,), np.float32), ((3,), np.int32)),
+      )
     ),
     (_Environment(_bounded(0, 3, (), np.int32)), 'one vector of floats'),
     (_Environment(_bounded(0, 3, (2,), np.int32)), 'one vector of floats'),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from slac.models import latent_model
+from slac.models import observation_model
 from tests import tiny
 
 FIRST, MID, LAST = tiny.FIRST, tiny.MID, tiny.LAST
@@ -313,30 +313,35 @@ def test_dream_has_the_four_rows_of_the_figure():
     variable.assign(2 * variable)
   pixels, other = tiny.pixels(2, 4), tiny.pixels(2, 4, seed=1)
   actions = tf.constant(sequence()[1][:, :4])
-  rows = model.dream(pixels, actions, SEED).numpy()
+  rows = model.dream({'pixels': pixels}, actions, SEED).numpy()
   assert rows.shape == (4, 2, 4, 64, 64, 3) and rows.dtype == np.uint8
   truth, posterior, conditional, prior = rows
   np.testing.assert_array_equal(truth, pixels)
   np.testing.assert_array_equal(posterior[:, 0], conditional[:, 0])
   assert np.any(posterior[:, 1] != conditional[:, 1])
 
+  later = np.concatenate([pixels[:, :1], other[:, 1:]], 1)
   _, posterior2, conditional2, prior2 = model.dream(
-    np.concatenate([pixels[:, :1], other[:, 1:]], 1), actions, SEED
+    {'pixels': later}, actions, SEED
   ).numpy()
   np.testing.assert_array_equal(prior, prior2)
   np.testing.assert_array_equal(conditional, conditional2)
   np.testing.assert_array_equal(posterior[:, 0], posterior2[:, 0])
   assert all(np.any(posterior[:, t] != posterior2[:, t]) for t in (1, 2, 3))
 
-  _, _, conditional3, prior3 = model.dream(other, actions, SEED).numpy()
+  _, _, conditional3, prior3 = model.dream(
+    {'pixels': other}, actions, SEED
+  ).numpy()
   np.testing.assert_array_equal(prior, prior3)
   assert np.any(conditional[:, 0] != conditional3[:, 0])
 
   # The same actions lead through all rows; the last leads nowhere.
   last = tf.concat([actions[:, :-1], -actions[:, -1:]], axis=1)
-  np.testing.assert_array_equal(model.dream(pixels, last, SEED), rows)
+  np.testing.assert_array_equal(
+    model.dream({'pixels': pixels}, last, SEED), rows
+  )
   first = tf.concat([-3 * actions[:, :1], actions[:, 1:]], axis=1)
-  moved = model.dream(pixels, first, SEED).numpy()
+  moved = model.dream({'pixels': pixels}, first, SEED).numpy()
   for row in (1, 2, 3):
     np.testing.assert_array_equal(moved[row, :, 0], rows[row, :, 0])
     assert np.any(moved[row, :, 1] != rows[row, :, 1])
@@ -350,7 +355,7 @@ def test_dream_is_the_decoders_mean_in_full_range():
   (bias,) = [v for v in model.decoder.trainable_variables if v.shape == [3]]
   bias.assign([-0.5, 0.5, 1.5])
   dream = model.dream.python_function
-  rows = dream(tiny.pixels(1, 2), tf.zeros([1, 2, 2]), SEED)
+  rows = dream({'pixels': tiny.pixels(1, 2)}, tf.zeros([1, 2, 2]), SEED)
   colours = np.reshape(rows[1:], [-1, 3])
   np.testing.assert_array_equal(np.unique(colours, axis=0), [[0, 128, 255]])
 
@@ -365,6 +370,6 @@ def test_pieces_are_perceived_as_the_whole(model, piece, monkeypatch):
     SEED,
   )
   whole = model.perceive(*arguments)
-  monkeypatch.setattr(latent_model, 'PIECE', piece)
+  monkeypatch.setattr(observation_model, 'PIECE', piece)
   for one, other in zip(whole, model.perceive(*arguments), strict=True):
     np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)

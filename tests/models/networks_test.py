@@ -31,8 +31,9 @@ def deconvolution(x, kernel, bias, window, linear=False):
     kernel = tf.reshape(tf.transpose(kernel), [4, 4, bias.shape[0], -1])
     shape, stride, padding = [1, 4, 4, bias.shape[0]], 1, 'VALID'
   else:
-    size = 2 * x.shape[1]
-    shape, stride, padding = [1, size, size, bias.shape[0]], 2, 'SAME'
+    n, height, width, _ = x.shape
+    shape = [n, 2 * height, 2 * width, bias.shape[0]]
+    stride, padding = 2, 'SAME'
   x = tf.nn.conv2d_transpose(x, kernel, shape, stride, padding) + bias
   return x if linear else tf.nn.leaky_relu(x, 0.2)
 
@@ -122,7 +123,7 @@ def test_decoder_is_the_papers_transposed_convolutions():
 
 def test_an_encoder_of_stacked_images_sees_each_of_them():
   single = tiny.shake(networks.Encoder(2, 6))
-  stacked = networks.Encoder(2, 6, channels=9)
+  stacked = networks.Encoder(2, 6, image_shape=(64, 64, 9))
   images = tf.constant(tiny.pixels(2, 3))
   expected = single(images).numpy()
   assert np.abs(expected[:, 0] - expected[:, 1]).max() > 0.01
@@ -140,6 +141,40 @@ def test_an_encoder_of_stacked_images_sees_each_of_them():
     np.testing.assert_allclose(stacked(stack), expected[:, i], atol=1e-6)
 
 
+@pytest.mark.parametrize('image_shape', tiny.IMAGE_SHAPES)
+def test_other_images_have_convolutions_of_their_whole_last_map(image_shape):
+  height, width, channels = image_shape
+  h, w = height // 16, width // 16
+  encoder = networks.Encoder(1, 6, image_shape=image_shape)
+  first, *_, last = layers_of(tiny.shake(encoder))
+  assert first[0].shape == [5, 5, channels, 1]
+  assert last[0].shape == [h * w * 8, 6]
+  pixels = tiny.pixels(2, 3, image_shape=image_shape)
+  x = tf.reshape(tf.constant(pixels, tf.float32), [6, *image_shape]) / 255
+  for kernel, bias in layers_of(encoder)[:-1]:
+    x = convolution(x, kernel, bias, kernel.shape[0])
+  assert x.shape == [6, h, w, 8]
+  x = tf.reshape(x, [6, -1]) @ last[0] + last[1]
+  np.testing.assert_allclose(
+    tf.reshape(encoder(pixels), [6, 6]),
+    tiny.leaky_relu(x.numpy()),
+    rtol=1e-4,
+    atol=1e-6,
+  )
+
+  decoder = networks.Decoder(5, 1, image_shape=image_shape)
+  (first, first_bias), *layers = layers_of(tiny.shake(decoder))
+  assert first.shape == [5, h * w * 8]
+  assert layers[-1][0].shape == [5, 5, channels, 1]
+  z = np.random.default_rng(0).normal(size=[2, 5]).astype(np.float32)
+  x = np.reshape(z @ first.numpy(), [2, h, w, 8]) + first_bias.numpy()
+  x = tf.constant(tiny.leaky_relu(x))
+  for i, (kernel, bias) in enumerate(layers):
+    x = deconvolution(x, kernel, bias, kernel.shape[0], linear=i == 3)
+  assert x.shape == [2, *image_shape]
+  np.testing.assert_allclose(decoder(z), x, rtol=1e-4, atol=1e-5)
+
+
 def test_parameter_counts_are_those_of_the_papers_convolutions():
   # Of 5x5x3x32, 3x3x32x64, 3x3x64x128, 3x3x128x256 and 4x4x256x256.
   encoder = 2432 + 18496 + 73856 + 295168 + 1048832
@@ -154,6 +189,15 @@ def test_parameter_counts_are_those_of_the_papers_convolutions():
   [
     (lambda: networks.Encoder(4, 16), 16 * (32 + 16)),
     (lambda: networks.Decoder(24, 4), 16 * (24 + 32)),
+    # Of 8 x 2 for images of 128 x 32; of 3 x 5 for 48 x 80.
+    (
+      lambda: networks.Encoder(4, 16, image_shape=(128, 32, 6)),
+      16 * (32 + 16),
+    ),
+    (
+      lambda: networks.Decoder(24, 4, image_shape=(48, 80, 1)),
+      15 * (24 + 32),
+    ),
   ],
 )
 def test_dense_layers_start_as_the_convolutions_do(network, fans):

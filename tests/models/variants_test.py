@@ -159,12 +159,14 @@ def test_imagination_unrolls_the_prior(model):
 def test_dream_has_the_rows_of_the_figure(model):
   dream = model.dream.python_function
   pixels, actions = tiny.pixels(2, 3), tf.constant(sequence()[1][:, :3])
-  rows = dream(pixels, actions, SEED).numpy()
+  rows = dream({'pixels': pixels}, actions, SEED).numpy()
   truth, posterior, conditional, prior = rows
   np.testing.assert_array_equal(truth, pixels)
   np.testing.assert_array_equal(posterior[:, 0], conditional[:, 0])
   pixels[:, 1:] = tiny.pixels(2, 2, seed=1)
-  _, posterior2, conditional2, prior2 = dream(pixels, actions, SEED).numpy()
+  _, posterior2, conditional2, prior2 = dream(
+    {'pixels': pixels}, actions, SEED
+  ).numpy()
   np.testing.assert_array_equal(posterior[:, 0], posterior2[:, 0])
   np.testing.assert_array_equal(conditional, conditional2)
   np.testing.assert_array_equal(prior, prior2)

@@ -152,7 +152,8 @@ def test_windows_cover_every_step(n, expected):
 class Model:
   """What it is shown, in all four rows."""
 
-  def dream(self, pixels, actions, seed):
+  def dream(self, observation, actions, seed):
+    pixels = observation['pixels']
     assert tf.is_tensor(seed)  # Or each seed would be traced anew.
     assert pixels.shape[:2] == actions.shape[:2]
     return tf.stack([tf.constant(pixels)] * 4)
@@ -206,6 +207,36 @@ def test_of_an_agent_that_sees_no_images_there_is_the_film_alone():
   assert frames.shape == (2, 256, 256, 3)
   assert frames[:, 0, 0, 0].tolist() == [100, 104]
   assert of_episode(5, size=0) == {}
+
+
+def test_grey_is_shown_as_grey_and_two_images_side_by_side():
+  grey = np.arange(2 * 3, dtype=np.uint8).reshape([2, 3, 1])
+  shown = pictures.as_rgb(grey)
+  assert shown.shape == (2, 3, 3)
+  for channel in range(3):
+    np.testing.assert_array_equal(shown[..., channel], grey[..., 0])
+  left, right = np.random.default_rng(0).integers(0, 256, [2, 4, 2, 5, 3])
+  both = pictures.as_rgb(np.concatenate([left, right], axis=-1))
+  assert both.shape == (4, 2, 10, 3)
+  np.testing.assert_array_equal(both[:, :, :5], left)
+  np.testing.assert_array_equal(both[:, :, 5:], right)
+  np.testing.assert_array_equal(pictures.as_rgb(left), left)
+
+
+@pytest.mark.parametrize(
+  ('shape', 'width'), [((48, 80, 1), 80), ((128, 32, 6), 2 * 32)]
+)
+def test_pictures_of_images_of_other_shapes(shape, width):
+  episode = evaluation.Episode(
+    0.0, np.zeros([5, *shape], np.uint8), np.zeros([5, 1])
+  )
+  agent = types.SimpleNamespace(model=Model(), train_sequence_length=3)
+  drawn = pictures.of_episode(agent, episode, [0, 40])
+  height = shape[0]
+  assert drawn['episode'].shape == (5, height, width, 3)
+  left = pictures.LABEL_WIDTH
+  assert drawn['dream'].shape == (4 * height, left + 3 * width, 3)
+  assert drawn['dreams'].shape == (3, 4 * height, left + 6 * width, 3)
 
 
 def test_an_episode_too_short_or_without_a_model_has_its_film_alone():

@@ -49,7 +49,10 @@ def test_eager_policy_takes_single_steps_with_other_observations():
     state = chosen.state
     actions.append(chosen.action)
   expected = policies_test.act(
-    agent.greedy_policy, pixels, [tiny.FIRST, tiny.MID], reset=True
+    agent.greedy_policy,
+    {'pixels': pixels},
+    [tiny.FIRST, tiny.MID],
+    reset=True,
   )
   np.testing.assert_allclose(actions, expected, rtol=1e-4, atol=1e-6)
 

@@ -122,6 +122,18 @@ def test_a_film_is_drawn_of_the_first_episode_alone():
   assert first.length == second.length == LENGTH
 
 
+def test_an_episode_has_the_states_that_are_observed():
+  runner, _ = evaluator(environment=Unseen, spec=STATE_SPEC)
+  (episode,) = take(runner, 1)
+  assert episode.states.tolist() == [[t] for t in range(LENGTH + 1)]
+  steps = np.array([[0, 1], [1, 2]])
+  seen = episode.observation(steps)
+  assert seen['state'].tolist() == [[[0], [1]], [[1], [2]]]
+  assert seen['pixels'][..., 0, 0, 0].tolist() == steps.tolist()
+  (other,) = take(evaluator()[0], 1)
+  assert other.states is None and list(other.observation(steps)) == ['pixels']
+
+
 def test_what_cannot_be_drawn_is_evaluated_all_the_same(capsys):
   runner, _ = evaluator(environment=Undrawable, spec=STATE_SPEC)
   drawn, _ = evaluator(environment=Unseen, spec=STATE_SPEC)

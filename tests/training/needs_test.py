@@ -85,6 +85,38 @@ def test_the_sizes_of_other_models_and_agents_are_known():
   assert message.startswith('With SacPixelsAgent.base_depth = 100000 networks')
 
 
+def test_larger_images_and_embeddings_take_more():
+  sizes = {'SlacAgent.sequence_length': 3, 'Schedule.batch_size': 10}
+  assert needs.needed(sizes, (128, 32, 6)) == 2 * 10 * 4 * 128 * 32 * 6
+  sizes = {'SlacAgent.model_batch_size': 1, 'LatentModel.base_depth': 2}
+  # 42 kernels of 3 x 3 by 2^2; maps of 16 x 24 pixels and so on, for 1 image.
+  maps = 4 * 2 * (384 + 2 * 96 + 4 * 24 + 8 * 6)
+  assert needs.needed(sizes, (32, 48, 1)) == 4 * 9 * 42 * 16 + maps
+  sizes['LatentModel.feature_size'] = 5
+  # From 2 x 3 x 16 values to 5.
+  assert needs.needed(sizes, (32, 48, 1)) == (4 * 378 + 480) * 16 + maps
+  message = refusal(
+    'Proprioception.embedding_size = 1000000000',
+    files=['gin/proprioception.gin'],
+  )
+  assert message.startswith('With Proprioception.embedding_size = 1000000000 ')
+
+
+def test_the_shape_of_images_is_the_environment_s():
+  bindings.load(['gin/walker.gin'], ['Experiment.seed = 0'])
+  assert needs.image_shape_of(environment_class()) == (64, 64, 3)
+  sizes = 'DmControlEnvironment.image_size = (96, 128)'
+  bindings.load(['gin/walker.gin'], ['Experiment.seed = 0', sizes])
+  assert needs.image_shape_of(environment_class()) == (96, 128, 3)
+  for other in (some_agent, lambda image_size: None, lambda image_size=96: 0):
+    assert needs.image_shape_of(other) == (32, 32, 1)
+  assert needs.image_shape_of(None) == (32, 32, 1)
+
+
+def environment_class():
+  return gin.get_bindings(experiment.Experiment)['environment']
+
+
 def test_a_batch_without_images_is_small():
   check('Schedule.batch_size = 100000', files=['gin/sac_state.gin'])
   assert 'Schedule.batch_size' in refusal('Schedule.batch_size = 100000')
@@ -93,18 +125,18 @@ def test_a_batch_without_images_is_small():
 def test_the_bytes_of_parameters_batches_and_maps(monkeypatch):
   sizes = {'SoftActorCritic.hidden_size': 10}
   # Three products of the hidden layers; a parameter takes 16 bytes.
-  assert needs.needed(sizes) == 300 * 16
+  assert needs.needed(sizes, (64, 64, 3)) == 300 * 16
   sizes = {'SlacAgent.sequence_length': 3, 'Schedule.batch_size': 10}
-  assert needs.needed(sizes) == 2 * 10 * 4 * 12288
+  assert needs.needed(sizes, (64, 64, 3)) == 2 * 10 * 4 * 12288
   sizes['SlacAgent.model_batch_size'] = 5
   sizes['LatentModel.base_depth'] = 1
   # 42 kernels of 3 x 3; maps of 32, 16, 8 and 4 pixels' width, of 5 * 4 images.
   maps = 4 * 20 * (1024 + 2 * 256 + 4 * 64 + 8 * 16)
   batches = 2 * 10 * 4 * 12288
-  assert needs.needed(sizes) == 9 * 42 * 16 + batches + maps
+  assert needs.needed(sizes, (64, 64, 3)) == 9 * 42 * 16 + batches + maps
   # These lie in its own memory.
   monkeypatch.setattr(devices, 'names', lambda: ['a GPU'])
-  assert needs.needed(sizes) == 9 * 42 * 16 + batches
+  assert needs.needed(sizes, (64, 64, 3)) == 9 * 42 * 16 + batches
 
 
 @pytest.mark.parametrize(
@@ -121,7 +153,7 @@ def test_no_more_parameters_are_counted_than_there_are(overlay):
   agent_class = gin.get_bindings(experiment.Experiment)['agent']
   sizes = needs.sizes_of(agent_class)
   agent = agent_class(tiny.TIME_STEP_SPEC, tiny.action_spec(6), 0)
-  ratio = needs._parameters(sizes) / sum(agent.num_parameters.values())
+  ratio = needs._parameters(sizes, 64 * 64) / sum(agent.num_parameters.values())
   assert 0.5 < ratio <= 1
 
 
