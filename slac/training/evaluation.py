@@ -19,11 +19,11 @@ class Episode(NamedTuple):
   episode_return: float
   pixels: np.ndarray  # uint8 [n + 1, H, W, C]; empty if none are to be had.
   actions: np.ndarray  # [n + 1, A]; the last is zero.
-  states: np.ndarray | None = None  # [n + 1, D], where they are observed.
   # What the environment draws of the first episode: frames, uint8
   # [m, H, W, 3], larger than pixels, and the steps that they show, [m].
   film: np.ndarray = np.empty([0], np.uint8)
   filmed: np.ndarray = np.empty([0], int)
+  states: np.ndarray | None = None  # [n + 1, D], where they are observed.
 
   @property
   def length(self) -> int:
@@ -116,9 +116,9 @@ class Evaluator:
       float(np.sum(rewards)),
       _stacked(pixels),
       np.stack(actions),
-      np.stack(states) if states[0] is not None else None,
       _stacked(frames),
       np.array(steps, int),
+      np.stack(states) if states[0] is not None else None,
     )
 
   def _see(self, time_step, film, step):

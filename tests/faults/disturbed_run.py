@@ -18,7 +18,7 @@ from tests.faults import results, tiny_runs
 
 # A fault comes before so many are left, or at once.
 LAST_TURNS = 150
-SECONDS_OF_SAVE = 0.05
+SECONDS_OF_SAVE = 0.02
 # Beyond the size of version.json, which each start writes, a full disk takes so
 # many: too little for the variables.
 BYTES_TO_SPARE = 4000
