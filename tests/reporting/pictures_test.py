@@ -224,19 +224,26 @@ def test_grey_is_shown_as_grey_and_two_images_side_by_side():
 
 
 @pytest.mark.parametrize(
-  ('shape', 'width'), [((48, 80, 1), 80), ((128, 32, 6), 2 * 32)]
+  ('shape', 'film', 'image'),
+  [
+    # Enlarged 5 times in the film, twice in the strips.
+    ((48, 80, 1), (240, 400), (96, 160)),
+    # Two images side by side, twice in the film.
+    ((128, 32, 6), (256, 128), (128, 64)),
+  ],
 )
-def test_pictures_of_images_of_other_shapes(shape, width):
+def test_pictures_of_images_of_other_shapes(shape, film, image):
   episode = evaluation.Episode(
     0.0, np.zeros([5, *shape], np.uint8), np.zeros([5, 1])
   )
   agent = types.SimpleNamespace(model=Model(), train_sequence_length=3)
   drawn = pictures.of_episode(agent, episode, [0, 40])
-  height = shape[0]
-  assert drawn['episode'].shape == (5, height, width, 3)
-  left = pictures.LABEL_WIDTH
-  assert drawn['dream'].shape == (4 * height, left + 3 * width, 3)
-  assert drawn['dreams'].shape == (3, 4 * height, left + 6 * width, 3)
+  assert drawn['episode'].shape == (5, *film, 3)
+  # Where images would begin, were there more of them.
+  bottom, right = pictures.corner(*image, 4, 3)
+  assert drawn['dream'].shape[0] > bottom
+  assert drawn['dream'].shape[1:] == (right, 3)
+  assert drawn['dreams'].shape[2] == pictures.corner(*image, 4, 6)[1]
 
 
 def test_an_episode_too_short_or_without_a_model_has_its_film_alone():
