@@ -24,6 +24,7 @@ class Episode(NamedTuple):
   # [m, H, W, 3], larger than pixels, and the steps that they show, [m].
   film: np.ndarray = np.empty([0], np.uint8)
   filmed: np.ndarray = np.empty([0], int)
+  is_success: bool | None = None  # Of a task that can be solved.
 
   @property
   def length(self) -> int:
@@ -119,6 +120,7 @@ class Evaluator:
       np.stack(states) if states[0] is not None else None,
       _stacked(frames),
       np.array(steps, int),
+      is_success=self._checked.is_success(),
     )
 
   def _see(self, time_step, film, step):

@@ -16,7 +16,8 @@ from slac.training import evaluation, replay, schedule
 # Gin finds by name what is imported here and not used.
 # isort: split
 from slac.agents import augmentations, baselines, slac_agent  # noqa: F401
-from slac.environments import dm_control_tasks, gym_tasks  # noqa: F401
+from slac.environments import claw, dm_control_tasks, gym_tasks  # noqa: F401
+from slac.environments import sawyer  # noqa: F401
 from slac.models import (  # noqa: F401
   ablations,
   planet,
