@@ -131,7 +131,9 @@ class ClawEnvironment(manipulation.ManipulationEnvironment):
 def model_xml() -> str:
   """Returns the model in MuJoCo's format: three fingers above a valve."""
   thirds = range(0, 360, 120)
-  fingers = '\n'.join(_FINGER.format(i=i, angle=60 + a) for i, a in enumerate(thirds))
+  fingers = '\n'.join(
+    _FINGER.format(i=i, angle=60 + a) for i, a in enumerate(thirds)
+  )
   lobes = '\n'.join(_LOBE.format(angle=angle) for angle in thirds)
   motors = '\n'.join(
     f'<position joint="finger{i}_{j}" kp="{kp}" ctrlrange="{-reach} {reach}"/>'

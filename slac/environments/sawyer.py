@@ -15,37 +15,28 @@ import gin
 import numpy as np
 
 from slac import errors
-from slac.environments import manipulation, rendering
+from slac.environments import manipulation, meshes, rendering
 
 VERSION = '3.0.0'  # Of metaworld; requirements-manipulation.in says the same.
 INSTALL = 'pip install --no-deps -r requirements-manipulation.txt'
 _LONGEST_EPISODE = 500  # Meta-World's step after it raises an exception.
+_DETAIL = 0.005  # Metres; what is smaller is not drawn.
+_WHOLE_TABLE = manipulation.View((0.75, -0.15, 0.75), (0, 0.65, 0.1), 45)
 _LIFTED = 0.06  # Metres; at rest the centre of the block is 0.02 m high.
 _OPEN = -np.pi / 2  # Radians; a closed door is at 0.
 
 
-@gin.configurable
-class MetaWorldEnvironment(manipulation.ManipulationEnvironment):
-  """One of Meta-World's 50 tasks, with its own reward and success.
-
-  The state is its observation of 39 numbers, among them the goal, which images
-  show. As Meta-World counts it, a task is solved if it was at any step.
-  """
+class _Simulated(manipulation.ManipulationEnvironment):
+  """One of Meta-World's 50 tasks, with its own reward and success."""
 
   def __init__(
-    self,
-    task: str = gin.REQUIRED,
-    name: str | None = None,
-    view: manipulation.View = manipulation.View(
-      (0.75, -0.15, 0.75), (0, 0.65, 0.1), 45
-    ),
-    state_size: int = 39,
+    self, name: str, task: str, view: manipulation.View, state_size: int
   ):
     """Loads the task.
 
     Args:
-      task: Its name and version, such as 'button-press-v3'.
-      name: What it is called instead.
+      name: What it is called.
+      task: What Meta-World calls it.
       view: What the camera sees.
       state_size: See `MujocoEnvironment`.
 
@@ -56,9 +47,11 @@ class MetaWorldEnvironment(manipulation.ManipulationEnvironment):
     self._engine = _load(task)
     self._succeeded = False
     model = self._engine.model
+    meshes.simplify(model, _DETAIL)
+    model.mat_reflectance[:] = 0
     camera = model.camera('topview').id
     super().__init__(
-      name or task, model, self._engine.data, camera, view, 4, state_size
+      name, model, self._engine.data, camera, view, 4, state_size
     )
     if self._episode_steps > _LONGEST_EPISODE:
       raise errors.UserError(
@@ -115,6 +108,27 @@ class MetaWorldEnvironment(manipulation.ManipulationEnvironment):
   @_step_count.setter
   def _step_count(self, count: int):
     self._engine.curr_path_length = count
+
+
+@gin.configurable
+class MetaWorldEnvironment(_Simulated):
+  """One of Meta-World's 50 tasks, with its own reward and success.
+
+  The state is its observation of 39 numbers, among them the goal, which images
+  show. As Meta-World counts it, a task is solved if it was at any step.
+  """
+
+  def __init__(self, task: str = gin.REQUIRED):
+    """Loads the task.
+
+    Args:
+      task: Its name and version, such as 'button-press-v3'.
+
+    Raises:
+      UserError: There is no such task or it has no such long episodes; or (69)
+        metaworld is missing, or is another version.
+    """
+    super().__init__(task, task, _WHOLE_TABLE, 39)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,7 +199,7 @@ TASKS = {
 
 
 @gin.configurable
-class SawyerEnvironment(MetaWorldEnvironment):
+class SawyerEnvironment(_Simulated):
   """A Sawyer that opens a door, shuts a drawer or picks up a block.
 
   The state is the place of the hand, where it is to be, the fingers' joints, the
@@ -214,9 +228,7 @@ class SawyerEnvironment(MetaWorldEnvironment):
       )
     self._task = TASKS[task]
     size = 24 if task == 'pickup' else 13
-    super().__init__(
-      self._task.engine, f'sawyer {task}', self._task.view, size
-    )
+    super().__init__(f'sawyer {task}', self._task.engine, self._task.view, size)
     self._engine.hand_init_pos = np.array(hand_start, float)
     self._model.site('goal').rgba[3] = 0  # Of Meta-World's task.
     if task == 'pickup':  # Its own dark red hardly shows.
