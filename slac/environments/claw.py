@@ -51,8 +51,8 @@ class ClawEnvironment(manipulation.ManipulationEnvironment):
   """The claw, rewarded with minus the angle between valve and goal.
 
   In the image a red ball on one lobe of the valve is to be brought to a green
-  ball. The state is the joints' 9 positions and 9 velocities, cosine and sine of
-  the valve's angle, its velocity, and the goal's angle.
+  ball. The state is the joints' 9 positions and 9 velocities, cosine and sine
+  of the valve's angle, its velocity, and the goal's angle.
   """
 
   def __init__(self, task: str = gin.REQUIRED):
@@ -77,7 +77,7 @@ class ClawEnvironment(manipulation.ManipulationEnvironment):
     self._num_steps = 0
     model = mujoco.MjModel.from_xml_string(model_xml())
     super().__init__(
-      f'claw {task}', model, mujoco.MjData(model), 0, _VIEW, 9, 22
+      f'claw-{task}', model, mujoco.MjData(model), 0, _VIEW, 9, 22
     )
 
   def is_success(self) -> bool:

@@ -1,8 +1,8 @@
 """Tasks of a Sawyer robot: those of Meta-World, and three of the paper's.
 
-Versions 1 and 2 of the paper (2019) have a door, a drawer and a block to pick up,
-whose environments were not published. Here Meta-World simulates the robot, with
-the rewards of the paper; docs/environments.md says what is approximated.
+Versions 1 and 2 of the paper (2019) have a door, a drawer and a block to pick
+up, whose environments were not published. Here Meta-World simulates the robot,
+with the rewards of the paper; docs/environments.md says what is approximated.
 """
 
 import dataclasses
@@ -22,6 +22,7 @@ INSTALL = 'pip install --no-deps -r requirements-manipulation.txt'
 _LONGEST_EPISODE = 500  # Meta-World's step after it raises an exception.
 _DETAIL = 0.005  # Metres; what is smaller is not drawn.
 _WHOLE_TABLE = manipulation.View((0.75, -0.15, 0.75), (0, 0.65, 0.1), 45)
+_TO_HANDLE = np.array([0, -0.15, 0])  # From the drawer's middle.
 _LIFTED = 0.06  # Metres; at rest the centre of the block is 0.02 m high.
 _OPEN = -np.pi / 2  # Radians; a closed door is at 0.
 
@@ -183,7 +184,7 @@ TASKS = {
     engine='drawer-close-v3',
     joint='goal_slidey',
     view=manipulation.View((1.0, 0.15, 0.6), (0, 0.7, 0.1), 35),
-    thing=lambda data: data.body('drawer_link').xpos + [0, -0.15, 0],
+    thing=lambda data: data.body('drawer_link').xpos + _TO_HANDLE,
     reward=drawer_reward,
     is_success=lambda handle, position: abs(position[0]) < 0.02,
   ),
@@ -202,8 +203,8 @@ TASKS = {
 class SawyerEnvironment(_Simulated):
   """A Sawyer that opens a door, shuts a drawer or picks up a block.
 
-  The state is the place of the hand, where it is to be, the fingers' joints, the
-  place of handle or block, and the joint's position and velocity. A task is
+  The state is the place of the hand, where it is to be, the fingers' joints,
+  the place of handle or block, and the joint's position and velocity. A task is
   solved if it is at the episode's end.
   """
 
@@ -228,7 +229,7 @@ class SawyerEnvironment(_Simulated):
       )
     self._task = TASKS[task]
     size = 24 if task == 'pickup' else 13
-    super().__init__(f'sawyer {task}', self._task.engine, self._task.view, size)
+    super().__init__(f'sawyer-{task}', self._task.engine, self._task.view, size)
     self._engine.hand_init_pos = np.array(hand_start, float)
     self._model.site('goal').rgba[3] = 0  # Of Meta-World's task.
     if task == 'pickup':  # Its own dark red hardly shows.

@@ -16,8 +16,12 @@ from slac.training import evaluation, replay, schedule
 # Gin finds by name what is imported here and not used.
 # isort: split
 from slac.agents import augmentations, baselines, slac_agent  # noqa: F401
-from slac.environments import claw, dm_control_tasks, gym_tasks  # noqa: F401
-from slac.environments import sawyer  # noqa: F401
+from slac.environments import (  # noqa: F401
+  claw,
+  dm_control_tasks,
+  gym_tasks,
+  sawyer,
+)
 from slac.models import (  # noqa: F401
   ablations,
   planet,
