@@ -20,6 +20,7 @@ from slac.environments import (  # noqa: F401
   claw,
   dm_control_tasks,
   gym_tasks,
+  metaworld_tasks,
   sawyer,
 )
 from slac.models import (  # noqa: F401

@@ -121,5 +121,7 @@ def test_both_balls_are_seen():
 
 
 def test_an_unknown_task():
-  with pytest.raises(errors.UserError, match=r"'thre' \(did you mean three\?\)"):
+  with pytest.raises(
+    errors.UserError, match=r"'thre' \(did you mean three\?\)"
+  ):
     claw.ClawEnvironment('thre')

@@ -1,11 +1,20 @@
 """Settings, and tests that hold for every manipulation task."""
 
 import contextlib
+from importlib import util
 
 import gin
 import numpy as np
+import pytest
 
+from slac.environments import metaworld_tasks
 from tests.environments import dm_control_tasks_test
+
+# Importing it would import MuJoCo, before a GL library is chosen for it.
+has_metaworld = pytest.mark.skipif(
+  not util.find_spec('metaworld'),
+  reason=f'metaworld is missing: {metaworld_tasks.INSTALL}',
+)
 
 
 @contextlib.contextmanager
@@ -83,5 +92,3 @@ def uniform(environment, seed=0):
   """Returns a policy of uniform actions."""
   random = np.random.default_rng(seed)
   return lambda: random.uniform(-1, 1, environment.action_spec().shape)
-
-
