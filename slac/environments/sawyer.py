@@ -108,12 +108,17 @@ class SawyerEnvironment(metaworld_tasks.SawyerSimulation):
       hand_start: Where the hand is at an episode's start, in metres.
 
     Raises:
-      UserError: There is no such task, or as `SawyerSimulation`.
+      UserError: There is no such task or place, or as `SawyerSimulation`.
     """
     if task not in TASKS:
       raise errors.UserError(
         f'There is no task {errors.short(task)!r} of the Sawyer'
         f'{errors.did_you_mean_or_all(task, TASKS)}.'
+      )
+    if len(hand_start) != 3:
+      raise errors.UserError(
+        f'SawyerEnvironment.hand_start is {hand_start}: give three numbers, in '
+        'metres.'
       )
     self._task = TASKS[task]
     size = 24 if task == 'pickup' else 13
