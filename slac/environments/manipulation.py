@@ -10,7 +10,7 @@ from tf_agents.specs import array_spec
 from tf_agents.trajectories import time_step as ts
 
 from slac.config import settings
-from slac.environments import mujoco_environment
+from slac.environments import mujoco_environment, rendering
 
 if TYPE_CHECKING:
   import mujoco
@@ -46,6 +46,7 @@ class ManipulationEnvironment(mujoco_environment.MujocoEnvironment):
     episode_steps: settings.Count = gin.REQUIRED,
     shadow_map_size: mujoco_environment.ShadowMapSize = gin.REQUIRED,
     multisamples: mujoco_environment.Multisamples = gin.REQUIRED,
+    image_size: settings.ImageSize = rendering.IMAGE_SIZE,
   ):
     """Places the camera.
 
@@ -55,7 +56,7 @@ class ManipulationEnvironment(mujoco_environment.MujocoEnvironment):
       view: What it is to see.
       num_actions: The length of an action, whose numbers are in [-1, 1].
       episode_steps: The benchmark's steps in an episode.
-      shadow_map_size, multisamples: See `rendering.Renderer`.
+      shadow_map_size, multisamples, image_size: See `rendering.Renderer`.
     """
     super().__init__(
       name,
@@ -67,6 +68,7 @@ class ManipulationEnvironment(mujoco_environment.MujocoEnvironment):
       ),
       state_size,
       (camera, shadow_map_size, multisamples),
+      image_size,
     )
     self._episode_steps = episode_steps
     self._random = np.random.default_rng()

@@ -1,8 +1,4 @@
-"""Tests of slac/environments/metaworld_tasks.py against Meta-World itself.
-
-`python -m tests.environments.metaworld_tasks_test` holds all 50 tasks to what
-the tests hold a few to.
-"""
+"""Tests of slac/environments/metaworld_tasks.py against Meta-World itself."""
 
 import pathlib
 from importlib import metadata
@@ -29,11 +25,10 @@ def make(task, seed=0, episode_steps=500, action_repeat=1):
 
 @manipulated.has_metaworld
 def test_metaworlds_tasks_have_its_own_steps_rewards_and_success(blank):
-  import metaworld
-
   environment = make('button-press-v3', action_repeat=2)
-  rendering.choose_backend()
-  own = metaworld.env_dict.ALL_V3_ENVIRONMENTS['button-press-v3']()
+  from metaworld import env_dict, policies
+
+  own = env_dict.ALL_V3_ENVIRONMENTS['button-press-v3']()
   own._set_task_called, own._freeze_rand_vec = True, False
   own.seeded_rand_vec, own._partially_observable = True, False
   del own.sawyer_observation_space
@@ -42,7 +37,7 @@ def test_metaworlds_tasks_have_its_own_steps_rewards_and_success(blank):
   observation, _ = own.reset()
   step = environment.reset()
   solved = False
-  policy = metaworld.policies.SawyerButtonPressV3Policy()
+  policy = policies.SawyerButtonPressV3Policy()
   while not step.is_last():
     np.testing.assert_array_equal(
       step.observation['state'], observation.astype(np.float32)
@@ -81,11 +76,14 @@ def test_a_task_of_metaworld_takes_steps_and_resumes(task):
 
 
 @manipulated.has_metaworld
-def test_there_are_fifty_tasks():
+@pytest.mark.slow
+def test_all_fifty_do():
   rendering.choose_backend()
   from metaworld import env_dict
 
   assert len(env_dict.ALL_V3_ENVIRONMENTS) == 50
+  for task in env_dict.ALL_V3_ENVIRONMENTS:
+    _conforms(task)
 
 
 def test_faults(monkeypatch):
@@ -130,17 +128,3 @@ def test_the_version_is_the_locks():
     if line.startswith('metaworld==')
   ]
   assert line.split()[0] == f'metaworld=={metaworld_tasks.VERSION}'
-
-
-def main():
-  """Holds all of Meta-World's tasks to what the tests hold some to."""
-  rendering.choose_backend()
-  from metaworld import env_dict
-
-  for task in env_dict.ALL_V3_ENVIRONMENTS:
-    _conforms(task)
-    print(task, flush=True)
-
-
-if __name__ == '__main__':
-  main()

@@ -10,7 +10,7 @@ import pytest
 from tf_agents.environments import utils
 
 from slac import errors
-from slac.environments import sawyer
+from slac.environments import metaworld_tasks, sawyer
 from tests.environments import dm_control_tasks_test, manipulated
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
@@ -161,6 +161,21 @@ def test_an_episode_has_fifty_steps_and_a_discount_at_its_end(blank):
 @pytest.mark.parametrize('task', sawyer.TASKS)
 def test_resumes_exactly(task):
   manipulated.assert_resumes(lambda seed: make(task, seed), 6)
+
+
+@manipulated.has_metaworld
+@pytest.mark.parametrize('task', sawyer.TASKS)
+def test_meshes_of_fewer_faces_look_the_same(monkeypatch, task):
+  images = []
+  for is_whole in (False, True):
+    if is_whole:
+      monkeypatch.setattr(metaworld_tasks.meshes, 'simplify', lambda *_: None)
+    environment = make(task)
+    images.append([environment.reset().observation['pixels']])
+    for action in dm_control_tasks_test._actions(environment, 5):
+      images[-1].append(environment.step(action).observation['pixels'])
+  difference = np.abs(np.subtract(*images, dtype=float))
+  assert 0 < difference.mean() < 1
 
 
 _RESUME = """
