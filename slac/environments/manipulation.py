@@ -94,6 +94,7 @@ class ManipulationEnvironment(mujoco_environment.MujocoEnvironment):
     reward = 0.0
     for _ in range(self.action_repeat):
       reward += self._advance(action)
+      self._check_physics()
       if self._step_count >= self._episode_steps:
         return ts.truncation(self._observe(self._state()), reward)
     return ts.transition(self._observe(self._state()), reward)

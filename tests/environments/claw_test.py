@@ -105,9 +105,31 @@ def test_the_last_step_is_the_sixtieth_and_has_a_discount(blank):
   utils.validate_py_environment(make('fixed', episode_steps=5), episodes=2)
 
 
+def test_a_simulation_that_mujoco_gives_up_is_not_gone_on_with(blank):
+  environment = make('fixed')
+  environment.reset()
+  environment._data.qvel[:] = 1e12
+  with pytest.raises(FloatingPointError, match='mjWARN_BADQVEL'):
+    environment.step(np.zeros(9, np.float32))
+  assert environment.reset().is_first()
+  assert environment.step(np.zeros(9, np.float32)).is_mid()
+
+
 @pytest.mark.parametrize('task', claw.GOALS)
 def test_resumes_exactly_with_its_goal_and_into_the_next_episode(task):
   manipulated.assert_resumes(lambda seed: make(task, seed, episode_steps=12), 8)
+
+
+def test_the_camera_is_upright_and_looks_at_the_valve(blank):
+  environment = make('fixed')
+  environment.reset()
+  data = environment._data
+  right, up, back = data.cam_xmat[0].reshape(3, 3).T
+  np.testing.assert_allclose(data.cam_xpos[0], [0.3, -0.3, 0.42])
+  # From (0, 0, 0.07).
+  np.testing.assert_allclose(back, np.array([0.3, -0.3, 0.35]) / np.sqrt(0.3025))
+  np.testing.assert_allclose(right, [0.5**0.5, 0.5**0.5, 0], atol=1e-9)
+  assert up[2] > 0
 
 
 def test_both_balls_are_seen():

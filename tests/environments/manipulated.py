@@ -56,6 +56,8 @@ def assert_resumes(make, num_steps, render=True):
   other.reset()
   other.step(actions[0])
   other.set_state(state)
+  if render:
+    np.testing.assert_array_equal(other.render(), environment.render())
   for action in actions[num_steps:]:
     step, expected = other.step(action), environment.step(action)
     for name in expected.observation:

@@ -76,6 +76,40 @@ def test_a_task_of_metaworld_takes_steps_and_resumes(task):
 
 
 @manipulated.has_metaworld
+def test_success_at_any_step_counts_and_is_remembered(blank, monkeypatch):
+  environment = make('reach-v3')
+  other = make('reach-v3')
+  step, told = environment._engine.step, iter([0.0, 1.0, 0.0])
+  monkeypatch.setattr(
+    environment._engine,
+    'step',
+    lambda action: (*step(action)[:4], {'success': next(told)}),
+  )
+  environment.reset()
+  found = []
+  for _ in range(3):
+    environment.step(np.zeros(4, np.float32))
+    found.append(environment.is_success())
+  assert found == [False, True, True]
+  other.set_state(environment.get_state())
+  assert other.is_success()
+
+
+@manipulated.has_metaworld
+def test_what_bin_picking_measures_at_its_first_step_is_remembered(blank):
+  environment, other = make('bin-picking-v3'), make('bin-picking-v3')
+  environment.reset()
+  other.reset()
+  other.step(np.zeros(4, np.float32))
+  other.set_state(environment.get_state())
+  assert other._engine._target_to_obj_init is None
+  environment.step(np.zeros(4, np.float32))
+  environment._engine._target_to_obj_init = 0.125
+  other.set_state(environment.get_state())
+  assert other._engine._target_to_obj_init == 0.125
+
+
+@manipulated.has_metaworld
 @pytest.mark.slow
 def test_all_fifty_do():
   rendering.choose_backend()
