@@ -110,9 +110,8 @@ class ManipulationEnvironment(mujoco_environment.MujocoEnvironment):
 
   def _set_physics_state(self, state: np.ndarray):
     self._set_integration_state(state)
+    # What images show, and rewards are of, follows from the state.
     self._mujoco.mj_forward(self._model, self._data)
-    # That computes what images show, but changes where the solver starts from.
-    self._set_integration_state(state)
 
   def _place(self, camera: int, view: View):
     """Has a camera of the world see the view, upright."""

@@ -127,7 +127,9 @@ def test_the_camera_is_upright_and_looks_at_the_valve(blank):
   right, up, back = data.cam_xmat[0].reshape(3, 3).T
   np.testing.assert_allclose(data.cam_xpos[0], [0.3, -0.3, 0.42])
   # From (0, 0, 0.07).
-  np.testing.assert_allclose(back, np.array([0.3, -0.3, 0.35]) / np.sqrt(0.3025))
+  np.testing.assert_allclose(
+    back, np.array([0.3, -0.3, 0.35]) / np.sqrt(0.3025)
+  )
   np.testing.assert_allclose(right, [0.5**0.5, 0.5**0.5, 0], atol=1e-9)
   assert up[2] > 0
 

@@ -1,10 +1,5 @@
 """Tests of slac/environments/sawyer.py against rewards by hand and scripts."""
 
-import json
-import pathlib
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from tf_agents.environments import utils
@@ -13,7 +8,6 @@ from slac import errors
 from slac.environments import metaworld_tasks, sawyer
 from tests.environments import dm_control_tasks_test, manipulated
 
-REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 blank = dm_control_tasks_test.blank
 # As the gin files have them.
 HAND_STARTS = {
@@ -176,47 +170,6 @@ def test_meshes_of_fewer_faces_look_the_same(monkeypatch, task):
       images[-1].append(environment.step(action).observation['pixels'])
   difference = np.abs(np.subtract(*images, dtype=float))
   assert 0 < difference.mean() < 1
-
-
-_RESUME = """
-import slac, json, sys, numpy as np
-from tests.environments import dm_control_tasks_test, sawyer_test
-environment = sawyer_test.make('door', 5)
-with np.load(sys.argv[1]) as arrays:
-  state = json.loads(sys.argv[2], object_hook=lambda item:
-    arrays[item['array']] if 'array' in item else item)
-  environment.set_state(state)
-  step = environment.step(arrays['action'])
-np.savez(sys.argv[1], reward=step.reward, **step.observation)
-"""
-
-
-@manipulated.has_metaworld
-@pytest.mark.slow
-def test_resumes_exactly_in_another_process(tmp_path):
-  environment = make('door', 3)
-  environment.reset()
-  actions = dm_control_tasks_test._actions(environment, 5)
-  for action in actions[:4]:
-    environment.step(action)
-  arrays = {'action': actions[4]}
-
-  def keep(array):
-    arrays[f'a{len(arrays)}'] = array
-    return {'array': f'a{len(arrays) - 1}'}
-
-  text = json.dumps(environment.get_state(), default=keep)
-  np.savez(tmp_path / 'state.npz', **arrays)
-  subprocess.run(
-    [sys.executable, '-c', _RESUME, tmp_path / 'state.npz', text],
-    check=True,
-    cwd=REPOSITORY,
-  )
-  step = environment.step(actions[4])
-  with np.load(tmp_path / 'state.npz') as found:
-    assert found['reward'] == step.reward
-    for name in ('pixels', 'state'):
-      np.testing.assert_array_equal(found[name], step.observation[name])
 
 
 def test_an_unknown_task():
