@@ -134,15 +134,18 @@ def play(arguments):
   numbers = itertools.count(1)
 
   def tell(episode):
+    success = {None: '', True: ', success', False: ', no success'}
     print(
       f'  episode {next(numbers)}: return {episode.episode_return:.1f}, '
-      f'{episode.length} agent steps',
+      f'{episode.length} agent steps{success[episode.is_success]}',
       flush=True,
     )
 
   episodes = evaluator.run(arguments.episodes, env_steps, on_episode=tell)
   returns = [episode.episode_return for episode in episodes]
   print(f'  mean return {np.mean(returns):.1f}')
+  if None not in (successes := [episode.is_success for episode in episodes]):
+    print(f'  success rate {np.mean(successes):.0%}')
   if not pictures.was_seen(episodes[0]):
     print('There is no film: the task cannot be rendered here.')
     return

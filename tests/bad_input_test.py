@@ -365,6 +365,27 @@ FAULTS = [
     '--gin_file=gin/hopper.gin',
     "--gin_param=GymEnvironment.task = 'Hopper-v9'",
   ),
+  train(
+    'unknown task of the Sawyer',
+    78,
+    "no task 'draw' of the Sawyer (did you mean drawer?)",
+    '--gin_file=gin/sawyer_door.gin',
+    "--gin_param=SawyerEnvironment.task = 'draw'",
+  ),
+  train(
+    'unknown task of the claw',
+    78,
+    "The claw has no task 'unifrom' (did you mean uniform?)",
+    '--gin_file=gin/claw_uniform.gin',
+    "--gin_param=ClawEnvironment.task = 'unifrom'",
+  ),
+  train(
+    'a place of two numbers',
+    78,
+    'SawyerEnvironment.hand_start',
+    '--gin_file=gin/sawyer_door.gin',
+    '--gin_param=SawyerEnvironment.hand_start = (0, 0.6)',
+  ),
   tiny(
     'no GL library',
     69,

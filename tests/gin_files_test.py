@@ -14,6 +14,7 @@ from slac.config import bindings
 from slac.environments import dm_control_tasks
 from slac.training import experiment, replay
 from tests import tiny
+from tests.environments import manipulated
 
 FOLDER = pathlib.Path(__file__).resolve().parent.parent / 'gin'
 # Of method.md, section 8: task, action repeat, sigma^2.
@@ -28,6 +29,14 @@ TASKS = {
   'walker2d': ('Walker2d-v4', 4, 0.1),
   'hopper': ('Hopper-v4', 2, 0.1),
   'ant': ('Ant-v4', 4, 0.1),
+}
+MANIPULATION = {
+  'sawyer_door': ('sawyer-door', 5, 0.1),
+  'sawyer_drawer': ('sawyer-drawer', 5, 0.1),
+  'sawyer_pickup': ('sawyer-pickup', 5, 0.1),
+  'claw_fixed': ('claw-fixed', 1, 0.1),
+  'claw_three': ('claw-three', 1, 0.1),
+  'claw_uniform': ('claw-uniform', 1, 0.1),
 }
 GYM = ('half_cheetah', 'walker2d', 'hopper', 'ant')
 MODELS = {
@@ -50,13 +59,17 @@ MACROS = {
   'paper_v1': {'decoder_variance': '0.1'},
   'debug': {'action_repeat': '20'},
 }
-BASES = ('slac', 'dm_control', 'gym')
+BASES = ('slac', 'dm_control', 'gym', 'manipulation')
 NAMES = sorted(
   path.relative_to(FOLDER).with_suffix('').as_posix()
   for path in FOLDER.glob('**/*.gin')
 )
 # Whatever ships and is neither: a new overlay is tested as soon as it is there.
-OVERLAYS = [name for name in NAMES if name not in (*TASKS, *BASES, *BASELINES)]
+OVERLAYS = [
+  name
+  for name in NAMES
+  if name not in (*TASKS, *MANIPULATION, *BASES, *BASELINES)
+]
 ABLATIONS = [name for name in OVERLAYS if name.startswith('ablation/')]
 # What tests/tiny.gin leaves open.
 TINY_BASELINES = {
@@ -148,7 +161,15 @@ def assert_is_of(parts, task, overlay=None):
 
 
 def test_no_file_is_missing():
-  assert {*TASKS, *BASES, *BASELINES, *MODELS, *INPUTS, *MACROS} <= set(NAMES)
+  assert {
+    *TASKS,
+    *MANIPULATION,
+    *BASES,
+    *BASELINES,
+    *MODELS,
+    *INPUTS,
+    *MACROS,
+  } <= set(NAMES)
 
 
 @pytest.mark.parametrize(
@@ -215,9 +236,43 @@ def test_on_every_task_an_overlay_changes_what_it_binds_and_no_more(overlay):
     assert load([task, overlay]) == plain | own | bound
 
 
-@pytest.mark.parametrize('name', [*TASKS, *ABLATIONS])
+@pytest.mark.parametrize('name', [*TASKS, *MANIPULATION, *ABLATIONS])
 def test_a_task_or_an_ablation_is_at_most_six_lines(name):
   assert len((FOLDER / f'{name}.gin').read_text().splitlines()) <= 6
+
+
+@pytest.mark.parametrize('task', MANIPULATION)
+def test_a_manipulation_task_has_the_protocol_of_version_1(task):
+  bound, other = load([task]), load(['walker', 'paper_v1'])
+  names = {name for name in bound if bound[name] != other.get(name)}
+  assert {n for n in names if not n.split('.')[0].endswith('Environment')} == {
+    'Experiment.environment',
+    'Schedule.action_repeat',
+    'Schedule.random_agent_steps',
+    'Schedule.random_episodes',
+  }
+
+
+@pytest.mark.parametrize('overlays', [(), ('sac_state',), ('sac_pixels',)])
+@pytest.mark.parametrize(
+  'task',
+  [
+    pytest.param(task, marks=manipulated.has_metaworld)
+    if task.startswith('sawyer')
+    else task
+    for task in MANIPULATION
+  ],
+)
+def test_a_manipulation_task_builds(task, overlays, small):
+  params = [text for name in overlays for text in TINY_BASELINES[name]]
+  parts = build([task, small, *overlays], params)
+  name, action_repeat, variance = MANIPULATION[task]
+  assert parts.task == name
+  assert parts.environment.action_repeat == action_repeat
+  assert parts.schedule.action_repeat == action_repeat
+  if not overlays:
+    assert parts.agent.model.decoder_variance == variance
+  assert hasattr(parts.eval_environment, 'is_success')
 
 
 def test_random_crop_and_discount_prediction(small):

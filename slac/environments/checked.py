@@ -41,6 +41,13 @@ class CheckedEnvironment:
     """Takes an agent step."""
     return self._checked(self._environment.step, action)
 
+  def is_success(self) -> bool | None:
+    """Returns whether the task is solved, if it is one that can be."""
+    if not hasattr(self._environment, 'is_success'):
+      return None
+    with failing():
+      return bool(self._environment.is_success())
+
   def _checked(self, method, *arguments):
     with failing():
       time_step = method(*arguments)

@@ -138,20 +138,6 @@ class MujocoGymEnvironment(mujoco_environment.MujocoEnvironment):
       return ts.truncation(observation, total_reward)
     return ts.transition(observation, total_reward)
 
-  def _check_physics(self):
-    """Raises a FloatingPointError if MuJoCo has given up on the simulation.
-
-    MuJoCo then silently goes on from the model's initial state, and unlike
-    dm_control gymnasium raises no exception.
-    """
-    kinds = self._mujoco.mjtWarning
-    for kind in (
-      *(kinds.mjWARN_BADQPOS, kinds.mjWARN_BADQVEL),
-      *(kinds.mjWARN_BADQACC, kinds.mjWARN_BADCTRL),
-    ):
-      if self._data.warning[kind].number:
-        raise FloatingPointError(f'the simulation is unstable: {kind.name}')
-
   def _random_state(self) -> dict[str, Any]:
     return self._unwrapped.np_random.bit_generator.state
 

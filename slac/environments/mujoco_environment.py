@@ -198,6 +198,20 @@ class MujocoEnvironment(offering.OfferingEnvironment):
       observation['state'] = state.astype(np.float32)
     return observation
 
+  def _check_physics(self):
+    """Raises a FloatingPointError if MuJoCo has given up on the simulation.
+
+    MuJoCo then silently goes on from the model's initial state, of which
+    dm_control alone tells.
+    """
+    kinds = self._mujoco.mjtWarning
+    for kind in (
+      *(kinds.mjWARN_BADQPOS, kinds.mjWARN_BADQVEL),
+      *(kinds.mjWARN_BADQACC, kinds.mjWARN_BADCTRL),
+    ):
+      if self._data.warning[kind].number:
+        raise FloatingPointError(f'the simulation is unstable: {kind.name}')
+
   def _integration_state(self) -> np.ndarray:
     """Returns all that MuJoCo's next step depends on."""
     kind = self._mujoco.mjtState.mjSTATE_INTEGRATION

@@ -49,7 +49,7 @@ def parse_arguments():
   planned = subparsers.add_parser('plan', help="a figure's commands")
   planned.set_defaults(function=lambda arguments: make_plan(arguments))
   planned.add_argument(
-    '--figure', type=int, choices=list(experiments.FIGURES), required=True
+    '--figure', choices=list(experiments.FIGURES), required=True
   )
   flags.add(planned)
   return parser.parse_args()

@@ -71,7 +71,8 @@ def over_tasks(
   return Aggregate([i.task for i in items], _scale(items), curves, notes)
 
 
-def _is_of_control(item: comparison.Comparison) -> bool:
+def is_of_control(item: comparison.Comparison) -> bool:
+  """Whether a task is one of the DeepMind Control Suite."""
   return ' ' in item.task  # Has a domain and a task; others have one name.
 
 
@@ -80,7 +81,7 @@ def _normalised(
 ) -> dict[str, statistics.Curves]:
   """Returns a task's curves between 0 and 1; see `_scale`."""
   low, high = 0, _BEST_OF_CONTROL
-  if not _is_of_control(item):
+  if not is_of_control(item):
     returns = [
       value
       for selection in item.sides.values()
@@ -95,7 +96,7 @@ def _normalised(
 
 
 def _scale(items) -> str:
-  others = [item.task for item in items if not _is_of_control(item)]
+  others = [item.task for item in items if not is_of_control(item)]
   scales = [CONTROL_SCALE] if len(others) < len(items) else []
   if others:
     scales.append(f'{", ".join(others)}: {OTHER_SCALE}')

@@ -10,6 +10,8 @@ DM_CONTROL = (
   'reacher',
   'walker',
 )
+SAWYER = ('sawyer_door', 'sawyer_drawer', 'sawyer_pickup')
+CLAW = ('claw_fixed', 'claw_three', 'claw_uniform')
 GYM = ('half_cheetah', 'walker2d', 'hopper', 'ant')
 
 FULL = (plan.Variant(),)
@@ -42,16 +44,19 @@ PRETRAINING = FULL + _values('Schedule.model_updates', 0, 10000, 100000)
 GRADIENT_STEPS = FULL + _values('Schedule.gradient_steps', 2, 4)
 # The default differs from task to task, so that all are spelt out.
 VARIANCES = _values('DECODER_VARIANCE', 0.004, 0.01, 0.04, 0.1, 0.4)
+BASELINES = FULL + tuple(
+  plan.Variant((f'gin/{name}.gin',)) for name in ('sac_pixels', 'sac_state')
+)
 CROPPING = FULL + _overlays('random_crop')
 
 # Each contains the default, which is run once.
 ALL = tuple(dict.fromkeys(MODELS + INPUTS + PRETRAINING + GRADIENT_STEPS))
 
-# Ten trials are what the authors' data have on the DeepMind Control tasks.
-# That the other figures have as many, and that they show all six tasks (the
-# parts of Fig. 5 show fewer than Fig. 8-11), is not certain.
+# By number or name. Ten trials are what the authors' data have on the DeepMind
+# Control tasks. That the other figures have as many, and that they show all six
+# tasks (the parts of Fig. 5 show fewer than Fig. 8-11), is not certain.
 FIGURES = {
-  number: plan.Sweep(
+  str(number): plan.Sweep(
     f'slac-figure{number}', f'Figure {number}, {title}', tasks, variants, 10
   )
   for number, title, tasks, variants in (
@@ -69,5 +74,13 @@ FIGURES = {
     (11, 'gradient steps', DM_CONTROL, GRADIENT_STEPS),
     (12, 'decoder variance', DM_CONTROL, VARIANCES),
     (13, 'random cropping', DM_CONTROL, CROPPING),
+  )
+} | {
+  # Of the paper's versions 1 and 2, whose other figures have two trials. There
+  # the Sawyer has pictures and no curves; it is shown as the claw is.
+  name: plan.Sweep(f'slac-{name}', title, tasks, BASELINES, 2)
+  for name, title, tasks in (
+    ('claw', 'Claw and valve, goals of three kinds', CLAW),
+    ('sawyer', "The Sawyer's door, drawer and block", SAWYER),
   )
 }

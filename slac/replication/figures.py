@@ -26,8 +26,10 @@ _SIZE = (5.0, 3.6)  # Of one set of axes, in inches.
 _WITHOUT_OURS = 1_000_000
 _AT_LEAST = 100_000
 _BEYOND_OURS = 1.25
-# The returns of the DeepMind Control Suite; those of Gym are not bounded.
+# The returns of the DeepMind Control Suite. Others are not bounded, and at
+# least these are seen.
 _RETURNS = (0, 1000)
+_OTHER_RETURNS = (0, 1)
 _INTERQUARTILE = 'IQM and 95 % interval'
 
 
@@ -225,7 +227,9 @@ def _range(item: comparison.Comparison) -> tuple[float, float]:
     for value in trial.returns.values()
   ]
   returns += [mean for row in item.reported for mean in row.means]
-  return min([*_RETURNS, *returns]), max([*_RETURNS, *returns])
+  is_of_control = aggregate.is_of_control(item)
+  returns += _RETURNS if is_of_control else _OTHER_RETURNS
+  return min(returns), max(returns)
 
 
 def _save(drawing, columns, path):

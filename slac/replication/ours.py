@@ -14,6 +14,8 @@ from slac.replication import trials
 from slac.storage import run_folder, tables
 
 _SIZE = 'GymEnvironment.observation_size'  # Of what is observed of the state.
+_SUCCESS_RATE = 'success_rate'  # A column of runs whose task can be solved.
+_MANIPULATION = 'ManipulationEnvironment'  # The base of such environments.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +26,8 @@ class Run(trials.Trial):
   seed: int
   config: Mapping[str, str]  # The literal text of each binding.
   starts: Sequence[Mapping[str, Any]]  # Of `runs.version`, one a start.
+  # Share of episodes that solve the task, by steps; empty where none can.
+  success_rates: Mapping[int, float] = dataclasses.field(default_factory=dict)
 
 
 def read(paths: Sequence[pathlib.Path]) -> list[Run]:
@@ -58,12 +62,12 @@ def _read_run(folder: pathlib.Path) -> Run:
   starts = []
   if (folder / 'version.json').exists():
     starts = run_folder.read_starts(folder / 'version.json')
-  environment, names = _environment(config)
-  names = [_value(path, config, f'{environment}.{name}', str) for name in names]
+  form, names, base = _environment(config)
+  names = [form.format(_value(path, config, name, str)) for name in names]
   if config.get(_SIZE, 'None') != 'None':  # Another task than with all of it.
     names[-1] += f'-first{_value(path, config, _SIZE, int)}'
   action_repeat = _value(path, config, 'Schedule.action_repeat', int)
-  of_environment = _value(path, config, f'{environment}.action_repeat', int)
+  of_environment = _value(path, config, f'{base}.action_repeat', int)
   if action_repeat != of_environment:
     raise errors.UserError(
       f'{path} counts {action_repeat} environment steps in an agent step that '
@@ -71,24 +75,36 @@ def _read_run(folder: pathlib.Path) -> Run:
       'leave this run out.',
       65,
     )
+  returns, success_rates = _evaluations(folder / 'eval.csv', action_repeat)
   return Run(
     task=trials.task_name(names, path),
     action_repeat=action_repeat,
     variance=_variance(path, config),
     name=folder.name,
-    returns=_returns(folder / 'eval.csv', action_repeat),
+    returns=returns,
     folder=folder,
     seed=_value(path, config, 'Experiment.seed', int),
     config=config,
     starts=starts,
+    success_rates=success_rates,
   )
 
 
-def _environment(config) -> tuple[str, Sequence[str]]:
-  """Returns the environment's name, and which bindings name its task."""
-  if 'GymEnvironment.task' in config:
-    return 'GymEnvironment', ('task',)
-  return 'DmControlEnvironment', ('domain', 'task')
+def _environment(config) -> tuple[str, Sequence[str], str]:
+  """Returns what names the task, and what has the environment's action repeat.
+
+  The name is the values of some bindings, each put into a form.
+  """
+  for name, form, base in (
+    ('GymEnvironment', '{}', 'GymEnvironment'),
+    ('MetaWorldEnvironment', '{}', _MANIPULATION),
+    ('SawyerEnvironment', 'sawyer-{}', _MANIPULATION),
+    ('ClawEnvironment', 'claw-{}', _MANIPULATION),
+  ):
+    if f'{name}.task' in config:
+      return form, (f'{name}.task',), base
+  name = 'DmControlEnvironment'
+  return '{}', (f'{name}.domain', f'{name}.task'), name
 
 
 def _value(path, config, name, kind):
@@ -125,9 +141,12 @@ def _variance(path, config) -> float | None:
   return values.pop() if values else None
 
 
-def _returns(path: pathlib.Path, action_repeat: int) -> dict[int, float]:
+def _evaluations(
+  path: pathlib.Path, action_repeat: int
+) -> tuple[dict[int, float], dict[int, float]]:
+  """Returns returns and, where there are any, success rates by steps."""
   columns = ('env_steps', 'agent_steps', 'average_return')
-  returns = {}
+  returns, success_rates = {}, {}
   for row in tables.read_rows(path, columns):
     step = row.whole('env_steps')
     if step != row.whole('agent_steps') * action_repeat:
@@ -138,4 +157,6 @@ def _returns(path: pathlib.Path, action_repeat: int) -> dict[int, float]:
     if step in returns:
       raise row.fault(f'there is a second row at step {step:,}')
     returns[step] = row.real('average_return')
-  return returns
+    if _SUCCESS_RATE in row:
+      success_rates[step] = row.real(_SUCCESS_RATE)
+  return returns, success_rates

@@ -17,6 +17,7 @@ LEGEND = (
 )
 _PUBLISHED_COLUMNS = ('published', 'trials', 'IQM [95% CI]')
 _OUR_COLUMNS = ('ours', 'trials', 'IQM [95% CI]')
+_SUCCESS = 'success rate'
 _VERDICT = 'ours lies'
 VERDICTS = ('within', 'below', 'above', '-')  # What stands below it.
 _REPORTED_HEADER = (
@@ -45,12 +46,19 @@ def rows(
   """
   has_variants = any(name for item in comparisons for name in item.ours)
   has_published = any(item.published for item in comparisons)
+  has_success = any(
+    run.success_rates
+    for item in comparisons
+    for selection in item.ours.values()
+    for run in selection.trials
+  )
   header = (
     'task',
     *(['variant'] if has_variants else []),
     'environment steps',
     *(_PUBLISHED_COLUMNS if has_published else []),
     *_OUR_COLUMNS,
+    *([_SUCCESS] if has_success else []),
     *([_VERDICT] if has_published else []),
   )
   found = [header]
@@ -65,6 +73,7 @@ def rows(
             f'{step:,}',
             *(published if has_published else ()),
             *others[0],
+            *([_success(selection, step)] if has_success else ()),
             *(others[1:] if has_published else ()),
           )
         )
@@ -160,6 +169,14 @@ def _cells(summary: statistics.Summary) -> tuple[str, str, str]:
     low, high = summary.interval
     iqm += f' [{low:.0f}, {high:.0f}]'
   return _mean(summary), str(summary.n), iqm
+
+
+def _success(selection, step) -> str:
+  """Returns the share of all trials' episodes that solve the task."""
+  runs = selection.trials if selection else ()
+  rates = [run.success_rates.get(step) for run in runs]
+  rates = [rate for rate in rates if rate is not None]
+  return f'{sum(rates) / len(rates):.0%}' if rates else '-'
 
 
 def _mean(summary: statistics.Summary) -> str:

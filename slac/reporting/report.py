@@ -29,6 +29,7 @@ EVALUATION = (
   'average_length',
   'greedy_average_return',
 )
+SUCCESS_RATE = 'success_rate'  # Of tasks that can be solved.
 # What runs are compared by in TensorBoard: the last return and the best.
 BEST = 'evaluation/best_return'
 COMPARED = {'evaluation/average_return': 'final return', BEST: 'best return'}
@@ -80,11 +81,13 @@ class Report:
     self._averages = metrics.Averages()
     seconds = [f'seconds/{name}' for name in SECONDS]
     common = (*COUNTERS, 'wall_seconds')
+    has_success = hasattr(parts.environment, 'is_success')
+    success_rate = [SUCCESS_RATE] if has_success else []
     self._logs = logs.Logs(
       folder,
       {
         'train': (*common, *EPISODE, FAILED, *metric_names, *SPEED, *seconds),
-        'eval': (*common, *EVALUATION),
+        'eval': (*common, *EVALUATION, *success_rate),
       },
       PREFIXES,
     )
@@ -191,6 +194,10 @@ class Report:
       values['greedy_average_return'] = np.mean(
         [episode.episode_return for episode in greedy_episodes]
       )
+    message = f'average return {values["average_return"]:.1f}'
+    if None not in (successes := [episode.is_success for episode in episodes]):
+      values[SUCCESS_RATE] = np.mean(successes)
+      message += f', success rate {values[SUCCESS_RATE]:.0%},'
     env_steps = self._counters.env_steps
     self._logs.row('eval', self._counts() | values)
     prefix = PREFIXES['eval']
@@ -198,8 +205,7 @@ class Report:
     scalars = {f'{prefix}{name}': v for name, v in values.items()}
     self._logs.scalars(env_steps, scalars | {BEST: self._best})
     self._progress.message(
-      f'{env_steps:,} environment steps: average return '
-      f'{values["average_return"]:.1f} of {len(returns)} episodes'
+      f'{env_steps:,} environment steps: {message} of {len(returns)} episodes'
     )
 
   def draw(self, name: str, step: int, drawn: Mapping[str, np.ndarray]):

@@ -18,6 +18,9 @@ class Row:
   def __getitem__(self, column: str) -> str:
     return self._cells[column]
 
+  def __contains__(self, column: str) -> bool:
+    return column in self._cells
+
   def real(self, column: str) -> float:
     """Returns a finite number."""
     try:

@@ -24,6 +24,7 @@ class Episode(NamedTuple):
   film: np.ndarray = np.empty([0], np.uint8)
   filmed: np.ndarray = np.empty([0], int)
   states: np.ndarray | None = None  # [n + 1, D], where they are observed.
+  is_success: bool | None = None  # Of a task that can be solved.
 
   @property
   def length(self) -> int:
@@ -119,6 +120,7 @@ class Evaluator:
       _stacked(frames),
       np.array(steps, int),
       np.stack(states) if states[0] is not None else None,
+      is_success=self._checked.is_success(),
     )
 
   def _see(self, time_step, film, step):

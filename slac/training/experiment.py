@@ -16,7 +16,13 @@ from slac.training import evaluation, replay, schedule
 # Gin finds by name what is imported here and not used.
 # isort: split
 from slac.agents import augmentations, baselines, slac_agent  # noqa: F401
-from slac.environments import dm_control_tasks, gym_tasks  # noqa: F401
+from slac.environments import (  # noqa: F401
+  claw,
+  dm_control_tasks,
+  gym_tasks,
+  metaworld_tasks,
+  sawyer,
+)
 from slac.models import (  # noqa: F401
   ablations,
   planet,

@@ -100,6 +100,17 @@ def test_what_is_none(result):
   assert checked.CheckedEnvironment(Scripted(result)).step(ACTION) is result
 
 
+def test_success_is_told_if_the_environment_tells_it():
+  environment = Scripted(time_step())
+  assert checked.CheckedEnvironment(environment).is_success() is None
+  environment.is_success = lambda: np.bool_(True)
+  protected = checked.CheckedEnvironment(environment)
+  assert protected.is_success() is True
+  environment.is_success = lambda: 1 / 0
+  with pytest.raises(checked.Failure, match='raised ZeroDivisionError'):
+    protected.is_success()
+
+
 def test_what_the_user_can_mend_and_ctrl_c_pass_through(monkeypatch):
   # Processes in the background ignore it.
   monkeypatch.setattr(signal, 'getsignal', lambda _: signal.default_int_handler)

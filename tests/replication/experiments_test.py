@@ -14,14 +14,14 @@ def _unbound():
 
 
 def test_figure_3_can_be_made():
-  commands = plan.commands(experiments.FIGURES[3], 'runs')
+  commands = plan.commands(experiments.FIGURES['3'], 'runs')
   assert len(commands) == 6 * 10
   # The variance is not spelt out where it is the task's own.
   assert not any(command.gin_params for command in commands)
 
 
 def test_figure_12_has_the_five_variances():
-  commands = plan.commands(experiments.FIGURES[12], 'runs')
+  commands = plan.commands(experiments.FIGURES['12'], 'runs')
   assert len(commands) == 6 * 5 * 10
   assert {command.gin_params for command in commands} == {
     (f'DECODER_VARIANCE = {value}',) for value in (0.004, 0.01, 0.04, 0.1, 0.4)
@@ -29,7 +29,7 @@ def test_figure_12_has_the_five_variances():
 
 
 def test_figure_5_has_each_variant_of_the_others_once():
-  variants = experiments.FIGURES[5].variants
+  variants = experiments.FIGURES['5'].variants
   assert len(variants) == len({*variants}) == 7 + 3 + 3 + 2
   assert variants[0] == plan.Variant()
 

@@ -25,6 +25,7 @@ def test_a_run_is_read(tmp_path):
   assert (run.task, run.action_repeat) == ('cartpole swingup', 4)
   assert (run.variance, run.seed, run.name) == (0.1, 7, 'a')
   assert run.returns == {0: 1.5, 8: 2.5}
+  assert run.success_rates == {}
   assert run.starts == [start]
   assert run.folder == folder
 
@@ -47,6 +48,39 @@ def test_a_run_of_gym_is_read(tmp_path):
   assert 'counts 2 environment steps in an agent step that takes 4' in fault(
     [folder]
   )
+
+
+@pytest.mark.parametrize(
+  ('environment', 'task', 'name'),
+  [
+    ('SawyerEnvironment', "'door'", 'sawyer-door'),
+    ('ClawEnvironment', "'uniform'", 'claw-uniform'),
+    ('MetaWorldEnvironment', "'reach-v3'", 'reach-v3'),
+  ],
+)
+def test_a_run_of_manipulation_is_read_with_its_success_rates(
+  tmp_path, environment, task, name
+):
+  folder = made_up.write_run(tmp_path / 'a', {})
+  (folder / 'config.json').write_text(
+    json.dumps(
+      {
+        'Experiment.seed': '0',
+        'ManipulationEnvironment.action_repeat': '5',
+        f'{environment}.task': task,
+        'Schedule.action_repeat': '5',
+      }
+    )
+  )
+  table = folder / 'eval.csv'
+  text = 'env_steps,agent_steps,average_return,success_rate\n'
+  table.write_text(f'{text}0,0,-9.0,0.0\n10,2,-1.0,0.5\n')
+  (run,) = ours.read([folder])
+  assert (run.task, run.action_repeat) == (name, 5)
+  assert run.returns == {0: -9.0, 10: -1.0}
+  assert run.success_rates == {0: 0.0, 10: 0.5}
+  table.write_text(f'{text}0,0,-9.0,x\n')
+  assert "line 2: success_rate is 'x'" in fault([folder])
 
 
 def test_a_folder_of_runs_stands_for_all_of_them_once(tmp_path):

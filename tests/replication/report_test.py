@@ -89,6 +89,19 @@ def test_the_table_of_variants_without_published_trials(variants):
   )
 
 
+def test_success_rates_have_a_column_if_there_are_any(variants, tmp_path):
+  walker = variants[1].ours['decoder_variance = 0.1']
+  # Of two trials one was evaluated at step 8.
+  for run, rates in zip(
+    walker.trials, ({0: 0.5, 8: 0.25}, {0: 1.0}), strict=True
+  ):
+    run.success_rates.update(rates)
+  header, *rows = table.rows(variants)
+  assert header[-1] == 'success rate'
+  assert [row[-1] for row in rows] == ['-', '-', '25%', '-']
+  assert '<th>success rate</th>' in page(variants, tmp_path)
+
+
 def test_the_page_of_variants(variants, tmp_path):
   text = page(variants, tmp_path)
   assert (

@@ -143,6 +143,25 @@ def test_the_best_return_outlives_a_start(tmp_path, counters):
   assert found == [-5.0, 7.0, 7.0, 8.0]
 
 
+def test_a_task_that_can_be_solved_has_a_success_rate(
+  tmp_path, counters, capsys
+):
+  parts = make_parts()
+  parts.environment.is_success = lambda: True
+  log = report.Report(tmp_path, parts, counters, ['model/elbo'])
+  log.open()
+  counters.agent_steps = 25
+  successes = (True, False, True, True)
+  episodes = [make_episode(1.0)._replace(is_success=s) for s in successes]
+  log.evaluated(episodes, [])
+  log.close()
+  (row,) = rows(tmp_path, 'eval')
+  assert list(row)[-1] == 'success_rate' and float(row['success_rate']) == 0.75
+  assert event_files.points(tmp_path)['evaluation/success_rate'] == [100]
+  told = capsys.readouterr()
+  assert 'average return 1.0, success rate 75%, of 4 ep' in told.out + told.err
+
+
 def test_pictures_and_films_are_written_by_their_names(tmp_path, counters):
   log = report.Report(tmp_path, make_parts(), counters, [])
   log.open()

@@ -22,6 +22,7 @@ def fault(function, *arguments):
 def test_cells_are_read_as_what_they_are_asked_for(path):
   (row,) = tables.read_rows(path, ['a', 'b'])
   assert (row.whole('a'), row.real('b'), row['c']) == (1, -2.5, 'x')
+  assert 'c' in row and 'd' not in row
   assert fault(row.whole, 'b') == (
     f"{path}, line 2: b is '-2.5', not a whole number; restore the file, or "
     'leave it out.',

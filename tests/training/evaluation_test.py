@@ -248,3 +248,25 @@ def test_an_evaluation_fails_by_a_nan_and_repeated_gives_the_same_episodes():
   for one, two in zip(expected, again, strict=True):
     np.testing.assert_array_equal(one.pixels, two.pixels)
     assert one.episode_return == two.episode_return
+
+
+class Odd(Dice):
+  """Every other episode is a success, which is known at its end."""
+
+  num_episodes = 0
+
+  def _reset(self):
+    self.num_episodes += 1
+    return super()._reset()
+
+  def is_success(self):
+    assert self._t == LENGTH
+    return self.num_episodes % 2 == 1
+
+
+def test_success_is_that_of_an_episodes_end():
+  odd, _ = evaluator(environment=Odd)
+  found = [episode.is_success for episode in take(odd, 3)]
+  assert found == [True, False, True]
+  dice, _ = evaluator()
+  assert [episode.is_success for episode in take(dice, 2)] == [None, None]
