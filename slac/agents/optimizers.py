@@ -70,5 +70,32 @@ def apply_if_finite(
       overflows wherever Adam's second moment would.
     apply: changes variables.
   """
+  tf.cond(_all_finite(metrics), apply, lambda: None)
+
+
+def keep_if_finite(
+  metrics: Mapping[str, tf.Tensor],
+  keep: Callable[[], None],
+  changed: Sequence[tf.Variable],
+  before: Sequence[tf.Tensor],
+):
+  """Calls `keep` if all metrics of an update are finite, or else undoes it.
+
+  For an update of several steps, of which each needs the one before it.
+
+  Args:
+    metrics, keep: see `apply_if_finite`.
+    changed: the variables that the update has changed so far.
+    before: their values before it.
+  """
+
+  def undo():
+    for variable, value in zip(changed, before, strict=True):
+      variable.assign(value)
+
+  tf.cond(_all_finite(metrics), keep, undo)
+
+
+def _all_finite(metrics):
   finite = tf.math.is_finite(tf.stack(list(metrics.values())))
-  tf.cond(tf.reduce_all(finite), apply, lambda: None)
+  return tf.reduce_all(finite)
