@@ -204,7 +204,7 @@ class AlmNetworks(tf.Module):
 
 @gin.configurable
 class ActionNoise:
-  """Gaussian noise of actions, which falls linearly as training goes on."""
+  """Gaussian noise of actions, whose deviation falls linearly in training."""
 
   def __init__(
     self,
@@ -230,24 +230,23 @@ class ActionNoise:
     """Returns the standard deviation after so many gradient steps."""
     return self._stddev(gradient_steps)
 
-  def train(
-    self, mean: tf.Tensor, gradient_steps: tf.Tensor, seed: tf.Tensor
-  ) -> tf.Tensor:
+  def train(self, pi: tfd.Distribution, seed: tf.Tensor) -> tf.Tensor:
     """Returns actions in [-1, 1] as training draws them, with clipped noise.
 
     The gradient passes the bounds as if there were none.
 
     Args:
-      mean: of the actions, `[..., A]`.
-      gradient_steps: how many there have been.
+      pi: a Gaussian over actions, `[..., A]`.
       seed: a stateless seed, `[2]`.
     """
-    noise = self.stddev(gradient_steps) * tf.random.stateless_normal(
-      tf.shape(mean), seed
-    )
-    limit = self._training_limit
-    action = mean + tf.clip_by_value(noise, -limit, limit)
-    return action + tf.stop_gradient(tf.clip_by_value(action, -1, 1) - action)
+    mean, limit = pi.mean(), self._training_limit
+    noise = pi.stddev() * tf.random.stateless_normal(tf.shape(mean), seed)
+    return clipped(mean + tf.clip_by_value(noise, -limit, limit))
+
+
+def clipped(action: tf.Tensor) -> tf.Tensor:
+  """Clips actions to [-1, 1], and passes the gradient as if it did not."""
+  return action + tf.stop_gradient(tf.clip_by_value(action, -1, 1) - action)
 
 
 def variables(modules: list[tf.Module]) -> list[tf.Variable]:

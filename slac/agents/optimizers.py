@@ -73,27 +73,49 @@ def apply_if_finite(
   tf.cond(_all_finite(metrics), apply, lambda: None)
 
 
-def keep_if_finite(
-  metrics: Mapping[str, tf.Tensor],
-  keep: Callable[[], None],
-  changed: Sequence[tf.Variable],
-  before: Sequence[tf.Tensor],
-):
-  """Calls `keep` if all metrics of an update are finite, or else undoes it.
+def minimise_in_turn(
+  losses: Mapping[str, Callable[[], tuple[tf.Tensor, dict[str, tf.Tensor]]]],
+  variables: Mapping[str, Sequence[tf.Variable]],
+  optimizers: Mapping[str, Adam],
+  gradient_limit: float,
+  finish: Callable[[], None],
+) -> dict[str, tf.Tensor]:
+  """Takes a step of each loss, of the parameters that the last has left.
 
-  For an update of several steps, of which each needs the one before it.
+  If all metrics are finite `finish` is called, or else all is undone.
 
   Args:
-    metrics, keep: see `apply_if_finite`.
-    changed: the variables that the update has changed so far.
-    before: their values before it.
+    losses: functions that return a loss and its metrics, by name.
+    variables: what each loss trains.
+    optimizers: of these variables.
+    gradient_limit: the global norm that each loss's gradient is clipped to.
+    finish: changes other variables.
+
+  Returns:
+    All metrics, and the norms of the gradients before they are clipped.
   """
+  changed = [
+    *(v for name in losses for v in variables[name]),
+    *(v for name in losses for v in optimizers[name].variables),
+  ]
+  # No copies yet: a step writes elsewhere while its variables are read here.
+  before = [variable.read_value() for variable in changed]
+  metrics = {}
+  for name, loss_function in losses.items():
+    with tf.GradientTape() as tape:
+      loss, of_loss = loss_function()
+    gradients, norm = tf.clip_by_global_norm(
+      tape.gradient(loss, variables[name]), gradient_limit
+    )
+    apply_gradients(optimizers[name], gradients, variables[name])
+    metrics |= {**of_loss, f'{name}/gradient_norm': norm}
 
   def undo():
     for variable, value in zip(changed, before, strict=True):
       variable.assign(value)
 
-  tf.cond(_all_finite(metrics), keep, undo)
+  tf.cond(_all_finite(metrics), finish, undo)
+  return metrics
 
 
 def _all_finite(metrics):

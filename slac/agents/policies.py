@@ -136,9 +136,9 @@ class EncodedPolicy(SeededPolicy):
     self,
     time_step_spec: ts.TimeStep,
     action_spec: tf.TensorSpec,
-    encoder: Callable,
-    actor: Callable,
-    noise_stddev: Callable[[], tf.Tensor],
+    encoder: tf.Module,
+    actor: tf.Module,
+    pi: Callable,
     **seeded,
   ):
     """Keeps the parts.
@@ -147,14 +147,14 @@ class EncodedPolicy(SeededPolicy):
       time_step_spec: the time steps that it observes; their 'state' is used.
       action_spec: a float vector in [-1, 1].
       encoder: maps states to a distribution over latents.
-      actor: maps latents to the mean of actions, `[B, A]`.
-      noise_stddev: returns the present standard deviation of the noise.
+      actor: has the variables of pi.
+      pi: maps latents to a Gaussian over actions, `[B, A]`.
       **seeded: see `SeededPolicy`.
     """
     super().__init__(time_step_spec, action_spec, **seeded)
     self._encoder = encoder
     self._actor = actor
-    self._noise_stddev = noise_stddev
+    self._pi = pi
 
   def memory(self, images: bool) -> memories.NoMemory:
     """Returns what it needs to act outside of TF-Agents: no past step."""
@@ -176,11 +176,10 @@ class EncodedPolicy(SeededPolicy):
     return policy_step.PolicyStep(distribution, policy_state)
 
   def _act(self, observation, draw_seed):
-    """Returns a distribution over actions before they are clipped."""
-    z = self._encoder(observation['state']).sample(seed=draw_seed())
-    mean = self._actor(z)
-    stddev = self._noise_stddev() * tf.ones_like(mean)
-    return tfd.MultivariateNormalDiag(mean, stddev)
+    """Returns pi(a|z), before actions are clipped."""
+    return self._pi(
+      self._encoder(observation['state']).sample(seed=draw_seed())
+    )
 
 
 class HistoryPolicy(SeededPolicy):

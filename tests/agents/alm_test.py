@@ -11,8 +11,9 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 from tf_agents.trajectories import time_step as ts
 
-from slac.agents import alm
+from slac.agents import alm, alm_networks, optimizers, returns
 from tests import tiny
+from tests.agents import baselines_test
 
 B, STATE, K = 4, 2, 2
 STATE_SPEC = ts.time_step_spec(
@@ -65,15 +66,42 @@ def total(*inputs):
   return tf.add_n([tf.reduce_sum(x, axis=-1) for x in inputs])
 
 
-def by_hand(**networks):
-  """An agent without noise that has these functions in place of networks."""
-  agent = make_agent()
-  agent._networks = types.SimpleNamespace(**networks)
-  agent._noise.train = lambda mean, gradient_steps, seed: mean
-  return agent
+def transition(**parts):
+  """A batch of transitions, of which some parts matter."""
+  step = alm.Transition(*[None] * len(alm.Transition._fields))
+  return step._replace(**{'action': tf.zeros([B, 2]), **parts})
 
 
-def test_bound_of_one_sequence_by_hand():
+@pytest.fixture(scope='module')
+def built():
+  """An agent that is built once; see `agent`."""
+  return make_agent()
+
+
+@pytest.fixture
+def agent(built, monkeypatch):
+  """An agent whose variables are put back after a test."""
+  del monkeypatch  # What it sets is taken back before.
+  before = [(variable, variable.numpy()) for variable in built.variables]
+  built.train_step_counter.assign(0)
+  yield built
+  for variable, value in before:
+    variable.assign(value)
+
+
+@pytest.fixture
+def by_hand(agent, monkeypatch):
+  """Has an agent without noise compute with functions in place of networks."""
+
+  def replace(**networks):
+    monkeypatch.setattr(agent, '_networks', types.SimpleNamespace(**networks))
+    monkeypatch.setattr(agent._noise, 'train', lambda pi, seed: pi.mean())
+    return agent
+
+  return replace
+
+
+def test_bound_of_one_sequence_by_hand(by_hand):
   agent = by_hand(
     encoder=lambda s: gaussian(2 * s),
     target_encoder=lambda s: gaussian(2 * s, 1.0),
@@ -96,7 +124,7 @@ def test_bound_of_one_sequence_by_hand():
   np.testing.assert_allclose(loss, -(reward - kl + value), rtol=1e-3)
 
 
-def test_no_gradient_reaches_the_last_action_of_the_bound():
+def test_no_gradient_reaches_the_last_action_of_the_bound(by_hand, monkeypatch):
   weight = tf.Variable(0.1)
   agent = by_hand(
     encoder=lambda s: gaussian(weight * s),
@@ -106,7 +134,7 @@ def test_no_gradient_reaches_the_last_action_of_the_bound():
     value=lambda z, a: total(a),
     actor=lambda z: z,
   )
-  agent._kl_weight = 0.0
+  monkeypatch.setattr(agent, '_kl_weight', 0.0)
   with tf.GradientTape() as tape:
     loss, _ = agent.model_loss(tf.ones([B, 3, 2]), tf.zeros([B, 3, 2]), SEED)
   np.testing.assert_allclose(loss, -0.2, rtol=1e-3)
@@ -115,34 +143,42 @@ def test_no_gradient_reaches_the_last_action_of_the_bound():
 
 def test_lambda_returns_by_hand():
   # G_2 = 7; G_1 = 3 + 0.5 (0.8 * 7 + 0.2 * 7); G_0 = 2 + 0.5 (0.8 * 5 + ...).
-  found = alm.lambda_returns(
+  found = returns.of_lambda(
     tf.constant([[2.0, 3]]), tf.constant([[5.0, 7]]), 0.5, 0.2
   )
   np.testing.assert_allclose(found, [[2 + 2 + 0.1 * 6.5, 6.5]])
 
 
-def imagining(**networks):
-  """An agent whose actor is a = w z, and w = 0.5."""
-  weight = tf.Variable(0.5)
-  zero = {
-    'reward': lambda z, a: 0 * total(z),
-    'value': lambda z, a: 0 * total(z),
-    'classifier': types.SimpleNamespace(log_ratio=lambda z, a, y: 0 * total(z)),
-    'model': lambda z, a: gaussian(z + a),
-    'actor': lambda z: weight * z,
-  }
-  return by_hand(**{**zero, **networks}), weight
+@pytest.fixture
+def imagining(by_hand):
+  """Returns an agent whose actor is a = w z, and w = 0.5."""
+
+  def replace(**networks):
+    weight = tf.Variable(0.5)
+    zero = lambda z, *others: 0 * total(z)  # noqa: E731
+    others = {
+      'reward': zero,
+      'value': zero,
+      'classifier': types.SimpleNamespace(log_ratio=zero),
+      'model': lambda z, a: gaussian(z + a),
+      'actor': lambda z: weight * z,
+    }
+    return by_hand(**{**others, **networks}), weight
+
+  return replace
 
 
 def slope(agent, weight):
   """The actor's loss and its derivative, from z_0 = [1, 1]."""
   with tf.GradientTape() as tape:
-    loss, _ = agent.actor_loss(gaussian(tf.ones([B, 2])), SEED)
+    loss, _ = agent.actor_loss(
+      transition(encoded=gaussian(tf.ones([B, 2]))), SEED
+    )
   slope = tape.gradient(loss, weight, unconnected_gradients='zero')
   return loss.numpy(), slope.numpy()
 
 
-def test_actor_loss_by_hand():
+def test_actor_loss_by_hand(imagining):
   # z is 1, 1.5, 2.25, and a is half of it, in each of two dimensions.
   agent, weight = imagining(
     reward=lambda z, a: total(z) + 10 * total(a),
@@ -171,7 +207,7 @@ def test_actor_loss_by_hand():
     },
   ],
 )
-def test_no_gradient_of_the_actor_passes(networks):
+def test_no_gradient_of_the_actor_passes(networks, imagining):
   """By the critics' actions, nor by the classifier's next latents."""
   loss, derivative = slope(*imagining(**networks))
   assert abs(loss) > 0.1
@@ -192,7 +228,7 @@ def test_no_gradient_of_the_actor_passes(networks):
   ],
 )
 def test_actions_learn_through_model_and_reward(
-  networks, by_return_0, by_return_1
+  networks, by_return_0, by_return_1, imagining
 ):
   _, derivative = slope(*imagining(**networks))
   expected = -2 * (by_return_0 + 0.9 * by_return_1) / 2
@@ -205,7 +241,7 @@ def test_actions_learn_through_model_and_reward(
   ('discount', 'loss'),
   [(1.0, (12.5**2 + 9.5**2) / 2), (0.0, (1**2 + 4**2) / 2)],
 )
-def test_critic_loss_by_hand(discount, loss):
+def test_critic_loss_by_hand(discount, loss, by_hand):
   agent = by_hand(
     critics=[lambda z, a: z[:, 0], lambda z, a: 2 * z[:, 0]],
     target_value=lambda z, a: tf.minimum(4 * z[:, 0], 3 * z[:, 0]),
@@ -213,11 +249,147 @@ def test_critic_loss_by_hand(discount, loss):
   )
   ones = tf.ones([B])
   found, _ = agent.critic_loss(
-    gaussian(tf.fill([B, 1], 3.0)),
-    tf.zeros([B, 2]),
-    2 * ones,
-    discount * ones,
-    gaussian(tf.fill([B, 1], 5.0)),
+    transition(
+      reward=2 * ones,
+      discount=discount * ones,
+      encoded=gaussian(tf.fill([B, 1], 3.0)),
+      next_encoded=gaussian(tf.fill([B, 1], 5.0)),
+    ),
     SEED,
   )
   np.testing.assert_allclose(found, loss, rtol=1e-4)
+
+
+def variables_of(agent):
+  """All that may be moved, by the names that the tests use."""
+  nets = agent._networks
+  groups = {name: nets.trained[name] for name in nets.trained}
+  groups |= {
+    'target encoder': [nets.target_encoder],
+    'target critics': nets.target_critics,
+  }
+  return {name: alm_networks.variables(m) for name, m in groups.items()}
+
+
+def values(agent):
+  return tf.nest.map_structure(lambda v: v.numpy(), variables_of(agent))
+
+
+@pytest.mark.parametrize(
+  ('name', 'expected'),
+  [
+    ('model', {'encoder', 'model', 'target encoder'}),
+    ('estimates', {'reward', 'classifier'}),
+    ('critic', {'critics', 'target critics'}),
+    ('actor', {'actor'}),
+  ],
+)
+def test_each_loss_moves_its_own_variables(name, expected, agent):
+  for other in {'model', 'estimates', 'critic', 'actor'} - {name}:
+    agent._optimizers[other].learning_rate.assign(0.0)
+  before = values(agent)
+  agent.train(make_experience(agent))
+  assert baselines_test.moved(before, values(agent)) == expected
+
+
+def test_targets_start_equal_and_follow(agent):
+  before = values(agent)
+  agent.train(make_experience(agent))
+  after = values(agent)
+  for name in ('encoder', 'critics'):
+    for old, mine, target in zip(
+      *(before[f'target {name}'], after[name], after[f'target {name}']),
+      strict=True,
+    ):
+      np.testing.assert_allclose(target, 0.995 * old + 0.005 * mine, rtol=1e-5)
+    for online, target in zip(
+      before[name], before[f'target {name}'], strict=True
+    ):
+      np.testing.assert_array_equal(online, target)
+
+
+def test_each_loss_is_of_what_the_one_before_it_has_left(agent, monkeypatch):
+  """All that the actor's loss sees is moved by large steps before it."""
+  before, seen = values(agent), []
+  actor_loss = agent.actor_loss
+
+  def seeing(step, seed):
+    seen.append(values(agent))
+    return actor_loss(step, seed)
+
+  monkeypatch.setattr(agent, 'actor_loss', seeing)
+  agent.train(make_experience(agent))
+  trained = {'encoder', 'model', 'reward', 'classifier', 'critics'}
+  assert baselines_test.moved(before, seen[0]) == trained
+
+
+def test_both_batches_are_halves_of_one(agent):
+  assert agent.updates(5)['train'].batch_size == 10
+  assert agent.train_sequence_length == K + 1
+  # What of the second half belongs to later steps plays no part.
+  experience = make_experience(agent)
+  reward = experience.reward.numpy()
+  reward[:B] = reward[B:, 1:] = np.nan
+  info = agent.train(experience._replace(reward=tf.constant(reward)))
+  assert np.isfinite(info.loss)
+
+
+def test_the_classifier_learns_a_known_log_ratio(by_hand):
+  """Encoded is N(1, 1) and imagined N(-1, 1): the log ratio of z' is 2 z'."""
+  ones = tf.ones([256, 1])
+  classifier = alm_networks.Classifier(1 + 2 + 1, hidden_size=16)
+  agent = by_hand(
+    model=lambda z, a: gaussian(-tf.ones_like(z), 1.0),
+    reward=lambda z, a: 0 * total(z),
+    classifier=classifier,
+  )
+  step = transition(
+    action=tf.zeros([256, 2]),
+    reward=tf.zeros([256]),
+    encoded=gaussian(0 * ones, 1.0),
+    next_encoded=gaussian(ones, 1.0),
+  )
+  variables = classifier.trainable_variables
+  adam = optimizers.Adam(0.01, variables)
+  tf.config.run_functions_eagerly(False)
+
+  @tf.function(autograph=False)
+  def learn(seed):
+    with tf.GradientTape() as tape:
+      loss, _ = agent.estimates_loss(step, seed)
+    gradients = tape.gradient(loss, variables)
+    optimizers.apply_gradients(adam, gradients, variables)
+
+  for i in range(400):
+    learn(tf.constant([i, 0]))
+  next_z = tf.constant([[-1.0], [0.0], [1.0]])
+  found = classifier.log_ratio(tf.zeros([3, 1]), tf.zeros([3, 2]), next_z)
+  np.testing.assert_allclose(found, 2 * next_z[:, 0], atol=0.4)
+
+
+def test_reward_and_classifier_by_hand(by_hand):
+  # Three of four are told apart; the reward is 2 too much.
+  agent = by_hand(
+    model=lambda z, a: gaussian(z + 1),
+    reward=lambda z, a: total(a) + 2,
+    classifier=types.SimpleNamespace(
+      log_ratio=lambda z, a, next_z: tf.math.log(3.0) * next_z[:, 0]
+    ),
+  )
+  zeros = tf.zeros([4, 2])
+  _, metrics = agent.estimates_loss(
+    transition(
+      action=zeros,
+      reward=tf.zeros([4]),
+      encoded=gaussian(zeros - 2),
+      next_encoded=gaussian(tf.constant([[9.0, 9], [9, 9], [1, 1], [-1, -1]])),
+    ),
+    SEED,
+  )
+  # C is 1/4 of both imagined, as z' = -1, 3/4 of one encoded, 1/4 of the other.
+  loss = -(2 * np.log(3 / 4) + np.log(3 / 4) + np.log(1 / 4)) / 4
+  found = [
+    metrics[name]
+    for name in ('reward/loss', 'classifier/loss', 'classifier/accuracy')
+  ]
+  np.testing.assert_allclose(found, [4, loss, 3 / 4], rtol=1e-4)
