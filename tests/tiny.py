@@ -9,6 +9,7 @@ from tf_agents.trajectories import trajectory
 
 from slac.agents import (  # noqa: F401
   alm,
+  alm_variants,
   augmentations,
   baselines,
   slac_agent,
@@ -59,6 +60,9 @@ AGENT_SETTINGS = {
   'ActionNoise.final_stddev': 0.1,
   'ActionNoise.decay_steps': 100,
   'ActionNoise.training_limit': 0.3,
+  'AlmEntropyAgent.entropy_weight': 0.1,
+  'StochasticActor.min_stddev': 0.01,
+  'StochasticActor.max_stddev': 7.0,
   'SoftActorCritic.hidden_size': 6,
   'SoftActorCritic.stddev_scale': 2.0,
   'SoftActorCritic.learning_rate': 3e-4,

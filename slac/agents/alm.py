@@ -209,7 +209,7 @@ class AlmAgent(base.Agent):
       'actor/reward': tf.reduce_mean(reward),
       'actor/log_ratio': tf.reduce_mean(log_ratio),
       'actor/value': tf.reduce_mean(value),
-      'actor/stddev': tf.reduce_mean(self.pi(now).stddev()),
+      'actor/noise_stddev': tf.reduce_mean(self.pi(now).stddev()),
     }
 
   def pi(self, z: tf.Tensor) -> tfd.Distribution:

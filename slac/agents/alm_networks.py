@@ -104,7 +104,7 @@ class LatentGaussian(Mlp):
       input_size, hidden_size: see `Mlp`.
       latent_size: Z.
       mean_limit: means lie between this and its negative.
-      min_stddev, max_stddev: between these lie about the deviations.
+      min_stddev, max_stddev: the deviations' limits, see `limited`.
     """
     super().__init__(input_size, hidden_size, 2 * latent_size, normed=False)
     self._mean_limit = mean_limit
@@ -115,9 +115,7 @@ class LatentGaussian(Mlp):
     """Maps inputs `[..., D_i]` to a distribution over `[..., Z]`."""
     mean, raw = tf.split(super().__call__(*inputs), 2, axis=-1)
     mean = self._mean_limit * tf.tanh(mean / self._mean_limit)
-    low, high = self._min_stddev, self._max_stddev
-    below = high - tf.nn.softplus(high - raw)
-    stddev = low + tf.nn.softplus(below - low)
+    stddev = limited(raw, self._min_stddev, self._max_stddev)
     return tfd.Independent(tfd.Normal(mean, stddev), 1)
 
 
@@ -126,6 +124,8 @@ class AlmNetworks(tf.Module):
   """All networks of the agent, and the targets that follow two of them.
 
   Attributes:
+    latent_size: Z.
+    hidden_size: of the hidden layers of all but the model.
     encoder: e(z | s).
     model: m(z' | z, a).
     actor: the mean of pi(a | z).
@@ -149,12 +149,13 @@ class AlmNetworks(tf.Module):
     Args:
       state_size: of the observed state.
       action_size: A.
-      latent_size: Z.
-      hidden_size: of the hidden layers of all but the model.
+      latent_size, hidden_size: the attributes.
       model_hidden_size: of the model's hidden layers.
       target_update_rate: tau.
     """
     super().__init__()
+    self.latent_size = latent_size
+    self.hidden_size = hidden_size
     pair = latent_size + action_size
     self.encoder, self.target_encoder = (
       LatentGaussian(state_size, hidden_size, latent_size) for _ in range(2)
@@ -242,6 +243,12 @@ class ActionNoise:
     mean, limit = pi.mean(), self._training_limit
     noise = pi.stddev() * tf.random.stateless_normal(tf.shape(mean), seed)
     return clipped(mean + tf.clip_by_value(noise, -limit, limit))
+
+
+def limited(x: tf.Tensor, low: float, high: float) -> tf.Tensor:
+  """Maps all numbers smoothly to those above `low` and about below `high`."""
+  below = high - tf.nn.softplus(high - x)
+  return low + tf.nn.softplus(below - low)
 
 
 def clipped(action: tf.Tensor) -> tf.Tensor:

@@ -100,7 +100,7 @@ def minimise_in_turn(
   ]
   # No copies yet: a step writes elsewhere while its variables are read here.
   before = [variable.read_value() for variable in changed]
-  metrics = {}
+  metrics: dict[str, tf.Tensor] = {}
   for name, loss_function in losses.items():
     with tf.GradientTape() as tape:
       loss, of_loss = loss_function()

@@ -15,7 +15,13 @@ from slac.training import evaluation, replay, schedule
 
 # Gin finds by name what is imported here and not used.
 # isort: split
-from slac.agents import alm, augmentations, baselines, slac_agent  # noqa: F401
+from slac.agents import (  # noqa: F401
+  alm,
+  alm_variants,
+  augmentations,
+  baselines,
+  slac_agent,
+)
 from slac.environments import dm_control_tasks, gym_tasks  # noqa: F401
 from slac.models import ablations, planet, slac_model  # noqa: F401
 from slac.training import devices  # noqa: F401
