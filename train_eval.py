@@ -243,7 +243,7 @@ def train_eval(arguments):
       agent.training_data_spec,
       agent.train_sequence_length,
       seed,
-      agent.within_episodes,
+      within_episodes=agent.within_episodes,
     )
   bindings.check_all_used()
   folder = run_folder.open_run(

@@ -42,8 +42,8 @@ class Replay:
     spec: Any,
     sequence_length: int,
     seed: int,
-    within_episodes: bool = False,
     capacity: settings.Count = gin.REQUIRED,
+    within_episodes: bool = False,
   ):
     """Allocates the ring, whose pages are committed only as it fills.
 
@@ -52,9 +52,9 @@ class Replay:
         a TF-Agents `Trajectory`.
       sequence_length: T + 1, at least 2.
       seed: decides which sequences are drawn.
+      capacity: the number of steps kept.
       within_episodes: whether all steps of a sequence are to be of one episode,
         instead of its last two.
-      capacity: the number of steps kept.
 
     Raises:
       errors.UserError: there is not enough memory for `capacity` steps.

@@ -12,8 +12,10 @@ from tensorflow_probability import distributions as tfd
 from tf_agents.trajectories import time_step as ts
 
 from slac.agents import alm, alm_networks, optimizers, returns
+from slac.training import collecting, compiled, metrics, replay
 from tests import tiny
 from tests.agents import baselines_test
+from tests.training import collecting_test
 
 B, STATE, K = 4, 2, 2
 STATE_SPEC = ts.time_step_spec(
@@ -393,3 +395,171 @@ def test_reward_and_classifier_by_hand(by_hand):
     for name in ('reward/loss', 'classifier/loss', 'classifier/accuracy')
   ]
   np.testing.assert_allclose(found, [4, loss, 3 / 4], rtol=1e-4)
+
+
+def broken_by(agent, experience):
+  """Names the metrics that are not finite; asserts that nothing moved."""
+  draws = agent._generator.state
+  state = [v for v in agent.variables if v is not draws]
+  assert len(state) > 100  # Networks, their targets, moments, the counter.
+  before = [v.numpy() for v in state]
+  info = agent.train(experience)
+  for variable, value in zip(state, before, strict=True):
+    np.testing.assert_array_equal(variable, value)
+  return {name for name, x in info.extra.items() if not np.isfinite(x)}
+
+
+@pytest.mark.parametrize('bad', [np.nan, np.inf])
+def test_one_bad_reward_undoes_the_losses_before_it(agent, bad):
+  experience = make_experience(agent)
+  reward = experience.reward.numpy()
+  reward[B, 0] = bad
+  experience = experience._replace(reward=tf.constant(reward))
+  broken = broken_by(agent, experience)
+  assert {'reward/loss', 'estimates/gradient_norm', 'critic/loss'} <= broken
+  assert 'model/loss' not in broken
+  # The next good batch is learned from.
+  before = values(agent)
+  agent.train(make_experience(agent))
+  assert baselines_test.moved(before, values(agent)) == set(before)
+
+
+@tf.custom_gradient
+def poisoned(loss):
+  """The loss itself, whose gradient is infinite."""
+  return loss, lambda upstream: upstream * np.inf
+
+
+@pytest.mark.parametrize('name', ['model', 'estimates', 'critic', 'actor'])
+def test_a_bad_gradient_of_a_finite_loss_changes_nothing(
+  name, agent, monkeypatch
+):
+  method = getattr(agent, f'{name}_loss')
+
+  def poisoned_method(*arguments):
+    loss, metrics = method(*arguments)
+    return poisoned(loss), metrics
+
+  monkeypatch.setattr(agent, f'{name}_loss', poisoned_method)
+  assert f'{name}/gradient_norm' in broken_by(agent, make_experience(agent))
+
+
+def test_gradients_are_clipped_and_their_norms_told(agent, monkeypatch):
+  applied = []
+  monkeypatch.setattr(agent, '_gradient_limit', 1e-3)
+  monkeypatch.setattr(
+    optimizers,
+    'apply_gradients',
+    lambda adam, gradients, variables: applied.append(
+      tf.linalg.global_norm(gradients)
+    ),
+  )
+  info = agent.train(make_experience(agent))
+  np.testing.assert_allclose(applied, 4 * [1e-3], rtol=1e-4)
+  assert info.extra['critic/gradient_norm'] > 0.1
+
+
+def act(policy, state, n=1):
+  """Actions in n equal states, `[n, A]`."""
+  step = ts.TimeStep(
+    tf.fill([n], tiny.MID),
+    tf.zeros([n]),
+    tf.ones([n]),
+    {'state': tf.tile([state], [n, 1])},
+  )
+  return policy.action(step, ()).action.numpy()
+
+
+def test_equal_seeds_give_equal_numbers_and_a_checkpoint_goes_on(
+  agent, tmp_path
+):
+  other, experience = make_agent(), make_experience(agent)
+  state = [0.5, -1.0]
+
+  def go_on(agent):
+    return values(agent), agent.train(experience), values(agent)
+
+  def draws(agent):
+    return [
+      act(policy, state) for policy in (agent.collect_policy, agent.policy)
+    ]
+
+  agent.train(experience)
+  path = tf.train.Checkpoint(agent=agent).save(str(tmp_path / 'c'))
+  counter = int(agent.train_step_counter)
+  expected = go_on(agent), draws(agent)
+  # Another history, then back to where the checkpoint was written.
+  other.train(make_experience(other, seed=9))
+  draws(other)
+  tf.train.Checkpoint(agent=other).restore(path).assert_consumed()
+  assert int(other.train_step_counter) == counter
+  baselines_test.all_equal((go_on(other), draws(other)), expected)
+
+
+def test_evaluation_is_the_mean_of_a_latent_that_is_drawn(agent, monkeypatch):
+  assert agent.policy is agent.greedy_policy
+  z = tfd.Independent(tfd.Normal(tf.zeros([1, 3]), 1.0), 1)
+  monkeypatch.setattr(agent._networks, 'actor', lambda z: z)
+  monkeypatch.setattr(agent.policy, '_encoder', lambda state: z)
+  seed = tf.constant([5, 6])
+  monkeypatch.setattr(agent.policy, '_next_seed', lambda: seed)
+  found = act(agent.policy, [1.0, 2.0])
+  np.testing.assert_array_equal(found, z.sample(seed=seed))
+
+
+def test_noise_is_clipped_in_training_but_not_in_acting(agent, monkeypatch):
+  n = 2000
+  monkeypatch.setattr(agent._networks, 'actor', tf.zeros_like)
+  latents = tf.zeros([n, 2])
+  in_training = agent._act(latents, SEED).numpy()
+  assert np.abs(in_training).max() == pytest.approx(0.3, rel=1e-6)
+  # Of N(0, 1) 76 % lie beyond 0.3, and 32 % beyond 1, where actions end.
+  assert np.mean(np.abs(in_training) > 0.299) == pytest.approx(0.76, abs=0.04)
+  acting = agent.collect_policy
+  monkeypatch.setattr(
+    acting, '_encoder', lambda state: gaussian(tf.zeros([n, 2]))
+  )
+  found = act(acting, [1.0, 2.0], n)
+  assert np.abs(found).max() == 1
+  assert np.mean(np.abs(found) == 1) == pytest.approx(0.32, abs=0.04)
+
+
+def test_the_noise_of_acting_falls_with_the_gradient_steps(agent):
+  """From 1 to 0.1 in 100 steps, and no further."""
+  stddevs = []
+  for step in (0, 50, 100, 1000):
+    agent.train_step_counter.assign(step)
+    stddevs.append(agent.pi(tf.zeros([1, 3])).stddev()[0, 0])
+  np.testing.assert_allclose(stddevs, [1.0, 0.55, 0.1, 0.1], rtol=1e-6)
+
+
+def test_sequences_are_of_one_episode_and_end_with_it(agent):
+  """Episodes of 4 and of 3 steps, of which the second terminates."""
+  spec = ts.time_step_spec({'state': tf.TensorSpec([1], tf.float32)})
+  agent = tiny.agent(
+    agent_class=alm.AlmAgent, action_size=1, time_step_spec=spec
+  )
+  ring = replay.Replay(
+    agent.training_data_spec,
+    agent.train_sequence_length,
+    0,
+    capacity=40,
+    within_episodes=agent.within_episodes,
+  )
+  collector = collecting.Collector(
+    collecting_test.Counting(),
+    ring,
+    agent.training_data_spec,
+    metrics.Stopwatch(),
+  )
+  policy = compiled.EagerPolicy(agent.collect_policy)
+  for _ in range(50):  # The ring overflows.
+    collector.step(policy)
+  batch = ring.sample(400)
+  frames = batch.observation['state'][:, :, 0].astype(int)
+  np.testing.assert_array_equal(frames - frames[:, :1], [[0, 1, 2]] * 400)
+  # Frames 0 to 3 and 4 to 6 are an episode each, and so on every 7 frames.
+  assert set(frames[:, 0] % 7) == {0, 1, 4}
+  # Only the step into the terminal state has no value after it.
+  into = frames[:, 1:] % 7
+  np.testing.assert_array_equal(batch.discount[:, :-1], into != 6)
