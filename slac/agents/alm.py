@@ -46,6 +46,7 @@ class AlmAgent(base.Agent):
   """
 
   within_episodes = True
+  networks_class = alm_networks.AlmNetworks
 
   def __init__(
     self,
@@ -78,7 +79,7 @@ class AlmAgent(base.Agent):
       jit_compile: whether XLA compiles the update.
     """
     time_step_spec = base.observing(time_step_spec, 'state')
-    self._networks = self._make_networks(
+    self._networks = self.networks_class(
       time_step_spec.observation['state'].shape.num_elements(),
       action_spec.shape.num_elements(),
     )
@@ -284,9 +285,6 @@ class AlmAgent(base.Agent):
       'actor': [nets.actor],
     }
     return {name: alm_networks.variables(m) for name, m in modules.items()}
-
-  def _make_networks(self, state_size: int, action_size: int):
-    return alm_networks.AlmNetworks(state_size, action_size)
 
   def _make_policy(self, *specs, **seeded):
     nets = self._networks

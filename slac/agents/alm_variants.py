@@ -40,6 +40,20 @@ class AlmValueEncoderAgent(alm.AlmAgent):
     return {**variables, 'critic': [*encoder, *variables['critic']]}
 
 
+class DecodingNetworks(alm_networks.AlmNetworks):
+  """All networks, and a decoder of states."""
+
+  def __init__(self, state_size: int, action_size: int):
+    super().__init__(state_size, action_size)
+    self.decoder = alm_networks.Mlp(
+      self.latent_size, self.hidden_size, state_size, normed=False
+    )
+
+  @property
+  def trained(self):
+    return {**super().trained, 'decoder': [self.decoder]}
+
+
 @gin.configurable
 class AlmReconstructionAgent(alm.AlmAgent):
   """Encoder and model maximise the likelihood of states instead of returns.
@@ -48,6 +62,8 @@ class AlmReconstructionAgent(alm.AlmAgent):
   Gaussian of unit variance, takes the place of reward and value in Eq. (7), and
   the KL is as it was.
   """
+
+  networks_class = DecodingNetworks
 
   def model_loss(self, states, actions, seed):
     """Eq. (7) with log p(s_i | z_i) for rewards and value; see `AlmAgent`."""
@@ -69,22 +85,38 @@ class AlmReconstructionAgent(alm.AlmAgent):
     decoder = alm_networks.variables([self._networks.decoder])
     return {**variables, 'model': [*variables['model'], *decoder]}
 
-  def _make_networks(self, state_size, action_size):
-    return _DecodingNetworks(state_size, action_size)
+
+@gin.configurable
+class StochasticActor(alm_networks.Mlp):
+  """pi(a | z) with deviations of its own."""
+
+  def __init__(
+    self,
+    latent_size: int,
+    action_size: int,
+    hidden_size: int,
+    min_stddev: settings.Positive = gin.REQUIRED,
+    max_stddev: settings.Positive = gin.REQUIRED,
+  ):
+    super().__init__(latent_size, hidden_size, 2 * action_size, normed=False)
+    self._min_stddev = min_stddev
+    self._max_stddev = max_stddev
+
+  def __call__(self, latent: tf.Tensor) -> tfd.Distribution:
+    """Maps latents `[..., Z]` to a Gaussian over `[..., A]`."""
+    mean, raw = tf.split(super().__call__(latent), 2, axis=-1)
+    stddev = alm_networks.limited(raw, self._min_stddev, self._max_stddev)
+    return tfd.MultivariateNormalDiag(tf.tanh(mean), stddev)
 
 
-class _DecodingNetworks(alm_networks.AlmNetworks):
-  """All networks, and a decoder of states."""
+class StochasticNetworks(alm_networks.AlmNetworks):
+  """All networks, of which the actor chooses its noise."""
 
   def __init__(self, state_size: int, action_size: int):
     super().__init__(state_size, action_size)
-    self.decoder = alm_networks.Mlp(
-      self.latent_size, self.hidden_size, state_size, normed=False
+    self.actor = StochasticActor(
+      self.latent_size, action_size, self.hidden_size
     )
-
-  @property
-  def trained(self):
-    return {**super().trained, 'decoder': [self.decoder]}
 
 
 @gin.configurable
@@ -94,6 +126,8 @@ class AlmEntropyAgent(alm.AlmAgent):
   The paper does not tell how; this is the authors' stochastic actor, whose
   entropy is added to the gains of Eq. (8) and to the values of Eq. (10).
   """
+
+  networks_class = StochasticNetworks
 
   def __init__(
     self,
@@ -122,33 +156,3 @@ class AlmEntropyAgent(alm.AlmAgent):
 
   def _next_value(self, next_z, seed):
     return super()._next_value(next_z, seed) + self._bonus(next_z)
-
-  def _make_networks(self, state_size, action_size):
-    nets = super()._make_networks(state_size, action_size)
-    nets.actor = StochasticActor(
-      nets.latent_size, action_size, nets.hidden_size
-    )
-    return nets
-
-
-@gin.configurable
-class StochasticActor(alm_networks.Mlp):
-  """pi(a | z) with deviations of its own."""
-
-  def __init__(
-    self,
-    latent_size: int,
-    action_size: int,
-    hidden_size: int,
-    min_stddev: settings.Positive = gin.REQUIRED,
-    max_stddev: settings.Positive = gin.REQUIRED,
-  ):
-    super().__init__(latent_size, hidden_size, 2 * action_size, normed=False)
-    self._min_stddev = min_stddev
-    self._max_stddev = max_stddev
-
-  def __call__(self, latent: tf.Tensor) -> tfd.Distribution:
-    """Maps latents `[..., Z]` to a Gaussian over `[..., A]`."""
-    mean, raw = tf.split(super().__call__(latent), 2, axis=-1)
-    stddev = alm_networks.limited(raw, self._min_stddev, self._max_stddev)
-    return tfd.MultivariateNormalDiag(tf.tanh(mean), stddev)

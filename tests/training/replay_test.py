@@ -29,9 +29,7 @@ def numbered(number, step_type=MID):
 def filled(
   step_types, capacity=100, sequence_length=3, seed=0, within_episodes=False
 ):
-  ring = replay.Replay(
-    SPEC, sequence_length, seed, capacity, within_episodes
-  )
+  ring = replay.Replay(SPEC, sequence_length, seed, capacity, within_episodes)
   for number, step_type in enumerate(step_types):
     ring.add(numbered(number, step_type))
   return ring
