@@ -10,7 +10,7 @@ from tf_agents.specs import array_spec
 from tf_agents.trajectories import time_step as ts
 
 from slac import deployment
-from slac.agents import baselines, inputs, slac_agent
+from slac.agents import alm, baselines, inputs, slac_agent
 from slac.deployment import exporting
 from slac.environments import requirements
 from slac.models import ablations
@@ -71,13 +71,23 @@ def in_own_bounds(actions, **bounds):
 
 
 def make_agent(kind):
-  if kind == 'state':
-    spec = ts.time_step_spec(
-      {
-        'pixels': tiny.PIXELS_SPEC,
-        'state': tf.TensorSpec([STATE_SIZE], tf.float32, 'state'),
-      }
+  spec = ts.time_step_spec(
+    {
+      'pixels': tiny.PIXELS_SPEC,
+      'state': tf.TensorSpec([STATE_SIZE], tf.float32, 'state'),
+    }
+  )
+  if kind == 'encoded':
+    agent = tiny.agent(
+      agent_class=alm.AlmAgent,
+      time_step_spec=spec,
+      LatentGaussian__min_stddev=1e-9,
     )
+    # Latents without noise, in which they could differ.
+    *_, (_, bias) = tiny.weights(agent._networks.encoder)
+    bias.assign(tf.repeat([0.0, -50.0], bias.shape[0] // 2))
+    return agent
+  if kind == 'state':
     agent = tiny.agent(agent_class=baselines.SacStateAgent, time_step_spec=spec)
   elif kind == 'frames':
     agent = tiny.agent(agent_class=baselines.SacPixelsAgent)
