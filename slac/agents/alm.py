@@ -221,7 +221,7 @@ class AlmAgent(base.Agent):
 
   def _act(self, z, seed):
     """Returns a training action, `[..., A]`, whose noise is clipped."""
-    return self._noise.train(self.pi(z), seed)
+    return self._noise.sample_clipped(self.pi(z), seed)
 
   def _next_value(self, next_z, seed):
     """Returns what the critics' target is made of, `[B]`."""

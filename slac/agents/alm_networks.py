@@ -231,7 +231,7 @@ class ActionNoise:
     """Returns the standard deviation after so many gradient steps."""
     return self._stddev(gradient_steps)
 
-  def train(self, pi: tfd.Distribution, seed: tf.Tensor) -> tf.Tensor:
+  def sample_clipped(self, pi: tfd.Distribution, seed: tf.Tensor) -> tf.Tensor:
     """Returns actions in [-1, 1] as training draws them, with clipped noise.
 
     The gradient passes the bounds as if there were none.

@@ -97,7 +97,9 @@ def by_hand(agent, monkeypatch):
 
   def replace(**networks):
     monkeypatch.setattr(agent, '_networks', types.SimpleNamespace(**networks))
-    monkeypatch.setattr(agent._noise, 'train', lambda pi, seed: pi.mean())
+    monkeypatch.setattr(
+      agent._noise, 'sample_clipped', lambda pi, seed: pi.mean()
+    )
     return agent
 
   return replace
