@@ -32,9 +32,9 @@ TASKS = {
 # Of the paper on ALM, from state; their action repeat is 1.
 STATE_TASKS = {
   'humanoid': ('Humanoid-v4', 376),
-  'truncated_humanoid': ('Humanoid-v4[:45]', 45),
+  'truncated_humanoid': ('Humanoid-v4-first45', 45),
   'ant_contact': ('Ant-v4', 111),
-  'truncated_ant': ('Ant-v4[:27]', 27),
+  'truncated_ant': ('Ant-v4-first27', 27),
 }
 GYM = ('half_cheetah', 'walker2d', 'hopper', 'ant')
 MODELS = {

@@ -46,7 +46,7 @@ class AlmAgent(base.Agent):
   """
 
   within_episodes = True
-  networks_class = alm_networks.AlmNetworks
+  networks_class: type[alm_networks.AlmNetworks] = alm_networks.AlmNetworks
 
   def __init__(
     self,

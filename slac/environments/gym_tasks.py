@@ -46,7 +46,7 @@ def GymEnvironment(
     shadow_map_size, multisamples: See `rendering.Renderer`; of MuJoCo tasks.
     arguments: More that `gymnasium.make` is to be given, by names.
     observation_size: How many numbers of the observation are the state, the
-      first ones; by default all. Of MuJoCo tasks.
+      first ones; by default all. Of MuJoCo tasks, whose name then has it.
 
   Raises:
     UserError: There is no such task or camera, or it does not take these
@@ -110,7 +110,7 @@ class MujocoGymEnvironment(mujoco_environment.MujocoEnvironment):
     model = self._unwrapped.model
     actions = self._environment.action_space
     super().__init__(
-      task if observation_size is None else f'{task}[:{observation_size}]',
+      task if observation_size is None else f'{task}-first{observation_size}',
       action_repeat,
       model,
       self._unwrapped.data,
