@@ -41,9 +41,8 @@ def make_agent(action_size=2, agent_class=alm.AlmAgent, **settings):
     time_step_spec=STATE_SPEC,
     **settings,
   )
-  agent.train_step_counter.assign(
-    0
-  )  # TF-Agents' own: all agents have the same.
+  # It is TF-Agents' own, the same of all agents.
+  agent.train_step_counter.assign(0)
   return agent
 
 
