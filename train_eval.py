@@ -248,8 +248,12 @@ def train_eval(arguments):
   with bindings.translate_gin_errors():
     needs.check()
     parts = experiment.Experiment()
+    agent = parts.agent
     ring = replay.Replay(
-      parts.agent.training_data_spec, parts.agent.train_sequence_length, seed
+      agent.training_data_spec,
+      agent.train_sequence_length,
+      seed,
+      within_episodes=agent.within_episodes,
     )
   bindings.check_all_used()
   version = versions.version(devices.names(), parts.agent.compute_dtype)

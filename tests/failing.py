@@ -31,7 +31,7 @@ LENGTH = 10  # Steps of an episode; a fault in a step is in the fifth.
 
 
 class Failing(py_environment.PyEnvironment):
-  """Grey images, and a reward of 1 in each step."""
+  """Grey images, or how many steps there were, and a reward of 1 in each."""
 
   def __init__(self, faults):
     super().__init__(handle_auto_reset=True)
@@ -41,7 +41,10 @@ class Failing(py_environment.PyEnvironment):
     return array_spec.BoundedArraySpec([1], np.float32, -1.0, 1.0)
 
   def observation_spec(self):
-    return {'pixels': array_spec.ArraySpec([64, 64, 3], np.uint8)}
+    return {
+      'pixels': array_spec.ArraySpec([64, 64, 3], np.uint8),
+      'state': array_spec.ArraySpec([1], np.float32),
+    }
 
   def _reset(self):
     self._t, self._fault = 0, next(self._faults, None)
@@ -61,7 +64,10 @@ class Failing(py_environment.PyEnvironment):
     return time_step._replace(reward=np.float32(self._fault))
 
   def _observe(self):
-    return {'pixels': np.full([64, 64, 3], 20 * self._t, np.uint8)}
+    return {
+      'pixels': np.full([64, 64, 3], 20 * self._t, np.uint8),
+      'state': np.float32([self._t]),
+    }
 
 
 _purposes = iter(['training', 'evaluation'])

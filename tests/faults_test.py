@@ -11,6 +11,9 @@ from tests.faults import kills, tiny_runs
 pytestmark = pytest.mark.slow
 
 
-def test_kills_and_signals_leave_no_trace(tmp_path, capsys):
-  ok = kills.survives(tmp_path, tiny_runs.SAC, kills=20, signals=2, full=1)
+@pytest.mark.parametrize(
+  ('kind', 'kills_of_it'), [(tiny_runs.SAC, 20), (tiny_runs.ALM, 3)]
+)
+def test_kills_and_signals_leave_no_trace(kind, kills_of_it, tmp_path, capsys):
+  ok = kills.survives(tmp_path, kind, kills=kills_of_it, signals=2, full=1)
   assert ok, capsys.readouterr().out

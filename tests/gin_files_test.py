@@ -38,6 +38,13 @@ MANIPULATION = {
   'claw_three': ('claw-three', 1, 0.1),
   'claw_uniform': ('claw-uniform', 1, 0.1),
 }
+# Of the paper on ALM, from state; their action repeat is 1.
+STATE_TASKS = {
+  'humanoid': ('Humanoid-v4', 376),
+  'truncated_humanoid': ('Humanoid-v4-first45', 45),
+  'ant_contact': ('Ant-v4', 111),
+  'truncated_ant': ('Ant-v4-first27', 27),
+}
 GYM = ('half_cheetah', 'walker2d', 'hopper', 'ant')
 MODELS = {
   'ablation/simple_vae': 'SimpleVae',
@@ -54,8 +61,23 @@ INPUTS = {
   'ablation/actor_latent_critic_history': ('LatentInput', 'HistoryInput'),
 }
 BASELINES = {'sac_state': 'SacStateAgent', 'sac_pixels': 'SacPixelsAgent'}
+# Overlays on an overlay, gin/alm.gin.
+ALM = {
+  'alm/no_kl': 'AlmAgent',
+  'alm/no_value': 'AlmAgent',
+  'alm/no_classifier': 'AlmAgent',
+  'alm/classifier_of_theory': 'AlmAgent',
+  'alm/horizon_1': 'AlmAgent',
+  'alm/horizon_2': 'AlmAgent',
+  'alm/horizon_5': 'AlmAgent',
+  'alm/td3_actor': 'AlmTd3Agent',
+  'alm/value_encoder': 'AlmValueEncoderAgent',
+  'alm/reconstruction': 'AlmReconstructionAgent',
+  'alm/entropy': 'AlmEntropyAgent',
+}
 # What an overlay binds through a macro, on any task.
 MACROS = {
+  'alm': {'action_repeat': '1'},
   'paper_v1': {'decoder_variance': '0.1'},
   'debug': {'action_repeat': '20'},
 }
@@ -65,11 +87,11 @@ NAMES = sorted(
   for path in FOLDER.glob('**/*.gin')
 )
 # Whatever ships and is neither: a new overlay is tested as soon as it is there.
-OVERLAYS = [
-  name
-  for name in NAMES
-  if name not in (*TASKS, *MANIPULATION, *BASES, *BASELINES)
-]
+OTHERS = {
+  *(*TASKS, *STATE_TASKS, *MANIPULATION),
+  *(*BASES, *BASELINES, 'alm', *ALM),
+}
+OVERLAYS = [name for name in NAMES if name not in OTHERS]
 ABLATIONS = [name for name in OVERLAYS if name.startswith('ablation/')]
 # What tests/tiny.gin leaves open.
 TINY_BASELINES = {
@@ -92,6 +114,12 @@ def small(tmp_path):
   """
   (tmp_path / 'small.gin').write_text("include 'tests/tiny.gin'\n")
   return str(tmp_path / 'small')
+
+
+@pytest.fixture
+def tiny_alm():
+  """The same, of tests/tiny_alm.gin."""
+  return str(FOLDER.parent / 'tests' / 'tiny_alm')
 
 
 @pytest.fixture(autouse=True)
@@ -160,16 +188,16 @@ def assert_is_of(parts, task, overlay=None):
   )
 
 
+def assert_trains(agent):
+  """Trains one step, which moves all that is trained."""
+  before = [v.numpy() for v in agent.trainable_variables]
+  assert np.isfinite(agent.train(experience(agent)).loss)
+  after = [v.numpy() for v in agent.trainable_variables]
+  assert all((a != b).any() for a, b in zip(before, after, strict=True))
+
+
 def test_no_file_is_missing():
-  assert {
-    *TASKS,
-    *MANIPULATION,
-    *BASES,
-    *BASELINES,
-    *MODELS,
-    *INPUTS,
-    *MACROS,
-  } <= set(NAMES)
+  assert OTHERS | {*MODELS, *INPUTS, *MACROS} <= set(NAMES)
 
 
 @pytest.mark.parametrize(
@@ -182,11 +210,7 @@ def test_builds_and_trains_one_step(task, overlays, small):
   parts = build([task, small, *overlays])
   assert_is_of(parts, task, *overlays)
 
-  agent = parts.agent
-  before = [v.numpy() for v in agent.trainable_variables]
-  assert np.isfinite(agent.train(experience(agent)).loss)
-  after = [v.numpy() for v in agent.trainable_variables]
-  assert all((a != b).any() for a, b in zip(before, after, strict=True))
+  assert_trains(parts.agent)
 
 
 @pytest.mark.slow  # All cases together.
@@ -220,7 +244,73 @@ def test_a_baseline_trains_one_step_on_every_task(task, overlay, small):
   assert any((a != b).any() for a, b in zip(before, after, strict=True))
 
 
-@pytest.mark.parametrize('overlay', [*OVERLAYS, *BASELINES])
+@pytest.mark.parametrize('overlay', [None, *ALM])
+def test_alm_and_its_ablations_train_one_step(overlay, tiny_alm):
+  parts = build(['half_cheetah', tiny_alm, *([overlay] if overlay else [])])
+  agent = parts.agent
+  assert type(agent).__name__ == ALM.get(overlay, 'AlmAgent')
+  assert parts.schedule.action_repeat == 1
+  assert_trains(agent)
+
+
+@pytest.mark.parametrize('task', STATE_TASKS)
+def test_the_tasks_of_alm(task, tiny_alm):
+  parts = build([task, tiny_alm])
+  name, size = STATE_TASKS[task]
+  assert (parts.task, parts.schedule.action_repeat) == (name, 1)
+  spec = parts.agent.time_step_spec.observation
+  assert list(spec) == ['state'] and spec['state'].shape == [size]
+  load([task, 'alm'])
+  capacity = gin.query_parameter('Replay.capacity')
+  assert capacity == (1_000_000 if task == 'humanoid' else 100_000)
+
+
+@pytest.mark.parametrize('overlay', ALM)
+def test_an_ablation_of_alm_changes_what_it_binds_and_no_more(overlay):
+  gin.clear_config()
+  gin.parse_config_file(str(FOLDER / f'{overlay}.gin'))
+  own, plain = bindings.resolved(), load(['ant', 'alm'])
+  changed = {name for name in own if plain.get(name) != own[name]}
+  assert changed == set(own)
+  assert load(['ant', 'alm', overlay]) == plain | own
+
+
+def test_the_numbers_of_alm_are_the_papers():
+  """Of alm.md, section 1."""
+  load(['half_cheetah', 'alm'])
+  expected = {
+    'AlmAgent.horizon': 3,
+    'AlmAgent.kl_weight': 1.0,
+    'AlmAgent.value_weight': 1.0,
+    'AlmAgent.classifier_weight': 0.1,
+    'AlmAgent.td_lambda': 0.95,
+    'AlmAgent.gamma': 0.99,
+    'AlmAgent.learning_rate': 1e-4,
+    'AlmAgent.gradient_limit': 100.0,
+    'AlmNetworks.latent_size': 50,
+    'AlmNetworks.hidden_size': 512,
+    'AlmNetworks.model_hidden_size': 1024,
+    'AlmNetworks.target_update_rate': 0.005,
+    'LatentGaussian.mean_limit': 30.0,
+    'LatentGaussian.min_stddev': 0.1,
+    'LatentGaussian.max_stddev': 10.0,
+    'ActionNoise.initial_stddev': 1.0,
+    'ActionNoise.final_stddev': 0.1,
+    'ActionNoise.decay_steps': 100000,
+    'ActionNoise.training_limit': 0.3,
+    'Replay.capacity': 100000,
+    'Schedule.random_episodes': 0,
+    'Schedule.random_agent_steps': 5000,
+    'Schedule.model_updates': 0,
+    'Schedule.gradient_steps': 1,
+    'Schedule.batch_size': 512,
+    'Schedule.eval_interval': 5000,
+    'Schedule.eval_episodes': 5,
+  }
+  assert {name: gin.query_parameter(name) for name in expected} == expected
+
+
+@pytest.mark.parametrize('overlay', [*OVERLAYS, *BASELINES, 'alm'])
 def test_on_every_task_an_overlay_changes_what_it_binds_and_no_more(overlay):
   gin.clear_config()
   gin.parse_config_file(str(FOLDER / f'{overlay}.gin'))
@@ -236,7 +326,9 @@ def test_on_every_task_an_overlay_changes_what_it_binds_and_no_more(overlay):
     assert load([task, overlay]) == plain | own | bound
 
 
-@pytest.mark.parametrize('name', [*TASKS, *MANIPULATION, *ABLATIONS])
+@pytest.mark.parametrize(
+  'name', [*TASKS, *STATE_TASKS, *MANIPULATION, *ABLATIONS, *ALM]
+)
 def test_a_task_or_an_ablation_is_at_most_six_lines(name):
   assert len((FOLDER / f'{name}.gin').read_text().splitlines()) <= 6
 

@@ -34,6 +34,8 @@ class Agent(tf_agent.TFAgent):
   among its variables, so a checkpoint holds them.
   """
 
+  # Whether all steps of a sequence of experience are of one episode.
+  within_episodes = False
   # A subclass's method, which an instance replaces by its compiled form.
   _train: Callable
 

@@ -16,10 +16,11 @@ Seen = tuple[Any, Callable[[tf.Tensor], Memory]]
 
 
 class NoMemory:
-  """Of a policy of the true state, observation 'state'."""
+  """Of a policy that acts on the present observation alone."""
 
-  def __init__(self, actor: Callable):
-    self._actor = actor
+  def __init__(self, act: Callable):
+    """Takes what maps an observation to a distribution, given `draw_seed`."""
+    self._act = act
 
   def initial(self, batch_size: tf.Tensor) -> Memory:
     """Returns the memory before the first step."""
@@ -28,8 +29,8 @@ class NoMemory:
 
   def see(self, observation, memory, is_first, draw_seed) -> Seen:
     """Returns the actions' distribution, and what follows from the action."""
-    del memory, is_first, draw_seed
-    return self._actor(observation['state']), lambda action: {}
+    del memory, is_first
+    return self._act(observation, draw_seed), lambda action: {}
 
 
 class History:

@@ -70,5 +70,54 @@ def apply_if_finite(
       overflows wherever Adam's second moment would.
     apply: changes variables.
   """
+  tf.cond(_all_finite(metrics), apply, lambda: None)
+
+
+def minimise_in_turn(
+  losses: Mapping[str, Callable[[], tuple[tf.Tensor, dict[str, tf.Tensor]]]],
+  variables: Mapping[str, Sequence[tf.Variable]],
+  optimizers: Mapping[str, Adam],
+  gradient_limit: float,
+  finish: Callable[[], None],
+) -> dict[str, tf.Tensor]:
+  """Takes a step of each loss, of the parameters that the last has left.
+
+  If all metrics are finite `finish` is called, or else all is undone.
+
+  Args:
+    losses: functions that return a loss and its metrics, by name.
+    variables: what each loss trains.
+    optimizers: of these variables.
+    gradient_limit: the global norm that each loss's gradient is clipped to.
+    finish: changes other variables.
+
+  Returns:
+    All metrics, and the norms of the gradients before they are clipped.
+  """
+  changed = [
+    *(v for name in losses for v in variables[name]),
+    *(v for name in losses for v in optimizers[name].variables),
+  ]
+  # No copies yet: a step writes elsewhere while its variables are read here.
+  before = [variable.read_value() for variable in changed]
+  metrics: dict[str, tf.Tensor] = {}
+  for name, loss_function in losses.items():
+    with tf.GradientTape() as tape:
+      loss, of_loss = loss_function()
+    gradients, norm = tf.clip_by_global_norm(
+      tape.gradient(loss, variables[name]), gradient_limit
+    )
+    apply_gradients(optimizers[name], gradients, variables[name])
+    metrics |= {**of_loss, f'{name}/gradient_norm': norm}
+
+  def undo():
+    for variable, value in zip(changed, before, strict=True):
+      variable.assign(value)
+
+  tf.cond(_all_finite(metrics), finish, undo)
+  return metrics
+
+
+def _all_finite(metrics):
   finite = tf.math.is_finite(tf.stack(list(metrics.values())))
-  tf.cond(tf.reduce_all(finite), apply, lambda: None)
+  return tf.reduce_all(finite)

@@ -113,7 +113,9 @@ class StatePolicy(SeededPolicy):
   def memory(self, images: bool) -> memories.NoMemory:
     """Returns what it needs to act outside of TF-Agents: no past step."""
     del images
-    return memories.NoMemory(self._actor)
+    return memories.NoMemory(
+      lambda observation, draw_seed: self._actor(observation['state'])
+    )
 
   def _variables(self):
     return [*self._actor.variables, self._generator.state]
@@ -121,6 +123,63 @@ class StatePolicy(SeededPolicy):
   def _distribution(self, time_step, policy_state):
     distribution = self._actor(time_step.observation['state'])
     return policy_step.PolicyStep(distribution, policy_state)
+
+
+class EncodedPolicy(SeededPolicy):
+  """Acts on a latent of the state, drawn anew at each step.
+
+  If it is greedy, it acts at the mean of pi(a|z); else with noise, which is not
+  clipped as in training.
+  """
+
+  def __init__(
+    self,
+    time_step_spec: ts.TimeStep,
+    action_spec: tf.TensorSpec,
+    encoder: tf.Module,
+    actor: tf.Module,
+    pi: Callable,
+    **seeded,
+  ):
+    """Keeps the parts.
+
+    Args:
+      time_step_spec: the time steps that it observes; their 'state' is used.
+      action_spec: a float vector in [-1, 1].
+      encoder: maps states to a distribution over latents.
+      actor: has the variables of pi.
+      pi: maps latents to a Gaussian over actions, `[B, A]`.
+      **seeded: see `SeededPolicy`.
+    """
+    super().__init__(time_step_spec, action_spec, **seeded)
+    self._encoder = encoder
+    self._actor = actor
+    self._pi = pi
+
+  def memory(self, images: bool) -> memories.NoMemory:
+    """Returns what it needs to act outside of TF-Agents: no past step."""
+    del images
+    return memories.NoMemory(self._act)
+
+  def choose(self, distribution, draw_seed):
+    if self._greedy:
+      return distribution.mode()
+    return tf.clip_by_value(distribution.sample(seed=draw_seed()), -1.0, 1.0)
+
+  def _variables(self):
+    parts = self._encoder, self._actor
+    variables = [v for part in parts for v in part.variables]
+    return [*variables, self._generator.state]
+
+  def _distribution(self, time_step, policy_state):
+    distribution = self._act(time_step.observation, self._next_seed)
+    return policy_step.PolicyStep(distribution, policy_state)
+
+  def _act(self, observation, draw_seed):
+    """Returns pi(a|z), before actions are clipped."""
+    return self._pi(
+      self._encoder(observation['state']).sample(seed=draw_seed())
+    )
 
 
 class HistoryPolicy(SeededPolicy):

@@ -37,6 +37,7 @@ class Range:
 
 Count = Annotated[int, Range(1)]
 WholeNumber = Annotated[int, Range(0)]
+NotNegative = Annotated[float, Range(0)]
 Positive = Annotated[float, Range(0, above=True)]
 Fraction = Annotated[float, Range(0, 1)]
 ComputeDtype = Literal['float32', 'bfloat16']

@@ -35,6 +35,7 @@ def GymEnvironment(
   multisamples: mujoco_environment.Multisamples = 4,
   arguments: dict | None = None,
   image_size: settings.ImageSize = rendering.IMAGE_SIZE,
+  observation_size: settings.Count | None = None,
 ) -> py_environment.PyEnvironment:
   """Returns any task that is registered with gymnasium.
 
@@ -47,16 +48,23 @@ def GymEnvironment(
     arguments: More that `gymnasium.make` is to be given, by names.
     image_size: Height and width of the pixels, unless the task observes an
       image of its own.
+    observation_size: How many numbers of the observation are the state, the
+      first ones; by default all. Of MuJoCo tasks, whose name then has it.
 
   Raises:
     UserError: There is no such task or camera, or it does not take these
-      arguments, or has no continuous actions.
+      arguments, or has no continuous actions, or observes fewer numbers.
   """
   environment = _load(task, arguments or {})
   if _is_mujoco(gymnasium.spec(task)):
     rendered = camera, shadow_map_size, multisamples
     return MujocoGymEnvironment(
-      environment, action_repeat, *rendered, image_size
+      environment, action_repeat, *rendered, observation_size, image_size
+    )
+  if observation_size is not None:
+    raise errors.UserError(
+      f'GymEnvironment.observation_size = {observation_size} is for tasks of '
+      f'MuJoCo, which {task} is not: remove it.'
     )
   return gymnasium_environment.GymnasiumEnvironment(
     environment, action_repeat, image_size
@@ -79,6 +87,7 @@ class MujocoGymEnvironment(mujoco_environment.MujocoEnvironment):
     camera: str | None,
     shadow_map_size: int,
     multisamples: int,
+    observation_size: int | None = None,
     image_size: Sequence[int] = rendering.IMAGE_SIZE,
   ):
     """Keeps the task as gymnasium has made it.
@@ -87,26 +96,34 @@ class MujocoGymEnvironment(mujoco_environment.MujocoEnvironment):
       environment: The task.
       camera: The name of the model's camera that renders the pixels, or None.
       action_repeat: See `MujocoEnvironment`.
+      observation_size: See `GymEnvironment`.
       shadow_map_size, multisamples, image_size: See `rendering.Renderer`.
 
     Raises:
-      UserError: There is no such camera.
+      UserError: There is no such camera, or fewer numbers are observed.
     """
     task = environment.spec.id
+    (size,) = environment.observation_space.shape
+    if observation_size is not None and observation_size > size:
+      raise errors.UserError(
+        f'{task} observes {size} numbers, fewer than '
+        f'GymEnvironment.observation_size = {observation_size}: lower it.'
+      )
+    self._observation_size = observation_size
     self._environment = environment
     self._unwrapped = self._environment.unwrapped
     self._before_last_step = None
     model = self._unwrapped.model
     actions = self._environment.action_space
     super().__init__(
-      task,
+      task if observation_size is None else f'{task}-first{observation_size}',
       action_repeat,
       model,
       self._unwrapped.data,
       array_spec.BoundedArraySpec(
         actions.shape, np.float32, actions.low, actions.high, 'action'
       ),
-      self._environment.observation_space.shape[0],
+      observation_size or size,
       (_camera_index(model, task, camera), shadow_map_size, multisamples),
       image_size,
     )
@@ -120,6 +137,9 @@ class MujocoGymEnvironment(mujoco_environment.MujocoEnvironment):
     self._before_last_step = None
     state, _ = self._environment.reset()
     return state
+
+  def _observe(self, state: np.ndarray) -> dict[str, np.ndarray]:
+    return super()._observe(state[: self._observation_size])
 
   def _step(self, action: np.ndarray) -> ts.TimeStep:
     total_reward = 0.0

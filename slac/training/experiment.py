@@ -15,7 +15,13 @@ from slac.training import evaluation, replay, schedule
 
 # Gin finds by name what is imported here and not used.
 # isort: split
-from slac.agents import augmentations, baselines, slac_agent  # noqa: F401
+from slac.agents import (  # noqa: F401
+  alm,
+  alm_variants,
+  augmentations,
+  baselines,
+  slac_agent,
+)
 from slac.environments import (  # noqa: F401
   claw,
   dm_control_tasks,

@@ -37,7 +37,8 @@ def check():
   check_memory(sizes, image_shape_of(given.get('environment')))
   capacity = _given(replay.Replay).get('capacity')
   if capacity:
-    check_data(plan, capacity, _length(sizes) + 1)
+    length = _length(sizes) or _total(sizes, 'horizon')
+    check_data(plan, capacity, length + 1)
 
 
 def check_memory(sizes: Mapping[str, int], image_shape: Sequence[int]):
@@ -88,8 +89,8 @@ def sizes_of(configurable: Any) -> dict[str, int]:
   """Returns whole numbers by the names of their settings.
 
   Args:
-    configurable: a class of agents, whose numbers and whose model's are wanted.
-      Of anything else no numbers are known.
+    configurable: a class of agents, whose numbers are wanted, and those of its
+      model and networks. Of anything else no numbers are known.
   """
   found = {}
   if inspect.isclass(configurable):
@@ -97,9 +98,10 @@ def sizes_of(configurable: Any) -> dict[str, int]:
       for name, value in _given(cls).items():
         found[name] = f'{cls.__name__}.{name}', value
   numbers = {name: x for name, x in found.values() if type(x) is int}
-  for part in ('model', 'proprioception'):
-    _, made = found.get(part, (None, None))
-    numbers |= sizes_of(made) if made else {}
+  parts = [found[x][1] for x in ('model', 'proprioception') if x in found]
+  parts.append(getattr(configurable, 'networks_class', None))
+  for part in filter(None, parts):
+    numbers |= sizes_of(part)
   return numbers
 
 
@@ -140,6 +142,10 @@ def needed(sizes: Mapping[str, int], image_shape: Sequence[int]) -> int:
   if devices.names() == ['CPU']:  # A GPU has memory of its own.
     images = of_model * (length + 1) or batch
     maps = int(images * _total(sizes, 'base_depth') * num_pixels * _MAPS * 4)
+    # The two hidden layers of ALM's model, in each of the steps that it is
+    # unrolled over.
+    unrolled = batch * _total(sizes, 'horizon')
+    maps += unrolled * 2 * _total(sizes, 'model_hidden_size') * 4
   parameters = _parameters(sizes, num_pixels)
   return parameters * _PARAMETER + frames * num_pixels * channels + maps
 
@@ -154,12 +160,18 @@ def _parameters(sizes, num_pixels) -> int:
   embedded = feature + _total(sizes, 'embedding_size')
   hidden = sizes.get('LatentModel.hidden_size', 0)
   of_sac = sizes.get('SoftActorCritic.hidden_size', 0)
+  of_alm = sizes.get('AlmNetworks.hidden_size', 0)
+  of_its_model = sizes.get('AlmNetworks.model_hidden_size', 0)
+  its_latent = sizes.get('AlmNetworks.latent_size', 0)
   return (
     # Convolutions, and what leads from the last map to the features.
     depth * (9 * (2 + 8 + 32) * depth + last_map * (feature + latent))
     # The model's reward and posterior; the actor and two critics.
     + hidden * (2 * hidden + embedded + 4 * latent)
     + of_sac * (3 * of_sac + embedded + 2 * latent)
+    # Six networks of ALM, and its model.
+    + of_alm * (6 * of_alm + 8 * its_latent)
+    + of_its_model * (of_its_model + 3 * its_latent)
   )
 
 

@@ -43,6 +43,7 @@ class Replay:
     sequence_length: int,
     seed: int,
     capacity: settings.Count = gin.REQUIRED,
+    within_episodes: bool = False,
   ):
     """Allocates the ring, whose pages are committed only as it fills.
 
@@ -52,12 +53,16 @@ class Replay:
       sequence_length: T + 1, at least 2.
       seed: decides which sequences are drawn.
       capacity: the number of steps kept.
+      within_episodes: whether all steps of a sequence are to be of one episode,
+        instead of its last two.
 
     Raises:
       errors.UserError: there is not enough memory for `capacity` steps.
     """
     self._spec = spec
     self._sequence_length = sequence_length
+    # How many pairs of steps, from a sequence's end, are of one episode each.
+    self._num_joined = sequence_length - 1 if within_episodes else 1
     self._capacity = capacity
     leaves = [
       ('/'.join(map(str, path)), leaf.shape, _numpy_dtype(leaf))
@@ -118,7 +123,8 @@ class Replay:
     """Draws sequences, each valid one with the same probability.
 
     A sequence is T + 1 successive steps. It may run over the end of an
-    episode, but its last pair may not: z_{T+1} would not follow from z_T.
+    episode, unless it is to be `within_episodes`, but its last pair may not:
+    z_{T+1} would not follow from z_T.
 
     Returns:
       A nest like `spec` of new arrays [batch_size, T + 1, ...].
@@ -212,6 +218,8 @@ class Replay:
     """
     oldest = self._num_added - self.size
     can_end = self._continues.copy()
+    for age in range(1, self._num_joined):
+      can_end &= np.roll(self._continues, age)
     too_early = np.arange(oldest, oldest + self._sequence_length - 1)
     can_end[too_early % self._capacity] = False
     slots = np.flatnonzero(can_end)

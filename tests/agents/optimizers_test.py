@@ -124,6 +124,48 @@ def test_it_is_decided_where_the_update_is_compiled(jit_compile):
   np.testing.assert_allclose(variable, [0.5, 2.5], rtol=1e-5)
 
 
+@pytest.mark.parametrize('jit_compile', [False, True])
+def test_losses_are_minimised_in_turn_or_not_at_all(jit_compile):
+  """The second loss sees what the first has moved; both move by their rates."""
+  x, y, finished = tf.Variable(1.0), tf.Variable(1.0), tf.Variable(0)
+  variables = {'one': [x], 'two': [y]}
+  adams = {name: optimizers.Adam(0.5, v) for name, v in variables.items()}
+
+  def finish():
+    finished.assign_add(1)
+
+  @tf.function(autograph=False, jit_compile=jit_compile)
+  def update(factor, second_factor):
+    return optimizers.minimise_in_turn(
+      {
+        'one': lambda: (factor * x, {}),
+        'two': lambda: (second_factor * y, {'seen': x + 0.0}),
+      },
+      variables,
+      adams,
+      10.0,
+      finish,
+    )
+
+  def state():
+    moments = [v for adam in adams.values() for v in adam._variables]
+    return [v.numpy().tolist() for v in (x, y, finished, *moments)]
+
+  before = state()
+  for broken in (NAN, INF):
+    update(tf.constant(1.0), tf.constant(broken))
+    update(tf.constant(broken), tf.constant(1.0))
+    assert state() == before
+  metrics = update(tf.constant(3.0), tf.constant(-30.0))
+  assert metrics['one/gradient_norm'] == 3
+  assert metrics['two/gradient_norm'] == 30
+  # Adam's first step is the learning rate.
+  np.testing.assert_allclose(metrics['seen'], 0.5, rtol=1e-5)
+  np.testing.assert_allclose([x, y, finished], [0.5, 1.5, 1], rtol=1e-5)
+  # A tenth of the gradient, which has been clipped to 10.
+  np.testing.assert_allclose(adams['two']._variables[1], -1.0, rtol=1e-5)
+
+
 @pytest.fixture(scope='module')
 def compiled():
   return tiny.agent()

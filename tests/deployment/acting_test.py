@@ -50,7 +50,7 @@ def policy(agent):
   [
     *(('history', False), ('history', True), ('latent', False)),
     *(('latent', True), ('frames', False), ('state', False)),
-    *(('both', False), ('both', True)),
+    *(('both', False), ('both', True), ('encoded', False)),
   ],
 )
 def test_actions_are_the_agents_in_the_environments_bounds(kind, images):

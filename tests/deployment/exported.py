@@ -4,12 +4,13 @@ import functools
 import types
 
 import numpy as np
+import tensorflow as tf
 from tf_agents.environments import py_environment
 from tf_agents.specs import array_spec
 from tf_agents.trajectories import time_step as ts
 
 from slac import deployment
-from slac.agents import baselines, inputs, slac_agent
+from slac.agents import alm, baselines, inputs, slac_agent
 from slac.deployment import exporting
 from slac.environments import requirements
 from slac.models import ablations
@@ -70,6 +71,16 @@ def in_own_bounds(actions, **bounds):
 
 def make_agent(kind):
   both = ts.time_step_spec(tiny.BOTH_SPEC)
+  if kind == 'encoded':
+    agent = tiny.agent(
+      agent_class=alm.AlmAgent,
+      time_step_spec=both,
+      LatentGaussian__min_stddev=1e-9,
+    )
+    # Latents without noise, in which they could differ.
+    *_, (_, bias) = tiny.weights(agent._networks.encoder)
+    bias.assign(tf.repeat([0.0, -50.0], bias.shape[0] // 2))
+    return agent
   if kind == 'state':
     agent = tiny.agent(agent_class=baselines.SacStateAgent, time_step_spec=both)
   elif kind == 'frames':

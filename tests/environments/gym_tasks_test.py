@@ -215,3 +215,64 @@ def test_unknown_names(task, camera, message):
   with pytest.raises(errors.UserError) as raised:
     gym_tasks.GymEnvironment(task, 2, camera, 512, 0)
   assert message in str(raised.value)
+
+
+def test_the_first_numbers_of_an_observation(blank):
+  whole, first = (
+    gym_tasks.GymEnvironment(
+      *('Ant-v4', 1, 'track', 512, 0),
+      {'use_contact_forces': True},
+      observation_size=observation_size,
+    )
+    for observation_size in (None, 27)
+  )
+  for environment in (whole, first):
+    environment.seed(3)
+    environment.reset()
+  assert (whole.name, first.name) == ('Ant-v4', 'Ant-v4-first27')
+  spec = first.observation_spec()['state']
+  assert whole.observation_spec()['state'].shape == (111,)
+  for action in dm_control_tasks_test._actions(whole, 10):
+    steps = [e.step(action) for e in (whole, first)]
+    (all_numbers, some) = (step.observation['state'] for step in steps)
+    assert some.shape == spec.shape
+    np.testing.assert_array_equal(some, all_numbers[:27])
+    assert steps[0].reward == steps[1].reward
+
+
+@pytest.mark.parametrize(
+  ('task', 'says'),
+  [
+    ('Hopper-v4', 'observes 11 numbers, fewer than .* = 12'),
+    ('Pendulum-v1', 'is for tasks of MuJoCo'),
+  ],
+)
+def test_numbers_that_are_not_there_are_refused(task, says):
+  with pytest.raises(errors.UserError, match=says):
+    gym_tasks.GymEnvironment(task, 1, observation_size=12)
+
+
+@pytest.mark.parametrize('task', ['Ant-v4', 'Humanoid-v4'])
+def test_contact_forces_resume_exactly(task):
+  """They are no part of MuJoCo's state."""
+  arguments = {'use_contact_forces': True} if task == 'Ant-v4' else {}
+
+  def make():
+    made = gym_tasks.GymEnvironment(task, 1, None, 512, 0, arguments)
+    made.observe(['state'])
+    made.reset()
+    return made
+
+  environment, resumed = make(), make()
+  actions = dm_control_tasks_test._actions(environment, 20) / 4
+  for action in actions[:10]:
+    environment.step(action)
+  resumed.set_state(
+    dm_control_tasks_test._through_files(environment.get_state())
+  )
+  for action in actions[10:]:
+    expected, found = (e.step(action) for e in (environment, resumed))
+    assert found.reward == expected.reward
+    np.testing.assert_array_equal(
+      found.observation['state'], expected.observation['state']
+    )

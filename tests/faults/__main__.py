@@ -24,6 +24,7 @@ from tests.faults import (
 )
 
 SECONDS_TO_STOP = 10
+AGENTS = {'slac': tiny_runs.SLAC, 'alm': tiny_runs.ALM}
 # Methods that try everything once, and those that try as often as they are told
 # to, by their options.
 ONCE = {
@@ -54,6 +55,12 @@ def _parser():
   )
   parser.add_argument('--kills', type=int, default=0, help='SIGKILLs')
   parser.add_argument(
+    '--agent',
+    choices=AGENTS,
+    default='slac',
+    help='whose run meets kills, signals and full disks',
+  )
+  parser.add_argument(
     '--signals', type=int, default=0, help='SIGTERMs and SIGINTs, by turns'
   )
   parser.add_argument(
@@ -76,7 +83,7 @@ def _trials(arguments, root):
     yield functools.partial(
       kills.survives,
       root / 'kills',
-      tiny_runs.SLAC,
+      AGENTS[arguments.agent],
       **counts,
       seed=seed,
       seconds_to_stop=SECONDS_TO_STOP,

@@ -25,7 +25,6 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 CHECKPOINT_SECONDS = 0.3
 ACTION_REPEAT = 20  # Episodes of 50 agent steps.
 SETTINGS = f"""
-include 'tests/tiny.gin'
 ACTION_REPEAT = {ACTION_REPEAT}
 Replay.capacity = 150
 Schedule.eval_interval = 4000
@@ -42,20 +41,23 @@ class Kind(NamedTuple):
   """A kind of runs.
 
   Attributes:
+    overlay: a gin file with the sizes of its networks.
     settings: of the agent.
     model_updates: before the agent begins to learn.
     seconds_to_learn: which a process spends, by its own clock, from the
       beginning of the loop to some time after the first evaluation and update.
   """
 
+  overlay: str
   settings: str
   model_updates: int
   seconds_to_learn: float
 
 
-SLAC = Kind('Schedule.model_updates = 50', 50, 3.0)
+SLAC = Kind('tests/tiny.gin', 'Schedule.model_updates = 50', 50, 3.0)
 # Without a model to trace, a process begins its loop in half of the time.
-SAC = Kind("include 'gin/sac_state.gin'", 0, 1.5)
+SAC = Kind('tests/tiny.gin', "include 'gin/sac_state.gin'", 0, 1.5)
+ALM = Kind('tests/tiny_alm.gin', '', 0, 3.0)
 
 
 class TinyRuns:
@@ -88,7 +90,7 @@ class TinyRuns:
     self.turns = agent_steps + kind.model_updates
     self._disk = disk or root
     (root / 'tiny.gin').write_text(
-      f'{SETTINGS}{kind.settings}\n'
+      f"include '{kind.overlay}'\n{SETTINGS}{kind.settings}\n"
       f'Schedule.checkpoint_seconds = {checkpoint_seconds}\n'
       f'Schedule.env_steps = {agent_steps * ACTION_REPEAT}\n'
     )

@@ -47,7 +47,7 @@ def refusal(*params, files=()):
 
 @pytest.mark.parametrize(
   'overlay',
-  ['sac_state', 'sac_pixels', 'ablation/planet', 'ablation/simple_vae'],
+  ['sac_state', 'sac_pixels', 'ablation/planet', 'ablation/simple_vae', 'alm'],
 )
 def test_what_ships_is_let_through(overlay):
   check(files=[f'gin/{overlay}.gin'])
@@ -120,6 +120,32 @@ def environment_class():
 def test_a_batch_without_images_is_small():
   check('Schedule.batch_size = 100000', files=['gin/sac_state.gin'])
   assert 'Schedule.batch_size' in refusal('Schedule.batch_size = 100000')
+
+
+@pytest.mark.parametrize(
+  'setting',
+  [
+    'AlmNetworks.latent_size = 100000000',
+    'AlmNetworks.hidden_size = 100000',
+    'AlmNetworks.model_hidden_size = 100000',
+    'Schedule.batch_size = 10000000',
+  ],
+)
+def test_the_sizes_of_alm_are_known(setting):
+  assert refusal(setting, files=['gin/alm.gin']).startswith(f'With {setting} ')
+
+
+def test_alms_sequences_must_fit_into_its_data():
+  message = refusal('Schedule.random_agent_steps = 2', files=['gin/alm.gin'])
+  assert 'leave no sequence of 4 steps to begin training with' in message
+  check('Schedule.random_agent_steps = 3', files=['gin/alm.gin'])
+
+
+def test_no_more_parameters_of_alm_are_counted_than_there_are():
+  check(files=['gin/alm.gin'])
+  agent = gin.get_bindings(experiment.Experiment)['agent']
+  # Of HalfCheetah there are 3,025,107.
+  assert 2_800_000 < needs._parameters(needs.sizes_of(agent)) < 3_025_107
 
 
 def test_the_bytes_of_parameters_batches_and_maps(monkeypatch):

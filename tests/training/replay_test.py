@@ -26,8 +26,10 @@ def numbered(number, step_type=MID):
   return Step(np.int32(step_type), {'pixels': np.full(2, number, np.uint8)})
 
 
-def filled(step_types, capacity=100, sequence_length=3, seed=0):
-  ring = replay.Replay(SPEC, sequence_length, seed, capacity=capacity)
+def filled(
+  step_types, capacity=100, sequence_length=3, seed=0, within_episodes=False
+):
+  ring = replay.Replay(SPEC, sequence_length, seed, capacity, within_episodes)
   for number, step_type in enumerate(step_types):
     ring.add(numbered(number, step_type))
   return ring
@@ -87,6 +89,22 @@ def test_rule_by_enumeration_of_all_short_histories():
       if types[t + 1] != LAST and types[t + 2] != FIRST
     }
     ring = filled(types)
+    if valid:
+      assert set(drawn(ring.sample(100))) == valid, types
+    else:
+      with pytest.raises(errors.UserError, match='collect more data'):
+        ring.sample(100)
+
+
+def test_within_episodes_by_enumeration_of_all_short_histories():
+  for types in itertools.product([FIRST, MID, LAST], repeat=6):
+    joined = [
+      before != LAST and after != FIRST
+      for before, after in itertools.pairwise(types)
+    ]
+    # The ring of five steps has lost the first.
+    valid = {(t, t + 1, t + 2) for t in range(1, 4) if all(joined[t : t + 2])}
+    ring = filled(types, capacity=5, within_episodes=True)
     if valid:
       assert set(drawn(ring.sample(100))) == valid, types
     else:

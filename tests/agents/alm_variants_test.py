@@ -1,0 +1,107 @@
+"""The variants of ALM: which loss moves what, and their terms by hand."""
+
+import types
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from slac.agents import alm_variants
+from tests import tiny
+from tests.agents import alm_test, baselines_test
+
+LOSSES = {'model', 'estimates', 'critic', 'actor'}
+B, SEED = alm_test.B, alm_test.SEED
+gaussian, total = alm_test.gaussian, alm_test.total
+
+
+@pytest.fixture(autouse=True)
+def _eager():
+  # Tracing a graph takes much longer than one eager step.
+  tf.config.run_functions_eagerly(True)
+  yield
+  tf.config.run_functions_eagerly(False)
+
+
+@pytest.mark.parametrize(
+  ('agent_class', 'name', 'expected'),
+  [
+    ('AlmTd3Agent', 'actor', {'actor'}),
+    (
+      'AlmValueEncoderAgent',
+      'critic',
+      {'critics', 'target critics', 'encoder', 'target encoder'},
+    ),
+    (
+      'AlmReconstructionAgent',
+      'model',
+      {'encoder', 'target encoder', 'model', 'decoder'},
+    ),
+    ('AlmEntropyAgent', 'actor', {'actor'}),
+  ],
+)
+def test_the_loss_of_a_variant_moves_its_own_variables(
+  agent_class, name, expected
+):
+  agent = alm_test.make_agent(agent_class=getattr(alm_variants, agent_class))
+  for other in LOSSES - {name}:
+    agent._optimizers[other].learning_rate.assign(0.0)
+  before = alm_test.values(agent)
+  info = agent.train(alm_test.make_experience(agent))
+  assert np.isfinite(info.loss)
+  assert baselines_test.moved(before, alm_test.values(agent)) == expected
+
+
+def bare(agent_class, **attributes):
+  """An agent without noise that is all of functions."""
+  agent = object.__new__(agent_class)
+  for name, value in attributes.items():
+    object.__setattr__(agent, name, value)
+  return agent
+
+
+def test_td3s_actor_learns_through_the_critics_action():
+  weight = tf.Variable(0.5)
+  agent = bare(
+    alm_variants.AlmTd3Agent,
+    _networks=types.SimpleNamespace(value=lambda z, a: total(a) ** 2),
+    pi=lambda z: gaussian(weight * z),
+    _act=lambda z, seed: weight * z,
+  )
+  with tf.GradientTape() as tape:
+    loss, _ = agent.actor_loss(
+      alm_test.transition(encoded=gaussian(tf.ones([B, 2]))), SEED
+    )
+  # a = w [1, 1] and Q = (2 w)^2.
+  np.testing.assert_allclose(loss, -1, rtol=1e-4)
+  np.testing.assert_allclose(tape.gradient(loss, weight), -4, rtol=1e-4)
+
+
+def test_reconstruction_by_hand():
+  agent = bare(
+    alm_variants.AlmReconstructionAgent,
+    _networks=types.SimpleNamespace(decoder=lambda z: 2 * z),
+    _kl_weight=3.0,
+    _unroll=lambda states, actions, seed: (tf.ones([B, 3, 2]), 5.0),
+  )
+  # Two of six numbers are 1 away from what is decoded.
+  states = tf.tile([[[2.0, 2], [3, 2], [2, 1]]], [B, 1, 1])
+  loss, _ = agent.model_loss(states, None, SEED)
+  log_likelihood = 4 * tiny.log_normal(0, 0, 1) + 2 * tiny.log_normal(1, 0, 1)
+  np.testing.assert_allclose(loss, 3 * 5 - log_likelihood, rtol=1e-5)
+
+
+def test_entropy_is_a_gain_and_a_part_of_the_next_value():
+  agent = bare(
+    alm_variants.AlmEntropyAgent,
+    _entropy_weight=0.5,
+    _networks=types.SimpleNamespace(
+      actor=lambda z: gaussian(z, 2.0), target_value=lambda z, a: 7 + total(z)
+    ),
+  )
+  entropy = 2 * (np.log(2) + 0.5 * np.log(2 * np.pi * np.e))
+  z = tf.zeros([B, 2])
+  np.testing.assert_allclose(agent._bonus(z), B * [0.5 * entropy], rtol=1e-5)
+  np.testing.assert_allclose(
+    agent._next_value(z, SEED), B * [7 + 0.5 * entropy], rtol=1e-5
+  )
