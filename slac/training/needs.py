@@ -8,7 +8,14 @@ from typing import Any
 import gin
 
 from slac import errors
-from slac.training import devices, experiment, memory, replay, schedule
+from slac.training import (
+  collection,
+  devices,
+  experiment,
+  memory,
+  replay,
+  schedule,
+)
 
 _IMAGE = 64 * 64 * 3  # Bytes of an image.
 # What an encoder's maps of an image hold, for each filter of its first layer.
@@ -32,7 +39,12 @@ def check():
   check_memory(sizes)
   capacity = _given(replay.Replay).get('capacity')
   if capacity:
-    check_data(plan, capacity, _length(sizes) + 1)
+    check_data(
+      plan,
+      capacity,
+      _length(sizes) + 1,
+      collection.Collection().environments,
+    )
 
 
 def check_memory(sizes: Mapping[str, int]):
@@ -52,25 +64,34 @@ def check_memory(sizes: Mapping[str, int]):
     )
 
 
-def check_data(plan: schedule.Schedule, capacity: int, length: int):
+def check_data(
+  plan: schedule.Schedule, capacity: int, length: int, environments: int = 1
+):
   """Raises a UserError if training begins without a sequence to draw.
 
   Args:
     plan: the run's schedule.
     capacity: the number of steps in a full replay.
-    length: T + 1, the number of steps in a sequence.
+    length: T + 1, the number of steps in a sequence, which are of one
+      environment.
+    environments: how many take their steps in turns.
   """
-  if capacity <= length:  # Right after an episode's end the last is not drawn.
+  needed, of_each = length * environments, ''
+  if environments > 1:
+    of_each = f' of each of {environments} environments'
+  if capacity <= needed:  # Right after an episode's end the last is not drawn.
     raise errors.UserError(
       f'Replay.capacity = {capacity} is too small to draw sequences of '
-      f'{length} steps from: set it to {length + 1} at least.'
+      f'{length} steps{of_each} from: set it to {needed + 1} at least.'
     )
   steps = plan.random_agent_steps
-  if not plan.random_episodes and steps + (not plan.model_updates) < length:
+  # Without pretraining, training begins with a step in each environment.
+  first = 0 if plan.model_updates else environments
+  if not plan.random_episodes and steps + first < needed:
     raise errors.UserError(
       f'Schedule.random_episodes = 0 and Schedule.random_agent_steps = {steps} '
-      f'leave no sequence of {length} steps to begin training with: set the '
-      f'latter to {length} at least.'
+      f'leave no sequence of {length} steps{of_each} to begin training with: '
+      f'set the latter to {needed} at least.'
     )
 
 
