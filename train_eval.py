@@ -27,7 +27,7 @@ import tensorflow as tf
 
 from slac.config import bindings
 from slac.deployment import exporting
-from slac.environments import checked, rendering
+from slac.environments import rendering
 from slac.reporting import pictures, report, summary
 from slac.storage import checkpoints, disk, locks, names, run_folder
 from slac.training import (
@@ -39,7 +39,6 @@ from slac.training import (
   faults,
   memory,
   needs,
-  replay,
   schedule,
   stopping,
   transfer,
@@ -63,17 +62,20 @@ class Run:
     self._random_policy = compiled.EagerPolicy(parts.random_policy)
     self._collect_policy = compiled.EagerPolicy(agent.collect_policy)
     self._evaluator, self._greedy_evaluator = (
-      evaluation.Evaluator(parts.eval_environment, policy, parts.seed)
+      evaluation.Evaluator(
+        parts.eval_environment, policy, parts.seed, parts.limit
+      )
       for policy in (agent.policy, agent.greedy_policy)
     )
     self._finite_check = faults.FiniteCheck(folder)
     trace = agent.trace(parts.schedule.batch_size)
     self._report = report.Report(folder, parts, self.counters, trace)
     self._collector = collecting.Collector(
-      parts.environment,
+      parts.environments,
       ring,
       agent.training_data_spec,
       self._report.stopwatch,
+      parts.limit,
     )
     self._checkpoints = checkpoints.Checkpoints(
       folder / 'checkpoints',
@@ -107,35 +109,35 @@ class Run:
       self._save()
 
   def _turn(self, phase):
-    """One agent step and the updates after it, or one pretraining update."""
+    """Agent steps and the updates after them, or one pretraining update."""
     counters, plan = self.counters, self._schedule
+    before, failures = counters.iterations, []
     self._report.enter(phase)
     if phase == 'random data':
-      self._collect(self._random_policy)
+      _, failures = self._collect(self._random_policy)
     elif phase == 'pretraining':
       self._update('train_model')
       counters.model_updates += 1
       if counters.model_updates % plan.picture_interval == 0:
         self._draw_pretraining()
     else:
-      self._collect(self._collect_policy)
-      for _ in range(plan.gradient_steps):
+      num_steps, failures = self._collect(self._collect_policy)
+      for _ in range(num_steps * plan.gradient_steps):
         self._update('train')
         counters.gradient_steps += 1
-    self._report.advance()
+    if advanced := counters.iterations - before:
+      self._report.advance(advanced)
+    for failure in failures:
+      faults.count(failure, counters, self._save)
 
   def _collect(self, policy):
-    """Takes an agent step, in a new episode where the environment fails."""
-    while True:
-      try:
-        finished = self._collector.step(policy)
-        break
-      except checked.Failure as failure:
-        faults.count(failure, self.counters, self._save)
-    self.counters.agent_steps += 1
-    if finished:
+    """Takes a step in each environment; returns how many, and what failed."""
+    turn = self._collector.step(policy)
+    self.counters.agent_steps += turn.num_steps
+    for finished in turn.finished:
       self.counters.finish_episode()
       self._report.add_episode(*finished)
+    return turn.num_steps, turn.failures
 
   def _update(self, name):
     """Draws a batch, and has the agent compute one of its updates."""
@@ -195,8 +197,7 @@ class Run:
   def _save(self):
     self._finite_check.check()
     locks.check(self._folder)
-    with contextlib.suppress(checked.Failure):  # The next step meets it again.
-      self._collector.prepare()
+    self._collector.prepare()  # What fails here, the next step meets again.
     state = {name: part.get_state() for name, part in self._stateful.items()}
     self._checkpoints.save(self.counters.iterations, state)
 
@@ -247,14 +248,8 @@ def train_eval(arguments):
   tf.keras.utils.set_random_seed(seed)
   with bindings.translate_gin_errors():
     needs.check()
-    parts = experiment.Experiment()
-    agent = parts.agent
-    ring = replay.Replay(
-      agent.training_data_spec,
-      agent.train_sequence_length,
-      seed,
-      within_episodes=agent.within_episodes,
-    )
+    parts = experiment.Experiment(should_stop=lambda: stop.requested)
+    ring = parts.make_replay()
   bindings.check_all_used()
   version = versions.version(devices.names(), parts.agent.compute_dtype)
   origin.load(parts.agent)

@@ -30,7 +30,7 @@ class Progress:
     self._values = {}
     self._bar = _Bar(
       total=total,
-      initial=done,
+      initial=min(done, total),
       file=file if is_terminal else _Lines(file),
       mininterval=0.5 if is_terminal else line_seconds,
       miniters=1,
@@ -57,8 +57,8 @@ class Progress:
     self._bar.start_phase()
 
   def advance(self, n: int = 1) -> None:
-    """Counts `n` more iterations."""
-    self._bar.update(n)
+    """Counts `n` more iterations, though none beyond the total."""
+    self._bar.update(min(n, self._bar.total - self._bar.n))
 
   def show(self, **values: int | float | str) -> None:
     """Shows values beside the bar, with the other values of earlier calls."""

@@ -100,9 +100,9 @@ def play(arguments):
       64,
     )
   run_folder.refuse_what_no_run_makes(folder)
-  bindings.load_resolved(
-    run_folder.read_config(folder / 'config.json'), arguments.allow_gin_imports
-  )
+  config = run_folder.read_config(folder / 'config.json')
+  config['Collection.environments'] = '1'  # As nothing is collected here.
+  bindings.load_resolved(config, arguments.allow_gin_imports)
   video = arguments.video or folder / 'videos' / 'play.gif'
   # It takes minutes to make the pictures, so this is asked before.
   errors.check_can_write(video, '--video')

@@ -188,6 +188,32 @@ FAULTS = [
     ('imports.gin, line 1', '--allow_gin_imports'),
     '--gin_file=imports.gin',
   ),
+  tiny(
+    'no environment at all',
+    78,
+    'Collection.environments = 0: must be a whole number of at least 1',
+    '--gin_param=Collection.environments = 0',
+  ),
+  tiny(
+    'more environments than are meant',
+    78,
+    'Collection.environments = 1000: must be at most 256',
+    '--gin_param=Collection.environments = 1000',
+  ),
+  tiny(
+    'no time for a step',
+    78,
+    'Collection.step_seconds = 0: must be a finite number above 0',
+    '--gin_param=Collection.step_seconds = 0',
+  ),
+  tiny(
+    'more environments than the replay has room for',
+    78,
+    'Replay.capacity = 16 is too small to draw sequences of 4 steps of each of '
+    '4 environments',
+    '--gin_param=Collection.environments = 4',
+    '--gin_param=Replay.capacity = 16',
+  ),
   train(
     'bindings with faults of all kinds',
     78,

@@ -50,6 +50,16 @@ def test_a_resumed_run_counts_only_its_own_iterations_as_its_rate(clock):
   bar.close()
 
 
+@pytest.mark.parametrize('done', [8, 10, 12])
+def test_more_iterations_than_expected_are_all_of_them(done):
+  file = io.StringIO()
+  bar = console.Progress(10, done, file, line_seconds=0)
+  bar.phase('training')
+  bar.advance(4)
+  bar.close()
+  assert last_frame(file).startswith('training: 100.0%')
+
+
 def test_values_are_shown_and_stay():
   file = io.StringIO()
   bar = console.Progress(10, 0, file, line_seconds=0)

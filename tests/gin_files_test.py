@@ -176,7 +176,7 @@ def assert_is_of(parts, task, overlay=None):
     action_repeat = 20
   assert parts.task == name
   assert parts.schedule.action_repeat == action_repeat
-  assert parts.environment.action_repeat == action_repeat
+  assert parts.environments[0].action_repeat == action_repeat
   agent = parts.agent
   if overlay == 'paper_v1':
     variance = 0.1

@@ -10,7 +10,6 @@ renaming these is not.
 """
 
 import csv
-import json
 import pathlib
 import subprocess
 import sys
@@ -20,6 +19,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from slac.storage import run_folder
 from tests import event_files, run_folders
 
 pytestmark = pytest.mark.slow
@@ -48,7 +48,7 @@ def continued(tmp_path_factory):
   root = tmp_path_factory.mktemp('older')
   with tarfile.open(ARCHIVE) as archive:
     archive.extractall(root, filter='data')
-  config = json.loads((root / 'run' / 'config.json').read_text())
+  config = run_folder.read_config(root / 'run' / 'config.json')
   seed = config.pop('Experiment.seed')
   bindings = '\n'.join(f'{name} = {text}' for name, text in config.items())
   (root / 'run.gin').write_text(bindings)

@@ -1,8 +1,9 @@
 """Measures what a run's time goes into: `python -m slac.benchmark`.
 
-All in one process: both updates, in each data type and as the authors' code
+In one process: both updates, in each data type and as the authors' code
 organises them; acting, sampling, a whole turn of the loop, memory with a full
-replay; every task's environment. Prints tables and writes them as JSON.
+replay; every task's environment, and several side by side, which are processes.
+Prints tables and writes them as JSON.
 """
 
 import functools
@@ -46,7 +47,13 @@ import numpy as np
 import tensorflow as tf
 from tf_agents.specs import tensor_spec
 
-from slac.benchmark import measuring, reference_update, run_time, tables
+from slac.benchmark import (
+  environments,
+  measuring,
+  reference_update,
+  run_time,
+  tables,
+)
 from slac.config import bindings
 from slac.environments import rendering, requirements
 from slac.storage import files
@@ -57,7 +64,6 @@ from slac.training import (
   experiment,
   memory,
   metrics,
-  replay,
   schedule,
 )
 
@@ -66,6 +72,7 @@ TASKS = (
   *('ant', 'half_cheetah', 'hopper', 'walker2d'),
 )
 DTYPES = ('float32', 'bfloat16')
+SIDE_BY_SIDE = (1, 2, 4)
 FRAMES = 300  # Agent steps that are recorded, and repeated to fill the replay.
 REFERENCE = ', as the reference'
 
@@ -128,6 +135,14 @@ def benchmark(gin_params: Sequence[str], repeats: int) -> dict[str, Any]:
       for row in tasks
     ],
   )
+  side_by_side = [
+    environments.measure(
+      step_timer,
+      functools.partial(build, [*gin_params, f'Collection.environments = {n}']),
+    )
+    for n in SIDE_BY_SIDE
+  ]
+  environments.print_table(side_by_side)
   return {
     'version': version,
     'load': load,
@@ -139,6 +154,7 @@ def benchmark(gin_params: Sequence[str], repeats: int) -> dict[str, Any]:
     'reference_ratio': ratio,
     'memory': sizes,
     'tasks': tasks,
+    'side_by_side': side_by_side,
   }
 
 
@@ -186,14 +202,14 @@ def measure_loop(timer, gin_params):
   parts = build(gin_params)
   agent, batch_size = parts.agent, parts.schedule.batch_size
   spec = agent.training_data_spec
-  ring = replay.Replay(spec, agent.train_sequence_length, seed=0)
+  ring = parts.make_replay()
   collector = collecting.Collector(
-    parts.environment, ring, spec, metrics.Stopwatch()
+    parts.environments, ring, spec, metrics.Stopwatch()
   )
   policy = compiled.EagerPolicy(agent.collect_policy)
   fill(ring, collector, policy)
   agent.trace(batch_size)
-  time_step = parts.environment.current_time_step()
+  time_step = parts.environments[0].current_time_step()
   state = policy.get_initial_state()
   specs = tensor_spec.add_outer_dim(
     (agent.time_step_spec, agent.collect_policy.policy_state_spec), 1

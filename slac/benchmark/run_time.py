@@ -19,7 +19,6 @@ from slac.training import (
   experiment,
   memory,
   metrics,
-  replay,
   schedule,
 )
 
@@ -68,14 +67,14 @@ def measure() -> dict[str, float]:
     parts = experiment.Experiment()
   agent, batch_size = parts.agent, parts.schedule.batch_size
   spec = agent.training_data_spec
-  ring = replay.Replay(spec, agent.train_sequence_length, 0, FRAMES)
+  ring = parts.make_replay(capacity=FRAMES)
   collector = collecting.Collector(
-    parts.environment, ring, spec, metrics.Stopwatch()
+    parts.environments, ring, spec, metrics.Stopwatch()
   )
   random, policy = (
     compiled.EagerPolicy(p) for p in (parts.random_policy, agent.collect_policy)
   )
-  for _ in range(FRAMES):
+  while ring.num_added < FRAMES:
     collector.step(random)
 
   def seconds(call, repeats=_STEPS):
@@ -85,8 +84,9 @@ def measure() -> dict[str, float]:
     return compiled.as_tensors(ring.sample(batch_size))
 
   found = dict.fromkeys(UPDATES.values(), 0.0)
-  found['environment'] = seconds(lambda: collector.step(random))
-  step = seconds(lambda: collector.step(policy))
+  n = len(parts.environments)  # Each of which takes a step.
+  found['environment'] = seconds(lambda: collector.step(random)) / n
+  step = seconds(lambda: collector.step(policy)) / n
   found['acting'] = max(0.0, step - found['environment'])
   found['sampling'] = seconds(sample)
   for name, function in agent.updates(batch_size).items():

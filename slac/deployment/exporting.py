@@ -84,7 +84,7 @@ def build(
 ) -> tuple[acting.Acting, dict[str, Any]]:
   """Returns what is saved, and its description; see `export`."""
   agent = parts.agent
-  spec = requirements.own_action_spec(parts.environment)
+  spec = requirements.own_action_spec(parts.eval_environment)
   policy = agent.greedy_policy if greedy else agent.policy
   module = acting.Acting(policy, spec, images)
   about = {

@@ -4,7 +4,7 @@ import contextlib
 import pathlib
 import signal
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import tree
@@ -29,8 +29,16 @@ class CheckedEnvironment:
   environment has to be reset.
   """
 
-  def __init__(self, environment: py_environment.PyEnvironment):
+  def __init__(
+    self,
+    environment: py_environment.PyEnvironment,
+    within: Callable[
+      [], contextlib.AbstractContextManager
+    ] = contextlib.nullcontext,
+  ):
+    """Calls an environment within what `within` returns, such as a limit."""
     self._environment = environment
+    self._within = within
     self._spec = environment.time_step_spec()
 
   def reset(self) -> ts.TimeStep:
@@ -50,7 +58,8 @@ class CheckedEnvironment:
 
   def _checked(self, method, *arguments):
     with failing():
-      time_step = method(*arguments)
+      with self._within():
+        time_step = method(*arguments)
       values = tree.flatten_up_to(self._spec, time_step, check_types=False)
     specs = tree.flatten_with_path(self._spec)
     for (path, spec), value in zip(specs, values, strict=True):

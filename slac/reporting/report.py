@@ -153,11 +153,11 @@ class Report:
     self._averages.add(dict(zip(EPISODE, values, strict=True)))
     self._progress.show(episode_return=episode_return)
 
-  def advance(self):
-    """Counts an iteration; writes what was gathered when it is due."""
-    self._progress.advance()
+  def advance(self, iterations: int = 1):
+    """Counts iterations; writes what was gathered when it is due."""
+    self._progress.advance(iterations)
     interval = self._parts.schedule.log_interval
-    if self._counters.iterations % interval:
+    if self._counters.iterations % interval >= iterations:
       return
     values = {
       FAILED: self._counters.failed_episodes,
@@ -258,7 +258,10 @@ class Report:
     self._rendered = self._render_seconds()
 
   def _render_seconds(self):
-    return getattr(self._parts.environment, 'render_seconds', 0.0)
+    return sum(
+      getattr(environment, 'render_seconds', 0.0)
+      for environment in self._parts.environments
+    )
 
   def _wall_seconds(self):
     return time.monotonic() - self._began

@@ -28,7 +28,10 @@ MAY_CHANGE = (
   'Schedule.log_interval',
   'Schedule.picture_interval',
   'Schedule.checkpoint_seconds',
+  'Collection.step_seconds',
 )
+# Settings that have come since, as runs have them whose config.json has none.
+_ADDED = {'Collection.environments': '1', 'Collection.step_seconds': '600.0'}
 
 
 def open_run(
@@ -109,7 +112,7 @@ def check_is_run(folder: pathlib.Path) -> None:
 
 def read_config(path: pathlib.Path) -> dict[str, str]:
   """Returns the configuration in a config.json; UserError (74) if damaged."""
-  return _read(path, {str: str}, _MAX_CONFIG)
+  return _ADDED | _read(path, {str: str}, _MAX_CONFIG)
 
 
 def experiment(config: Mapping[str, str]) -> dict[str, str]:
@@ -243,7 +246,7 @@ def _changes(
   Raises:
     UserError: It lists what differs and would change the run's past, too.
   """
-  own = read_config(folder / 'config.json')
+  own, resolved = read_config(folder / 'config.json'), _ADDED | dict(resolved)
   found = {
     key: f'{errors.short(own.get(key, "(not set)"))} -> '
     f'{errors.short(resolved.get(key, "(not set)"))}'

@@ -1,6 +1,9 @@
-"""Acts in an environment, and adds each step to the replay."""
+"""Acts in environments, and adds each step to the replay."""
 
 import contextlib
+import functools
+from collections.abc import Callable, Sequence
+from concurrent import futures
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +14,7 @@ from tf_agents.trajectories import trajectory
 from tf_agents.utils import nest_utils
 
 from slac import console
-from slac.environments import checked
+from slac.environments import checked, limits
 from slac.training import compiled, metrics, replay
 
 
@@ -22,74 +25,98 @@ class Finished(NamedTuple):
   length: int
 
 
+class Turn(NamedTuple):
+  """What has come of an agent step in each environment, in their order."""
+
+  num_steps: int  # A failed environment has taken none.
+  finished: list[Finished]
+  failures: list[checked.Failure]
+
+
 class Collector:
-  """Acts in an environment, and adds what happens to a replay.
+  """Acts in environments, and adds what happens to a replay.
 
   An episode of n transitions is n + 1 steps in the replay: after its last one
   comes a row of the last step itself, whose action is zero and has no effect.
   That step is LAST, unless the environment failed at the step after it.
+
+  One environment is called in this thread. Several, each of which is a stream
+  of the replay, are called at the same time, and the policy acts on all of
+  them at once.
   """
 
   def __init__(
     self,
-    environment: py_environment.PyEnvironment,
+    environments: Sequence[py_environment.PyEnvironment],
     replay: replay.Replay,
     experience_spec: trajectory.Trajectory,
     stopwatch: metrics.Stopwatch,
+    limit: limits.Limit | None = None,
   ):
-    self._environment = environment
-    self._checked = checked.CheckedEnvironment(environment)
-    self._replay = replay
-    self._spec = experience_spec
+    """Begins no episode yet.
+
+    Args:
+      environments: one; or several, which wait for other processes.
+      replay: takes the steps.
+      experience_spec: what is kept of them.
+      stopwatch: measures acting and environments.
+      limit: how long a call of a single environment may take.
+    """
     self._stopwatch = stopwatch
-    self._policy_state = ()
-    self._episode_return = 0.0
-    self._length = 0
-    self._time_step: Any = None  # The present one; None between episodes.
+    self._threads: futures.Executor | None = None
+    within = limit.alarm if limit else contextlib.nullcontext
+    if len(environments) > 1:
+      self._threads = futures.ThreadPoolExecutor(
+        len(environments), thread_name_prefix='environment'
+      )
+      within = contextlib.nullcontext  # They keep their limit themselves.
 
-  def step(self, policy: compiled.EagerPolicy) -> Finished | None:
-    """Takes one agent step; returns the episode if it is the episode's last.
+    def add(stream, step):
+      replay.add(nest_utils.prune_extra_keys(experience_spec, step), stream)
 
-    Raises:
-      failures.Failure: the environment has failed, which ends the episode
-        without a step; the next call begins another.
+    self._streams = [
+      _Stream(environment, within, functools.partial(add, number))
+      for number, environment in enumerate(environments)
+    ]
+
+  def step(self, policy: compiled.EagerPolicy) -> Turn:
+    """Takes an agent step in each environment.
+
+    A failure ends the environment's episode without a step; the next call
+    begins another.
     """
-    self.prepare()
-    time_step = self._time_step
-    if time_step.is_first() or not self._policy_state:
-      # The random policy, which keeps no state, may be followed by the actor
-      # within an episode, which for the actor begins here.
-      first = np.asarray(ts.StepType.FIRST, np.int32)
-      time_step = time_step._replace(step_type=first)
-      self._policy_state = policy.get_initial_state()
+    failures = self.prepare()
+    streams = [stream for stream in self._streams if stream.is_under_way]
+    if not streams:
+      return Turn(0, [], failures)
     with self._stopwatch('acting'):
-      step = policy.action(time_step, self._policy_state)
-    try:
-      with self._stopwatch('environment'):
-        next_time_step = self._checked.step(step.action)
-    except checked.Failure:
-      self._end()
-      raise
-    self._add(step.action, next_time_step)
-    self._policy_state = step.state
-    self._time_step = next_time_step
-    self._episode_return += float(next_time_step.reward)
-    self._length += 1
-    if not next_time_step.is_last():
-      return None
-    self._end()
-    return Finished(self._episode_return, self._length)
+      seen = [stream.seen_by(policy) for stream in streams]
+      steps = policy.actions(*zip(*seen, strict=True))
+    with self._stopwatch('environment'):
+      actions = [step.action for step in steps]
+      results = self._each(_Stream.step, streams, actions)
+    num_steps, finished = 0, []
+    for stream, step, result in zip(streams, steps, results, strict=True):
+      if isinstance(result, checked.Failure):
+        stream.end()
+        failures.append(result)
+        continue
+      num_steps += 1
+      if episode := stream.take(step, result):
+        finished.append(episode)
+    return Turn(num_steps, finished, failures)
 
-  def prepare(self):
-    """Begins an episode if none is under way.
+  def prepare(self) -> list[checked.Failure]:
+    """Begins an episode wherever none is under way; returns what has failed.
 
-    Only then has the environment a state to come back to.
-
-    Raises:
-      checked.Failure: the environment has failed.
+    Only then has an environment a state to come back to.
     """
-    if self._time_step is None:
-      self._reset()
+    streams = [stream for stream in self._streams if not stream.is_under_way]
+    if not streams:
+      return []
+    with self._stopwatch('environment'):
+      results = self._each(_Stream.begin, streams)
+    return [x for x in results if isinstance(x, checked.Failure)]
 
   def get_state(self) -> dict:
     """Returns all that the next step depends on.
@@ -97,9 +124,96 @@ class Collector:
     'environment' is None where no episode is under way (see `prepare`), and for
     an environment that cannot tell its state.
     """
+    states = self._each(_Stream.get_state, self._streams)
+    return states[0] if len(states) == 1 else {'streams': states}
+
+  def set_state(self, state: dict):
+    """Continues where `get_state` was called, or in new episodes.
+
+    In a new one where an environment could not tell its state.
+    """
+    for stream, own in zip(
+      self._streams, state.get('streams', [state]), strict=True
+    ):
+      stream.set_state(own)
+
+  def _each(self, method: Callable, streams, *arguments) -> list[Any]:
+    """Returns what a method returns, or a Failure, for each of the streams."""
+    apply = self._threads.map if self._threads else map
+    return list(apply(_result, [method] * len(streams), streams, *arguments))
+
+
+class _Stream:
+  """An environment, and the episode that is under way in it."""
+
+  def __init__(
+    self,
+    environment: py_environment.PyEnvironment,
+    within: Callable[[], contextlib.AbstractContextManager],
+    add: Callable[[trajectory.Trajectory], None],
+  ):
+    self._environment = environment
+    self._checked = checked.CheckedEnvironment(environment, within)
+    self._add_row = add
+    self._policy_state: Any = ()
+    self._episode_return = 0.0
+    self._length = 0
+    self._time_step: Any = None  # The present one; None between episodes.
+
+  @property
+  def is_under_way(self) -> bool:
+    """Whether there is an episode that has not ended."""
+    return self._time_step is not None
+
+  def begin(self):
+    """Begins an episode."""
+    self._time_step = self._checked.reset()
+    self._episode_return = 0.0
+    self._length = 0
+
+  def seen_by(self, policy) -> tuple[ts.TimeStep, Any]:
+    """Returns what a policy acts on: the time step, and the policy's state."""
+    if self._time_step.is_first() or not self._policy_state:
+      # The random policy, which keeps no state, may be followed by the actor
+      # within an episode, which for the actor begins here.
+      first = np.asarray(ts.StepType.FIRST, np.int32)
+      time_step = self._time_step._replace(step_type=first)
+      return time_step, policy.get_initial_state()
+    return self._time_step, self._policy_state
+
+  def step(self, action) -> ts.TimeStep:
+    """Has the environment take a step."""
+    return self._checked.step(action)
+
+  def take(self, step, next_time_step) -> Finished | None:
+    """Adds a step; returns the episode if it is the episode's last."""
+    self._add(step.action, next_time_step)
+    self._policy_state = step.state
+    self._time_step = next_time_step
+    self._episode_return += float(next_time_step.reward)
+    self._length += 1
+    if not next_time_step.is_last():
+      return None
+    self.end()
+    return Finished(self._episode_return, self._length)
+
+  def end(self):
+    """Adds the row that an episode ends with; another episode follows."""
+    first = self._time_step._replace(
+      step_type=np.asarray(ts.StepType.FIRST, np.int32),
+      reward=np.zeros([], np.float32),
+      discount=np.ones([], np.float32),
+    )
+    action = np.zeros(self._environment.action_spec().shape, np.float32)
+    self._add(action, first)
+    self._time_step = None
+
+  def get_state(self) -> dict:
+    """See `Collector.get_state`."""
     environment = None
-    if self._time_step is not None:
-      with contextlib.suppress(NotImplementedError):
+    if self.is_under_way:
+      # What has failed meanwhile will say so at its next step.
+      with contextlib.suppress(NotImplementedError, checked.Failure):
         environment = self._environment.get_state()
     return {
       'environment': environment,
@@ -110,10 +224,7 @@ class Collector:
     }
 
   def set_state(self, state: dict):
-    """Continues where `get_state` was called, or in a new episode.
-
-    In a new one where the environment could not tell its state.
-    """
+    """See `Collector.set_state`."""
     if state['environment'] is None:
       console.warn('The environment cannot be restored: a new episode begins.')
       return
@@ -125,31 +236,23 @@ class Collector:
     self._episode_return = state['episode_return']
     self._length = state['length']
 
-  def _reset(self):
-    with self._stopwatch('environment'):
-      self._time_step = self._checked.reset()
-    self._episode_return = 0.0
-    self._length = 0
-
-  def _end(self):
-    """Adds the row that an episode ends with; another episode follows."""
-    first = self._time_step._replace(
-      step_type=np.asarray(ts.StepType.FIRST, np.int32),
-      reward=np.zeros([], np.float32),
-      discount=np.ones([], np.float32),
-    )
-    action = np.zeros(self._spec.action.shape, np.float32)
-    self._add(action, first)
-    self._time_step = None
-
   def _add(self, action, next_time_step):
-    step = trajectory.Trajectory(
-      step_type=self._time_step.step_type,
-      observation=self._time_step.observation,
-      action=action,
-      policy_info=(),
-      next_step_type=next_time_step.step_type,
-      reward=next_time_step.reward,
-      discount=next_time_step.discount,
+    self._add_row(
+      trajectory.Trajectory(
+        step_type=self._time_step.step_type,
+        observation=self._time_step.observation,
+        action=action,
+        policy_info=(),
+        next_step_type=next_time_step.step_type,
+        reward=next_time_step.reward,
+        discount=next_time_step.discount,
+      )
     )
-    self._replay.add(nest_utils.prune_extra_keys(self._spec, step))
+
+
+def _result(method: Callable, *arguments: Any) -> Any:
+  """Returns what a method returns, or the Failure that it raises."""
+  try:
+    return method(*arguments)
+  except checked.Failure as failure:
+    return failure

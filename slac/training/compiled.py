@@ -1,5 +1,6 @@
 """Updates and policies, compiled as the loop calls them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -62,18 +63,48 @@ class EagerPolicy:
         not use.
       policy_state: of the step before, or of `get_initial_state`.
     """
-    observation = nest_utils.prune_extra_keys(
-      self._policy.time_step_spec.observation, time_step.observation
+    (step,) = self.actions([time_step], [policy_state])
+    return step
+
+  def actions(
+    self, time_steps: Sequence[ts.TimeStep], policy_states: Sequence[Any]
+  ) -> list[policy_step.PolicyStep]:
+    """Returns what `action` does, for each of several environments.
+
+    Args:
+      time_steps: one for each, as of `action`.
+      policy_states: as many.
+    """
+    n = len(time_steps)
+    inputs = [
+      (
+        nest_utils.prune_extra_keys(
+          self._policy.time_step_spec.observation, time_step.observation
+        ),
+        time_step.step_type,
+      )
+      for time_step in time_steps
+    ]
+    batch = tf.nest.map_structure(lambda *x: np.stack(x), *inputs)
+    state = tf.nest.map_structure(
+      lambda *x: x[0] if n == 1 else tf.concat(x, 0), *policy_states
     )
-    inputs = tf.nest.map_structure(
-      lambda x: np.expand_dims(x, 0), (observation, time_step.step_type)
-    )
-    step = self._compiled(*as_tensors(inputs), policy_state)
-    return step._replace(action=step.action.numpy()[0])
+    step = self._compiled(*as_tensors(batch), state)
+    states = [
+      tf.nest.map_structure(
+        lambda x, i=i: x if n == 1 else x[i : i + 1], step.state
+      )
+      for i in range(n)
+    ]
+    return [
+      step._replace(action=action, state=own)
+      for action, own in zip(step.action.numpy(), states, strict=True)
+    ]
 
   def _act(self, observation, step_type, policy_state):
     # No policy looks at reward and discount.
-    time_step = ts.TimeStep(step_type, tf.zeros([1]), tf.ones([1]), observation)
+    nothing = tf.zeros(step_type.shape)
+    time_step = ts.TimeStep(step_type, nothing, nothing, observation)
     return self._policy.action(time_step, policy_state)
 
 

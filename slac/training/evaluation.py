@@ -9,7 +9,7 @@ from tf_agents.environments import py_environment
 
 from slac import console, errors
 from slac.agents import policies
-from slac.environments import checked
+from slac.environments import checked, limits
 from slac.training import compiled, filming
 
 
@@ -51,9 +51,12 @@ class Evaluator:
     environment: py_environment.PyEnvironment,
     policy: policies.SeededPolicy,
     seed: int,
+    limit: limits.Limit | None = None,
   ):
+    """Plays nothing yet; a call of the environment may be limited."""
+    within = limit.alarm if limit else contextlib.nullcontext
     self._environment = environment
-    self._checked = checked.CheckedEnvironment(environment)
+    self._checked = checked.CheckedEnvironment(environment, within)
     self._policy = policy
     self._eager_policy = compiled.EagerPolicy(policy)
     self._seed = seed

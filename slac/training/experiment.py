@@ -1,17 +1,19 @@
 """Builds the parts of a run: environments, agent, random policy, schedule."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Annotated
 
 import gin
+from tf_agents.environments import py_environment
 from tf_agents.specs import tensor_spec
 
 from slac import errors
 from slac.agents import base, policies
 from slac.config import bindings, settings
-from slac.environments import checked, requirements
-from slac.training import evaluation, replay, schedule
+from slac.environments import checked, limits, requirements
+from slac.training import collection, evaluation, replay, schedule
 
 # Gin finds by name what is imported here and not used.
 # isort: split
@@ -57,35 +59,54 @@ class Experiment:
     environment: Callable[..., requirements.Environment] = gin.REQUIRED,
     agent: Callable[..., base.Agent] = gin.REQUIRED,
     random_policy: Callable[..., policies.SeededPolicy] = gin.REQUIRED,
+    should_stop: Callable[[], bool] = lambda: False,
   ):
     """Builds everything.
 
     Args:
       seed: decides every random draw of the run.
       environment: any function that returns an environment, see
-        `requirements.prepare`; called twice, for training and for evaluation.
+        `requirements.prepare`; called twice, for training and for evaluation,
+        unless several are trained in: these are made where they are.
       agent: a class of agents, such as SlacAgent.
       random_policy: a class of policies; it acts before anything is learned.
+      should_stop: whether environments are not to be waited for any longer.
 
     Raises:
       errors.UserError: these do not go together.
     """
     self.seed = seed
     self.schedule = schedule.Schedule()
+    action_repeat = self.schedule.action_repeat
+    plan = collection.Collection()
+    self.limit = limits.Limit(plan.step_seconds, should_stop)
+    is_alone = plan.environments == 1
     with making():
-      self.environment, self.eval_environment = (
-        requirements.prepare(made, self.schedule.action_repeat)
-        for made in (environment(), environment())
-      )
-    self.task = requirements.name_of(self.environment)
+      made = [environment() for _ in range(2 if is_alone else 1)]
+      prepared = [requirements.prepare(own, action_repeat) for own in made]
+    *self.environments, self.eval_environment = prepared
+    self.task = requirements.name_of(self.eval_environment)
     specs = tensor_spec.from_spec(
-      [self.environment.time_step_spec(), self.environment.action_spec()]
+      [
+        self.eval_environment.time_step_spec(),
+        self.eval_environment.action_spec(),
+      ]
     )
     self.agent = agent(*specs, seed)
+    observed = list(self.agent.time_step_spec.observation)
     with making():
-      for made in (self.environment, self.eval_environment):
-        requirements.observe(made, self.agent.time_step_spec.observation)
-      evaluation.seed_environment(self.environment, seed)
+      for own in prepared:
+        requirements.observe(own, observed)
+      if is_alone:
+        evaluation.seed_environment(self.environments[0], seed)
+      else:
+        self.environments = collection.in_processes(
+          functools.partial(make_environment, action_repeat, observed),
+          self.eval_environment,
+          plan.environments,
+          seed,
+          self.limit,
+        )
     (generator,) = policies.spawn_generators([seed, 1], 1)
     self.random_policy = random_policy(
       self.agent.time_step_spec, self.agent.action_spec, generator=generator
@@ -96,6 +117,21 @@ class Experiment:
         f'Schedule.model_updates = {self.schedule.model_updates} could '
         'pretrain: set it to 0.'
       )
+
+  def make_replay(self, **given: int) -> replay.Replay:
+    """Returns a replay, still empty, of the steps that the agent is trained on.
+
+    Args:
+      given: settings of `Replay` that are not to be the run's.
+    """
+    return replay.Replay(
+      self.agent.training_data_spec,
+      self.agent.train_sequence_length,
+      self.seed,
+      within_episodes=self.agent.within_episodes,
+      num_streams=len(self.environments),
+      **given,
+    )
 
   def disk_bytes(self, replay: replay.Replay) -> int:
     """Returns about how many bytes a whole run takes in its folder.
@@ -118,6 +154,23 @@ class Experiment:
       + num_pictures * _BYTES_PER_PICTURES
       + _OTHER_BYTES
     )
+
+
+def make_environment(
+  action_repeat: int, observed: Iterable[str], resolved: Mapping[str, str]
+) -> py_environment.PyEnvironment:
+  """Returns a run's environment, in a process that knows nothing of the run.
+
+  Args:
+    action_repeat: the schedule's.
+    observed: the observations that it is to offer.
+    resolved: what `bindings.resolved` has returned in the run's process.
+  """
+  bindings.load_resolved(resolved, allow_imports=True)  # The run has done so.
+  make = gin.get_bindings(Experiment)['environment']
+  made = requirements.prepare(make(), action_repeat)
+  requirements.observe(made, observed)
+  return made
 
 
 @contextlib.contextmanager

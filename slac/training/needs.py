@@ -10,7 +10,14 @@ import gin
 from slac import errors
 from slac.config import settings
 from slac.models import networks
-from slac.training import devices, experiment, memory, replay, schedule
+from slac.training import (
+  collection,
+  devices,
+  experiment,
+  memory,
+  replay,
+  schedule,
+)
 
 # Of environments that bring their own.
 _SMALLEST_IMAGE = (32, 32, 1)
@@ -38,7 +45,8 @@ def check():
   capacity = _given(replay.Replay).get('capacity')
   if capacity:
     length = _length(sizes) or _total(sizes, 'horizon')
-    check_data(plan, capacity, length + 1)
+    environments = collection.Collection().environments
+    check_data(plan, capacity, length + 1, environments)
 
 
 def check_memory(sizes: Mapping[str, int], image_shape: Sequence[int]):
@@ -63,25 +71,34 @@ def check_memory(sizes: Mapping[str, int], image_shape: Sequence[int]):
     )
 
 
-def check_data(plan: schedule.Schedule, capacity: int, length: int):
+def check_data(
+  plan: schedule.Schedule, capacity: int, length: int, environments: int = 1
+):
   """Raises a UserError if training begins without a sequence to draw.
 
   Args:
     plan: the run's schedule.
     capacity: the number of steps in a full replay.
-    length: T + 1, the number of steps in a sequence.
+    length: T + 1, the number of steps in a sequence, which are of one
+      environment.
+    environments: how many take their steps in turns.
   """
-  if capacity <= length:  # Right after an episode's end the last is not drawn.
+  needed, of_each = length * environments, ''
+  if environments > 1:
+    of_each = f' of each of {environments} environments'
+  if capacity <= needed:  # Right after an episode's end the last is not drawn.
     raise errors.UserError(
       f'Replay.capacity = {capacity} is too small to draw sequences of '
-      f'{length} steps from: set it to {length + 1} at least.'
+      f'{length} steps{of_each} from: set it to {needed + 1} at least.'
     )
   steps = plan.random_agent_steps
-  if not plan.random_episodes and steps + (not plan.model_updates) < length:
+  # Without pretraining, training begins with a step in each environment.
+  first = 0 if plan.model_updates else environments
+  if not plan.random_episodes and steps + first < needed:
     raise errors.UserError(
       f'Schedule.random_episodes = 0 and Schedule.random_agent_steps = {steps} '
-      f'leave no sequence of {length} steps to begin training with: set the '
-      f'latter to {length} at least.'
+      f'leave no sequence of {length} steps{of_each} to begin training with: '
+      f'set the latter to {needed} at least.'
     )
 
 

@@ -12,7 +12,7 @@ from tf_agents.trajectories import time_step as ts
 
 from slac import errors
 from slac.config import settings
-from slac.training import memory
+from slac.training import memory, streams
 
 
 @dataclasses.dataclass
@@ -34,7 +34,7 @@ class Replay:
   run draws the same batches.
 
   A step's number is how many were added before it. Step i lies in slot i modulo
-  `capacity`.
+  `capacity`. It is of one of several streams, and so is each sequence.
   """
 
   def __init__(
@@ -44,6 +44,7 @@ class Replay:
     seed: int,
     capacity: settings.Count = gin.REQUIRED,
     within_episodes: bool = False,
+    num_streams: int = 1,
   ):
     """Allocates the ring, whose pages are committed only as it fills.
 
@@ -53,25 +54,28 @@ class Replay:
       sequence_length: T + 1, at least 2.
       seed: decides which sequences are drawn.
       capacity: the number of steps kept.
-      within_episodes: whether all steps of a sequence are to be of one episode,
-        instead of its last two.
+      within_episodes: whether a sequence is of one episode, not its end alone.
+      num_streams: how many environments' steps there are.
 
     Raises:
       errors.UserError: there is not enough memory for `capacity` steps.
     """
     self._spec = spec
     self._sequence_length = sequence_length
-    # How many pairs of steps, from a sequence's end, are of one episode each.
-    self._num_joined = sequence_length - 1 if within_episodes else 1
     self._capacity = capacity
     leaves = [
       ('/'.join(map(str, path)), leaf.shape, _numpy_dtype(leaf))
       for path, leaf in tree.flatten_with_path(spec)
     ]
+    # How many pairs of steps, from a sequence's end, are of one episode each.
+    num_joined = sequence_length - 1 if within_episodes else 1
+    sizes = sequence_length, capacity, num_joined
+    self._order = streams.make(num_streams, *sizes)
     self._check_fits_memory(leaves)
     self._rows = {
       name: np.empty((capacity, *shape), dtype) for name, shape, dtype in leaves
     }
+    self._stored = self._rows | self._order.fields
     # Whether the step in a slot follows the one before it within an episode:
     # only then can the two be the last pair of a sequence.
     self._continues = np.zeros(capacity, bool)
@@ -98,14 +102,15 @@ class Replay:
   @property
   def nbytes(self) -> int:
     """Bytes of memory that the full ring takes."""
-    rows = sum(array.nbytes for array in self._rows.values())
-    return rows + self._continues.nbytes
+    rows = sum(array.nbytes for array in self._stored.values())
+    return rows + self._continues.nbytes + self._order.nbytes
 
-  def add(self, step: Any):
-    """Adds one step, in place of the oldest one if the ring is full.
+  def add(self, step: Any, stream: int = 0):
+    """Adds a stream's next step, in place of the oldest of all if it is full.
 
     Args:
       step: a nest like `spec` of values without a batch dimension.
+      stream: which of the streams, from 0.
     """
     self._wait()
     slot = self._num_added % self._capacity
@@ -116,6 +121,7 @@ class Replay:
           f'{name} has shape {np.shape(value)}, not {array.shape[1:]}'
         )
       np.copyto(array[slot, ...], value, casting='same_kind')
+    self._order.put(slot, stream)
     self._num_added += 1
     self._mark(self._num_added - 1, self._num_added)
 
@@ -136,8 +142,7 @@ class Replay:
       self._wait()
       self._generator.bit_generator.state = self._pending.generator_state
       self._pending = None
-    draw = self._pending or self._draw(batch_size)
-    batch = draw.batch.result()
+    batch = (self._pending or self._draw(batch_size)).batch.result()
     self._pending = self._draw(batch_size)
     return tree.unflatten_as(self._spec, batch)
 
@@ -146,7 +151,7 @@ class Replay:
     if not self._num_added - self.size <= start <= stop <= self._num_added:
       raise IndexError(f'steps {start} to {stop} are not in the replay')
     slots = np.arange(start, stop) % self._capacity
-    return {name: array[slots] for name, array in self._rows.items()}
+    return {name: array[slots] for name, array in self._stored.items()}
 
   def restore_rows(self, start: int, arrays: dict[str, np.ndarray]):
     """Puts back what `rows` returned; parts are put back oldest first.
@@ -167,7 +172,7 @@ class Replay:
     stop = start + len(arrays['step_type'])
     first = max(start, stop - self._capacity)
     slots = np.arange(first, stop) % self._capacity
-    for name, array in self._rows.items():
+    for name, array in self._stored.items():
       array[slots] = arrays[name][first - start :]
     self._num_added = stop
     self._mark(first, stop)
@@ -217,12 +222,7 @@ class Replay:
     only reads the ring.
     """
     oldest = self._num_added - self.size
-    can_end = self._continues.copy()
-    for age in range(1, self._num_joined):
-      can_end &= np.roll(self._continues, age)
-    too_early = np.arange(oldest, oldest + self._sequence_length - 1)
-    can_end[too_early % self._capacity] = False
-    slots = np.flatnonzero(can_end)
+    slots = np.flatnonzero(self._order.can_end(self._continues, oldest))
     if not slots.size:
       raise errors.UserError(
         f'The {self.size} steps in the replay hold no sequence of '
@@ -232,8 +232,7 @@ class Replay:
     generator_state = self._generator.bit_generator.state
     slots = slots[self._generator.integers(slots.size, size=batch_size)]
     ends = oldest + (slots - oldest) % self._capacity
-    indices = ends[:, None] + np.arange(1 - self._sequence_length, 1)
-    return self._copy_out(indices, generator_state)
+    return self._copy_out(self._order.sequences(ends), generator_state)
 
   def _copy_out(self, indices, generator_state, lost=None) -> _Draw:
     """Starts to copy steps `indices`, those no longer there from `lost`."""
@@ -262,10 +261,11 @@ class Replay:
     An episode ends without a LAST step where a run was resumed but its
     environment could not be restored.
     """
+    self._order.extend(start, stop)
     numbers = np.arange(start, stop)
     step_type = self._rows['step_type']
     now = step_type[numbers % self._capacity]
-    before = step_type[(numbers - 1) % self._capacity]
+    before = step_type[self._order.before(numbers) % self._capacity]
     continues = (now != ts.StepType.FIRST) & (before != ts.StepType.LAST)
     self._continues[numbers % self._capacity] = continues
 
@@ -273,7 +273,7 @@ class Replay:
     """Raises a UserError if `arrays` are not of this replay's fields."""
     here, there = (
       {name: f'{array.dtype} {list(array.shape[1:])}' for name, array in rows}
-      for rows in (self._rows.items(), arrays.items())
+      for rows in (self._stored.items(), arrays.items())
     )
     for name in sorted({*here, *there}):
       if here.get(name) != there.get(name):

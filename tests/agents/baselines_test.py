@@ -233,7 +233,7 @@ def test_no_critic_learns_on_a_pair_that_joins_episodes(agent_class):
   # Frames 0 to 3 and 4 to 6 are an episode each, and so on every 7 frames;
   # the first ends at a time limit, the second terminates.
   collector = collecting.Collector(
-    collecting_test.Counting(),
+    [collecting_test.Counting()],
     ring,
     agent.training_data_spec,
     metrics.Stopwatch(),

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from slac.benchmark import __main__ as benchmark
-from slac.benchmark import measuring, tables
+from slac.benchmark import environments, measuring, tables
 from slac.models import networks
 
 
@@ -45,12 +45,20 @@ def test_shares_are_of_the_rate_at_the_same_type(capsys):
   assert lines[4] == '| y |  | 1000.0 (1000.0 to 1000.0) |  |  |  |'
 
 
+def test_every_environment_takes_a_step_in_a_turn(capsys):
+  seconds = {'acting': {'median_s': 0.1}, 'turn': {'median_s': 0.5}}
+  environments.print_table([{'environments': 4, **seconds}])
+  assert capsys.readouterr().out.endswith('| 4 | 40.0 | 8.0 |\n')
+
+
 @pytest.mark.slow
 def test_everything_is_measured(monkeypatch, capsys):
   monkeypatch.setattr(benchmark, 'TASKS', ('cartpole',))
   monkeypatch.setattr(benchmark, 'DTYPES', ('float32',))
   monkeypatch.setattr(measuring, 'MATRIX_SIZES', (8, 16))
   monkeypatch.setattr(benchmark, 'FRAMES', 10)
+  monkeypatch.setattr(benchmark, 'SIDE_BY_SIDE', (1, 2))
+  monkeypatch.setattr(environments, 'FRAMES', 20)
   monkeypatch.setattr(measuring, 'WARM_UP', 1)
   params = [
     "include 'tests/tiny.gin'",
@@ -78,4 +86,8 @@ def test_everything_is_measured(monkeypatch, capsys):
   (task,) = report['tasks']
   assert 0 < task['rendering']['median_s'] < task['environment']['median_s']
   assert np.isfinite(task['hours'])
+  assert [row['environments'] for row in report['side_by_side']] == [1, 2]
+  for row in report['side_by_side']:
+    assert row['acting']['median_s'] > 0
+    assert row['turn']['median_s'] > 0
   assert '| cartpole | ' in capsys.readouterr().out

@@ -47,7 +47,7 @@ def parts(agent, **bounds):
   return types.SimpleNamespace(
     agent=agent,
     task='a task',
-    environment=requirements.prepare(Recorder(**bounds), 1),
+    eval_environment=requirements.prepare(Recorder(**bounds), 1),
     schedule=types.SimpleNamespace(action_repeat=4),
   )
 

@@ -289,9 +289,9 @@ def test_the_documented_environment_is_one(tmp_path, monkeypatch):
     parts = experiment.Experiment()
   bindings.check_all_used()
   assert parts.task == 'Reach'
-  step = parts.environment.reset()
+  step = parts.environments[0].reset()
   start = step.observation['state']
-  step = parts.environment.step(np.array([1, -0.5], np.float32))
+  step = parts.environments[0].step(np.array([1, -0.5], np.float32))
   # Actions of the agent are in [-1, 1], of the environment in [-2, 2].
   assert (step.observation['state'] - start).tolist() == [2, -1]
   gin.clear_config()

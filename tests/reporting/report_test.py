@@ -16,7 +16,7 @@ from tests import event_files
 def make_parts():
   """As much of an experiment as a log looks at."""
   return types.SimpleNamespace(
-    environment=types.SimpleNamespace(render_seconds=0.0),
+    environments=[types.SimpleNamespace(render_seconds=0.0)],
     schedule=types.SimpleNamespace(log_interval=2, iterations=10),
   )
 
@@ -76,7 +76,7 @@ def test_rendering_is_not_counted_as_environment_time(tmp_path, counters):
   log = report.Report(tmp_path, parts, counters, ['model/elbo'])
   log.open()
   log.stopwatch.seconds = lambda: {'environment': 5.0, 'training': 3.0}
-  parts.environment.render_seconds = 4.0
+  parts.environments[0].render_seconds = 4.0
   turn(log, counters, 'training')
   turn(log, counters, 'training')
   (row,) = rows(tmp_path, 'train')
@@ -87,6 +87,22 @@ def test_rendering_is_not_counted_as_environment_time(tmp_path, counters):
   assert float(row['seconds/acting']) == 0.0
   assert float(row['speed/resident_gigabytes']) > 0.05
   assert int(row['speed/open_files']) == psutil.Process().num_fds()
+
+
+def test_a_row_is_due_when_its_step_is_passed(tmp_path, counters):
+  """Which several environments may do without stopping there."""
+  parts = make_parts()
+  parts.schedule.log_interval = 5
+  log = report.Report(tmp_path, parts, counters, [])
+  log.open()
+  log.enter('training')
+  for _ in range(5):
+    counters.agent_steps += 3
+    log.advance(3)
+  log.close()
+  # After 3, 6, 9, 12 and 15: those that pass 5, 10 and 15.
+  found = [int(row['agent_steps']) for row in rows(tmp_path, 'train')]
+  assert found == [6, 12, 15]
 
 
 def test_updates_per_second_are_those_of_the_interval(tmp_path, counters):

@@ -95,6 +95,17 @@ def test_a_run_may_be_extended_and_observed_otherwise(tmp_path, capsys):
   assert capsys.readouterr().out == ''
 
 
+def test_a_run_from_before_a_setting_came_goes_on_with_what_it_did(tmp_path):
+  open_run(tmp_path)
+  now = {'Collection.environments': '1', 'Collection.step_seconds': '600.0'}
+  folder = open_run(tmp_path, resolved={**CONFIG, **now})
+  versions = json.loads((folder / 'version.json').read_text())
+  assert versions == [VERSION, VERSION]  # Nothing has changed.
+  now['Collection.environments'] = '2'
+  message = fault(78, tmp_path, resolved={**CONFIG, **now})
+  assert message.endswith('(run -> now): Collection.environments: 1 -> 2.')
+
+
 @pytest.mark.parametrize(
   ('changes', 'refused'),
   [

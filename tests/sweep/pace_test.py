@@ -9,8 +9,9 @@ from slac import errors
 from slac.sweep import pace
 from tests.sweep import runs
 
-CONFIG = {'A.x': '1', 'Experiment.seed': '0'}
-KEY = frozenset({('A.x', '1')})
+SHARED = {'A.x': '1', 'Collection.environments': '1'}
+CONFIG = {**SHARED, 'Experiment.seed': '0'}
+KEY = frozenset(SHARED.items())
 
 
 def plan(**settings):
@@ -40,7 +41,7 @@ def test_seeds_are_put_together_and_other_settings_are_not(tmp_path):
   found = pace.read(tmp_path)
   np.testing.assert_array_equal(found.paces[KEY].seconds, [2, 20, 40])
   np.testing.assert_array_equal(found.paces[KEY].counts, [20, 20, 20])
-  other = found.paces[frozenset({('A.x', '2')})]
+  other = found.paces[frozenset((SHARED | {'A.x': '2'}).items())]
   assert not other.counts.any()
   assert found.spent == {'a': 110 / 3600, 'b': 32 / 3600, 'c': 31 / 3600}
   assert found.finished == {'b': 30}  # 20, and 10 to the next row.

@@ -1,5 +1,8 @@
 """What two episodes leave in the replay, and going on after a checkpoint."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,7 +11,7 @@ from tf_agents.specs import array_spec
 from tf_agents.trajectories import policy_step, trajectory
 from tf_agents.trajectories import time_step as ts
 
-from slac.environments import checked
+from slac.environments import checked, limits
 from slac.training import collecting, metrics, replay
 from tests import tiny
 
@@ -76,7 +79,14 @@ class Restorable(Counting):
     self._current_time_step = state['time_step']
 
 
-class StubPolicy:
+class Stub:
+  """A policy that acts on one environment after the other."""
+
+  def actions(self, time_steps, policy_states):
+    return list(map(self.action, time_steps, policy_states))
+
+
+class StubPolicy(Stub):
   """Its action is 0.1 in an episode's first step, then 0.2, ..."""
 
   def get_initial_state(self):
@@ -89,7 +99,7 @@ class StubPolicy:
     return policy_step.PolicyStep(action, {'count': count})
 
 
-class RandomPolicy:
+class RandomPolicy(Stub):
   """Keeps no state; its action is always -1."""
 
   def get_initial_state(self):
@@ -113,7 +123,7 @@ class SeeingPolicy(StubPolicy):
 def make(environment=Counting):
   memory = replay.Replay(SPEC, sequence_length=2, seed=0, capacity=50)
   collector = collecting.Collector(
-    environment(), memory, SPEC, metrics.Stopwatch()
+    [environment()], memory, SPEC, metrics.Stopwatch()
   )
   return collector, memory
 
@@ -135,9 +145,21 @@ def rows(memory):
   ]
 
 
+def collect(collector, n):
+  """What has become of n steps in one environment; 'failed' is a failure."""
+  results = []
+  for _ in range(n):
+    turn = collector.step(StubPolicy())
+    assert turn.num_steps + len(turn.failures) == 1
+    assert all(isinstance(x, checked.Failure) for x in turn.failures)
+    (result,) = turn.finished or (['failed'] if turn.failures else [None])
+    results.append(result)
+  return results
+
+
 def test_rows_of_two_episodes():
   collector, memory = make()
-  finished = [collector.step(StubPolicy()) for _ in range(6)]
+  finished = collect(collector, 6)
   assert rows(memory) == [
     (0, FIRST, 0.1, 1, 1, MID),
     (1, MID, 0.2, 2, 1, MID),
@@ -168,7 +190,7 @@ def test_a_policy_may_take_over_within_an_episode(restored):
   if restored:
     state = collector.get_state()
     collector = collecting.Collector(
-      Restorable(), memory, SPEC, metrics.Stopwatch()
+      [Restorable()], memory, SPEC, metrics.Stopwatch()
     )
     collector.set_state(state)
   policy = SeeingPolicy()
@@ -187,10 +209,10 @@ def test_a_policy_may_take_over_within_an_episode(restored):
 @pytest.mark.parametrize('before', range(7))
 def test_a_restored_collector_goes_on_exactly(before):
   straight, expected = make(Restorable)
-  finished = [straight.step(StubPolicy()) for _ in range(9)]
+  finished = collect(straight, 9)
 
   first, memory = make(Restorable)
-  again = [first.step(StubPolicy()) for _ in range(before)]
+  again = collect(first, before)
   first.prepare()
   state = first.get_state()
   leaves = tf.nest.flatten(state['policy_state'])
@@ -198,7 +220,7 @@ def test_a_restored_collector_goes_on_exactly(before):
     assert all(isinstance(leaf, np.ndarray) for leaf in leaves)
   second, other = make(Restorable)
   second.set_state(state)
-  again += [second.step(StubPolicy()) for _ in range(9 - before)]
+  again += collect(second, 9 - before)
   assert rows(memory) + rows(other) == rows(expected)
   assert again == finished
 
@@ -238,10 +260,10 @@ def test_an_environment_without_a_state_begins_a_new_episode(capsys):
   state = first.get_state()
   assert state['environment'] is None
 
-  second = collecting.Collector(Counting(), memory, SPEC, metrics.Stopwatch())
+  second = collecting.Collector([Counting()], memory, SPEC, metrics.Stopwatch())
   second.set_state(state)
   assert 'a new episode begins' in capsys.readouterr().err
-  finished = [second.step(StubPolicy()) for _ in range(3)]
+  finished = collect(second, 3)
   # Return and length are those of the new episode alone.
   assert finished[-1].length == 3
   assert finished[-1].episode_return == pytest.approx(6)
@@ -273,17 +295,6 @@ class Failing(Restorable):
     if self._fails('step'):
       return time_step._replace(reward=np.float32('nan'))
     return time_step
-
-
-def collect(collector, n):
-  """What n calls return; 'failed' for those that fail."""
-  results = []
-  for _ in range(n):
-    try:
-      results.append(collector.step(StubPolicy()))
-    except checked.Failure:
-      results.append('failed')
-  return results
 
 
 def test_a_failed_step_ends_the_episode_without_a_termination():
@@ -335,11 +346,13 @@ def test_a_failed_reset_loses_nothing_of_the_episode_before():
 def test_an_environment_that_cannot_begin_can_still_be_saved():
   collector, memory = make(lambda: Failing(resets=[1]))
   collect(collector, 3)
-  with pytest.raises(checked.Failure):
-    collector.prepare()
+  (failure,) = collector.prepare()
+  assert isinstance(failure, checked.Failure)
   state = collector.get_state()
   assert state['environment'] is None
-  other = collecting.Collector(Restorable(), memory, SPEC, metrics.Stopwatch())
+  other = collecting.Collector(
+    [Restorable()], memory, SPEC, metrics.Stopwatch()
+  )
   other.set_state(state)
   assert collect(other, 3) == [None, None, (pytest.approx(6), 3)]
 
@@ -347,6 +360,95 @@ def test_an_environment_that_cannot_begin_can_still_be_saved():
 def test_the_environment_and_the_policy_are_timed():
   stopwatch = metrics.Stopwatch()
   memory = replay.Replay(SPEC, sequence_length=2, seed=0, capacity=50)
-  collector = collecting.Collector(Counting(), memory, SPEC, stopwatch)
+  collector = collecting.Collector([Counting()], memory, SPEC, stopwatch)
   collector.step(StubPolicy())
   assert set(stopwatch.seconds()) == {'acting', 'environment'}
+
+
+def side_by_side(*environments):
+  """A collector from several environments, and its replay."""
+  memory = replay.Replay(SPEC, 2, 0, 50, num_streams=len(environments))
+  collector = collecting.Collector(
+    environments, memory, SPEC, metrics.Stopwatch()
+  )
+  return collector, memory
+
+
+def of_streams(memory):
+  """The rows of each of two streams, and the streams in the order of rows."""
+  streams = memory.rows(0, memory.size)['stream'].tolist()
+  own = list(zip(streams, rows(memory), strict=True))
+  return [[row for s, row in own if s == stream] for stream in (0, 1)], streams
+
+
+def test_several_environments_leave_what_each_would_leave_alone():
+  collector, memory = side_by_side(Counting(), Failing(steps=[1], resets=[2]))
+  turns = [collector.step(StubPolicy()) for _ in range(6)]
+  # The second fails in its second step, and to begin its third episode.
+  assert [turn.num_steps for turn in turns] == [2, 1, 2, 2, 1, 2]
+  assert [len(turn.failures) for turn in turns] == [0, 1, 0, 0, 1, 0]
+  finished = [
+    [(round(f.episode_return, 5), f.length) for f in turn.finished]
+    for turn in turns
+  ]
+  assert finished == [[], [], [(6, 3)], [(3, 2)], [(3, 2)], []]
+  found, streams = of_streams(memory)
+  alone, expected = make()
+  collect(alone, 6)
+  assert found[0] == rows(expected)
+  alone, expected = make(lambda: Failing(steps=[1], resets=[2]))
+  collect(alone, 6)
+  assert found[1] == rows(expected)
+  # In turns; an episode's last row follows at once.
+  assert streams == [0, 1, 0, 1, 0, 0, 1, 0, 1, 1, 0, 0, 0, 1]
+
+
+def test_several_environments_go_on_exactly():
+  def environments():
+    return Restorable(), Failing(steps=[1])
+
+  straight, expected = side_by_side(*environments())
+  turns = [straight.step(StubPolicy()) for _ in range(7)]
+  first, memory = side_by_side(*environments())
+  again = [first.step(StubPolicy()) for _ in range(4)]
+  first.prepare()
+  state = first.get_state()
+  # In the order of Python's dicts, as a checkpoint's.
+  assert list(state) == ['streams']
+  second, other = side_by_side(Restorable(), Restorable())
+  second.set_state(state)
+  again += [second.step(StubPolicy()) for _ in range(3)]
+  strings = [[str(turn) for turn in own] for own in (again, turns)]
+  assert strings[0] == strings[1]
+  assert rows(memory) + rows(other) == rows(expected)
+
+
+def test_several_environments_take_their_steps_at_the_same_time():
+  both = threading.Barrier(2)
+
+  class Waiting(Counting):
+    def _reset(self):
+      both.wait(60)
+      return super()._reset()
+
+    def _step(self, action):
+      both.wait(60)
+      return super()._step(action)
+
+  collector, _ = side_by_side(Waiting(), Waiting())
+  assert [collector.step(StubPolicy()).num_steps for _ in range(3)] == [2, 2, 2]
+
+
+def test_a_single_environment_that_hangs_has_failed():
+  class Hanging(Restorable):
+    def _step(self, action):
+      if self._episode == 0:
+        time.sleep(1000)
+      return super()._step(action)
+
+  memory = replay.Replay(SPEC, sequence_length=2, seed=0, capacity=50)
+  collector = collecting.Collector(
+    [Hanging()], memory, SPEC, metrics.Stopwatch(), limits.Limit(0.5)
+  )
+  results = collect(collector, 3)
+  assert results == ['failed', None, (pytest.approx(3), 2)]

@@ -57,6 +57,39 @@ def test_eager_policy_takes_single_steps_with_other_observations():
   np.testing.assert_allclose(actions, expected, rtol=1e-4, atol=1e-6)
 
 
+def test_eager_policy_acts_on_several_environments_at_once():
+  """As on each of them alone, which are at other steps of their episodes."""
+  agent = tiny.agent()
+  policy = compiled.EagerPolicy(agent.greedy_policy)
+  pixels = tiny.pixels(2, 3)
+
+  def time_step(i, t):
+    kind = ts.restart if t == 0 else ts.transition
+    rest = [] if t == 0 else [np.float32(1)]
+    return kind({'pixels': pixels[i, t]}, *rest)
+
+  alone = []
+  for i, length in enumerate((3, 2)):
+    state = policy.get_initial_state()
+    for t in range(length):
+      step = policy.action(time_step(i, t), state)
+      state = step.state
+    alone.append(step)
+
+  states = [policy.get_initial_state() for _ in range(2)]
+  (first,) = policy.actions([time_step(0, 0)], states[:1])
+  states = [first.state, states[1]]
+  for t in (0, 1):
+    steps = policy.actions([time_step(0, t + 1), time_step(1, t)], states)
+    states = [step.state for step in steps]
+  for step, expected in zip(steps, alone, strict=True):
+    tf.nest.assert_same_structure(step, expected)
+    for x, y in zip(
+      tf.nest.flatten(step), tf.nest.flatten(expected), strict=True
+    ):
+      np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-6)
+
+
 N = 1000
 
 

@@ -11,6 +11,8 @@ from tf_agents.specs import array_spec
 from tf_agents.trajectories import time_step as ts
 
 from slac import errors
+from slac.config import bindings
+from slac.environments import own_process
 from slac.training import experiment
 from tests import gin_files_test, tiny
 
@@ -109,13 +111,82 @@ def test_environments_offer_what_the_agent_observes():
     agent=lambda *args: types.SimpleNamespace(model='a model', **SPECS),
   )
   # Through the wrapper that rescales actions, too.
-  assert parts.environment.observed == {'pixels'}
+  assert parts.environments[0].observed == {'pixels'}
   assert parts.eval_environment.observed == {'pixels'}
 
 
 def test_what_is_no_environment_is_refused():
   with pytest.raises(errors.UserError, match='PyEnvironment'):
     experiment.Experiment(seed=0, environment=object, agent=lambda *args: None)
+
+
+@pytest.fixture
+def begun(monkeypatch):
+  """What `ProcessEnvironment` was given for each process; none is begun."""
+  given = []
+
+  class Begun(Wide):
+    def __init__(self, *arguments):
+      super().__init__()
+      given.append(arguments)
+
+    def wait(self):
+      pass
+
+  monkeypatch.setattr(own_process, 'ProcessEnvironment', Begun)
+  return given
+
+
+def test_several_environments_are_processes_with_seeds_of_their_own(begun):
+  with gin.unlock_config():
+    gin.bind_parameter('Collection.environments', 3)
+    gin.bind_parameter('Collection.step_seconds', 7.0)
+  made = []
+
+  def make():
+    made.append(Wide())
+    return made[-1]
+
+  parts = experiment.Experiment(
+    seed=7,
+    environment=make,
+    agent=lambda *args: types.SimpleNamespace(model='a model', **SPECS),
+  )
+  assert made == [parts.eval_environment.wrapped_env()]
+  assert len(parts.environments) == len(begun) == 3
+  seeds = [seed(start) for _, _, seed, _ in begun for start in (0, 1)]
+  assert seeds[0] == 7  # As the only environment's.
+  assert len(set(seeds)) == 6
+  assert all(0 <= seed <= errors.LARGEST_SEED for seed in seeds)
+  assert {limit for *_, limit in begun} == {parts.limit}
+
+
+class Seeing(Wide):
+  def observe(self, names):
+    self.observed = names
+
+
+@gin.configurable(module='slac_test')
+def seeing(colour):
+  made = Seeing()
+  made.colour = colour
+  return made
+
+
+def test_another_process_makes_the_environment_from_the_settings():
+  with gin.unlock_config():
+    gin.parse_config("Experiment.environment = @seeing\nseeing.colour = 'red'")
+  resolved = bindings.resolved()
+  gin.clear_config()
+  made = experiment.make_environment(2, ['pixels'], resolved)
+  own = made.wrapped_env()
+  assert (own.colour, own.observed) == ('red', ['pixels'])
+  # Actions are in [-1, 1] there as well.
+  assert (made.action_spec().minimum == -1).all()
+  gin.clear_config()
+  resolved['Experiment.environment'] = '@sightless'
+  with pytest.raises(errors.UserError, match='sightless'):
+    experiment.make_environment(2, ['pixels'], resolved)
 
 
 @gin.configurable(module='slac_test')

@@ -215,6 +215,25 @@ def test_a_replay_that_never_holds_a_sequence(capacity, message):
   check('Replay.capacity = 10')
 
 
+def test_several_environments_need_several_times_the_replay_and_the_data():
+  two = 'Collection.environments = 2'
+  assert refusal(two, 'Replay.capacity = 18') == (
+    'Replay.capacity = 18 is too small to draw sequences of 9 steps of each of '
+    '2 environments from: set it to 19 at least.'
+  )
+  check(two, 'Replay.capacity = 19')
+  none = 'Schedule.random_episodes = 0'
+  assert refusal(two, none, 'Schedule.random_agent_steps = 17') == (
+    'Schedule.random_episodes = 0 and Schedule.random_agent_steps = 17 leave '
+    'no sequence of 9 steps of each of 2 environments to begin training with: '
+    'set the latter to 18 at least.'
+  )
+  check(two, none, 'Schedule.random_agent_steps = 18')
+  unpretrained = two, none, 'Schedule.model_updates = 0'
+  check(*unpretrained, 'Schedule.random_agent_steps = 16')
+  refusal(*unpretrained, 'Schedule.random_agent_steps = 15')
+
+
 def test_random_data_without_a_sequence():
   none = 'Schedule.random_episodes = 0'
   assert refusal(none) == (

@@ -35,6 +35,18 @@ def filled(
   return ring
 
 
+def interleaved(
+  steps, num_streams=2, capacity=100, sequence_length=3, within_episodes=False
+):
+  """A ring of steps, each given as its stream and its type."""
+  ring = replay.Replay(
+    *(SPEC, sequence_length, 0, capacity, within_episodes, num_streams)
+  )
+  for number, (stream, step_type) in enumerate(steps):
+    ring.add(numbered(number, step_type), stream)
+  return ring
+
+
 def drawn(batch):
   """The sequences of step numbers in a batch, as tuples."""
   return [tuple(row) for row in batch.observation['pixels'][..., 0].tolist()]
@@ -345,3 +357,94 @@ def test_available_memory_is_the_smallest_of_all(monkeypatch):
   assert memory.available() == 5
   monkeypatch.setattr(memory, 'free_in_cgroups', lambda: [10**18])
   assert 10**6 < memory.available() < 10**15
+
+
+def test_sequences_of_several_streams_do_not_mix():
+  # Steps 0, 3, 4, 6, 8 are of one stream, 1, 2, 5, 7, 9 of the other.
+  streams = [0, 1, 1, 0, 0, 1, 0, 1, 0, 1]
+  ring = interleaved([(stream, MID) for stream in streams])
+  assert set(drawn(ring.sample(500))) == {
+    *((0, 3, 4), (3, 4, 6), (4, 6, 8)),
+    *((1, 2, 5), (2, 5, 7), (5, 7, 9)),
+  }
+
+
+def test_episodes_end_in_each_stream_by_themselves():
+  steps = [(0, FIRST), (1, FIRST), (0, LAST), (1, MID), (0, FIRST), (1, LAST)]
+  ring = interleaved([*steps, (0, MID)], sequence_length=2)
+  assert set(drawn(ring.sample(500))) == {(0, 2), (1, 3), (3, 5), (4, 6)}
+
+
+def test_within_episodes_of_each_stream_in_a_ring_that_wraps():
+  rng = np.random.default_rng(1)
+  for n in range(12, 60, 4):
+    streams = rng.integers(2, size=n)
+    types = rng.choice([FIRST, MID, MID, MID, MID, LAST], size=n)
+    steps = list(zip(streams, types, strict=True))
+    ring = interleaved(steps, capacity=20, within_episodes=True)
+    of_stream = [np.flatnonzero(streams == stream) for stream in range(2)]
+    expected = {
+      tuple(chain.tolist())
+      for steps in of_stream
+      for chain in np.lib.stride_tricks.sliding_window_view(steps, 3)
+      if chain[0] >= n - 20
+      and FIRST not in types[chain[1:]]
+      and LAST not in types[chain[:-1]]
+    }
+    assert expected
+    assert set(drawn(ring.sample(500))) == expected
+
+
+def test_streams_in_a_ring_that_wraps_by_enumeration():
+  rng = np.random.default_rng(0)
+  for n in range(8, 40, 3):
+    streams = rng.integers(3, size=n)
+    ring = interleaved([(s, MID) for s in streams], 3, capacity=11)
+    of_stream = [np.flatnonzero(streams == stream) for stream in range(3)]
+    expected = {
+      tuple(steps[i : i + 3].tolist())
+      for steps in of_stream
+      for i in range(len(steps) - 2)
+      if steps[i] >= max(0, n - 11)
+    }
+    assert set(drawn(ring.sample(500))) == expected
+
+
+def test_a_single_stream_is_drawn_as_if_there_were_no_others():
+  """Where only one of several streams has steps, its draws are the same."""
+  types = [FIRST, MID, MID, LAST] * 6
+  expected = filled(types, capacity=15)
+  ring = interleaved([(1, kind) for kind in types], capacity=15)
+  for _ in range(3):
+    assert drawn(ring.sample(20)) == drawn(expected.sample(20))
+
+
+@pytest.mark.parametrize('capacity', [9, 100])
+def test_streams_resume_exactly(capacity):
+  def make():
+    return replay.Replay(SPEC, 3, 5, capacity, num_streams=2)
+
+  def go_on(ring):
+    batches = []
+    for number in range(20, 30):
+      ring.add(numbered(number), number % 3 % 2)
+      batches.append(drawn(ring.sample(4)))
+    return batches
+
+  straight, resumed = make(), make()
+  for number in range(20):
+    straight.add(
+      numbered(number, [FIRST, MID, MID][number % 3]), number // 2 % 2
+    )
+  oldest = straight.num_added - straight.size
+  middle = oldest + straight.size // 3
+  for start, stop in [(oldest, middle), (middle, 20)]:
+    resumed.restore_rows(start, straight.rows(start, stop))
+  resumed.set_state(straight.get_state())
+  assert go_on(resumed) == go_on(straight)
+
+
+def test_streams_take_memory_of_their_own():
+  ring = interleaved([], capacity=1000)
+  # A number of a stream, and two of steps, beside 2 + 4 bytes and a mark.
+  assert ring.nbytes == 1000 * (2 + 4 + 1 + 4 + 8 + 8)

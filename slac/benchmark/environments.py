@@ -1,0 +1,78 @@
+"""Measures how fast environments side by side are, by how many there are."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from slac.benchmark import measuring, tables
+from slac.training import (
+  collecting,
+  compiled,
+  experiment,
+  metrics,
+)
+
+FRAMES = 300  # Agent steps that updates are drawn from.
+
+
+def measure(
+  timer: measuring.Timer,
+  build: Callable[[], experiment.Experiment],
+) -> dict[str, Any]:
+  """Returns how long turns of the loop take, without and with updates.
+
+  Args:
+    timer: measures a turn: a step in each environment, and as many updates as
+      the schedule has for that.
+    build: returns the parts of a run, whose environments are ended.
+  """
+  parts = build()
+  agent, plan = parts.agent, parts.schedule
+  num_environments = len(parts.environments)
+  ring = parts.make_replay(capacity=FRAMES)
+  collector = collecting.Collector(
+    parts.environments,
+    ring,
+    agent.training_data_spec,
+    metrics.Stopwatch(),
+    parts.limit,
+  )
+  act = functools.partial(
+    collector.step, compiled.EagerPolicy(agent.collect_policy)
+  )
+  while ring.num_added < FRAMES:
+    act()
+  update = compiled.CompiledUpdate(agent.updates(plan.batch_size)['train'])
+
+  def turn():
+    for _ in range(act().num_steps * plan.gradient_steps):
+      update(compiled.as_tensors(ring.sample(update.batch_size)))
+
+  row = {
+    'environments': num_environments,
+    'acting': timer(act),
+    'turn': timer(turn),
+  }
+  for environment in parts.environments:
+    environment.close()
+  return row
+
+
+def steps_per_second(row: dict[str, Any], name: str) -> float:
+  """Returns agent steps per second of what `measure` has returned."""
+  return row['environments'] / row[name]['median_s']
+
+
+def print_table(rows: Sequence[dict[str, Any]]):
+  """Prints the agent steps per second of what `measure` has returned."""
+  names = ('acting', 'turn')
+  tables.print_table(
+    ['environments', 'agent steps per second', 'with their updates'],
+    [
+      [
+        str(row['environments']),
+        *(f'{steps_per_second(row, name):.1f}' for name in names),
+      ]
+      for row in rows
+    ],
+  )

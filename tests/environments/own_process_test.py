@@ -1,0 +1,191 @@
+"""An environment in its own process: the same answers, hangs, deaths, ends."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import psutil
+import pytest
+
+from slac import errors
+from slac.environments import checked, limits, own_process
+from tests import misbehaving
+
+pytestmark = pytest.mark.slow
+
+SECONDS = 300  # After so many nothing happens any more, on a busy machine too.
+
+
+def action(value):
+  return np.float32([value])
+
+
+def make(should_stop=lambda: False, seconds=1.0, made=misbehaving.Misbehaving):
+  environment = own_process.ProcessEnvironment(
+    made,
+    misbehaving.Misbehaving(),
+    lambda start: 100 * (start + 1),
+    limits.Limit(seconds, should_stop),
+  )
+  environment.wait()
+  return environment
+
+
+@pytest.fixture
+def remote():
+  environment = make()
+  yield environment
+  environment.close()
+
+
+def state(time_step):
+  return time_step.observation['state'].tolist()
+
+
+def test_answers_are_those_of_the_environment_itself(remote):
+  here = misbehaving.Misbehaving()
+  here.seed(100)
+  assert remote.observation_spec() == here.observation_spec()
+  assert remote.action_spec() == here.action_spec()
+  for method, *arguments in [('reset',), ('step', action(0.25))] * 2:
+    expected = getattr(here, method)(*arguments)
+    found = getattr(remote, method)(*arguments)
+    np.testing.assert_equal(found, expected)
+    assert found.reward.dtype == np.float32
+
+
+def test_it_goes_on_exactly_where_its_state_was_told(remote):
+  remote.reset()
+  remote.step(action(0.1))
+  told = remote.get_state()
+  expected = remote.step(action(0.2))
+  remote.reset()
+  remote.set_state(told)
+  assert state(remote.current_time_step()) == [102]
+  np.testing.assert_equal(remote.step(action(0.2)), expected)
+
+
+@pytest.mark.parametrize(
+  ('fault', 'says'),
+  [
+    (misbehaving.HANG, 'took too long to answer'),
+    (misbehaving.DIE, 'ended with signal 9'),
+    (misbehaving.LEAVE, 'ended with exit code 3'),
+  ],
+)
+def test_after_a_hang_or_a_death_another_process_begins(remote, fault, says):
+  remote.reset()
+  with pytest.raises(checked.Failure, match=says):
+    remote.step(action(fault))
+  # It is the second, and seeded as such.
+  assert state(remote.reset()) == [201]
+  assert remote.get_state()['num_begun'] == 2
+
+
+def test_how_many_processes_there_were_is_part_of_the_state(remote):
+  remote.reset()
+  remote.set_state({**remote.get_state(), 'num_begun': 5})
+  with pytest.raises(checked.Failure):
+    remote.step(action(misbehaving.LEAVE))
+  assert state(remote.reset()) == [601]
+
+
+def test_an_exception_leaves_the_process_as_it_is(remote):
+  remote.reset()
+  with pytest.raises(checked.Failure) as caught:
+    remote.step(action(misbehaving.RAISE))
+  assert 'raised KeyboardInterrupt: no luck (misbehaving.py:' in str(
+    caught.value
+  )
+  with pytest.raises(errors.UserError, match=r'^plug it in$') as refusal:
+    remote.step(action(misbehaving.REFUSE))
+  assert refusal.value.exit_code == 69
+  assert not isinstance(refusal.value, checked.Failure)
+  assert state(remote.reset()) == [102]
+  with pytest.raises(NotImplementedError):
+    remote.render()
+
+
+def test_a_state_that_cannot_be_sent_is_a_failure(remote):
+  remote.reset()
+  remote.step(action(misbehaving.LACK))
+  with pytest.raises(checked.Failure, match='raised'):
+    remote.get_state()
+  assert state(remote.reset()) == [-8]
+
+
+def test_once_the_run_is_to_stop_a_hang_is_soon_over(monkeypatch):
+  monkeypatch.setattr(limits, '_GRACE', 0.5)
+  remote = make(lambda: True, seconds=1000.0)
+  remote.reset()  # What answers is still heard.
+  began = time.monotonic()
+  with pytest.raises(checked.Failure, match='too long'):
+    remote.step(action(misbehaving.HANG))
+  with pytest.raises(checked.Failure, match='has ended'):
+    remote.reset()  # Nothing is begun any more.
+  assert 0.5 <= time.monotonic() - began < 60
+
+
+def refuse():
+  raise LookupError('no robot')
+
+
+def leave():
+  os._exit(4)
+
+
+@pytest.mark.parametrize(
+  ('made', 'reason'),
+  [
+    (refuse, 'the environment raised LookupError: no robot (own_process_'),
+    (leave, 'the process of the environment ended with exit code 4)'),
+  ],
+)
+def test_what_cannot_be_made_is_said(made, reason):
+  with pytest.raises(checked.Failure) as caught:
+    make(made=made)
+  assert str(caught.value).startswith(
+    'the environment cannot be made in a process of its own, which has what '
+    f'gin files import and no more ({reason}'
+  )
+
+
+def test_signals_of_the_run_do_not_end_it(remote):
+  for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    os.kill(remote._process.pid, number)
+  assert state(remote.reset()) == [101]
+
+
+PARENT = """
+import sys
+import numpy as np
+from slac.environments import limits, own_process
+from tests import misbehaving
+environments = [
+  own_process.ProcessEnvironment(
+    misbehaving.Misbehaving, misbehaving.Misbehaving(), int, limits.Limit(1e3)
+  )
+  for _ in range(2)
+]
+for environment in environments:
+  environment.wait()
+  environment.reset()
+print(*(e._process.pid for e in environments), flush=True)
+environments[0].step(np.float32([misbehaving.HANG]))
+"""
+
+
+def test_processes_end_with_their_parent_however_it_ends():
+  parent = subprocess.Popen(
+    [sys.executable, '-c', PARENT], stdout=subprocess.PIPE, text=True
+  )
+  children = [psutil.Process(int(x)) for x in parent.stdout.readline().split()]
+  assert len(children) == 2
+  time.sleep(0.5)  # One of them hangs.
+  parent.kill()
+  assert parent.wait(SECONDS) == -signal.SIGKILL
+  _, alive = psutil.wait_procs(children, SECONDS)
+  assert not alive
