@@ -360,7 +360,7 @@ def test_a_manipulation_task_builds(task, overlays, small):
   parts = build([task, small, *overlays], params)
   name, action_repeat, variance = MANIPULATION[task]
   assert parts.task == name
-  assert parts.environment.action_repeat == action_repeat
+  assert parts.eval_environment.action_repeat == action_repeat
   assert parts.schedule.action_repeat == action_repeat
   if not overlays:
     assert parts.agent.model.decoder_variance == variance

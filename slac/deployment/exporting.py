@@ -71,7 +71,8 @@ def has_finished(run: pathlib.Path, resolved: Mapping[str, str]) -> bool:
   if not (run / 'config.json').exists():
     return False
   run_folder.refuse_what_no_run_makes(run)
-  if run_folder.read_config(run / 'config.json') != resolved:
+  config = run_folder.read_config(run / 'config.json')
+  if config != run_folder.complete(resolved):
     return False
   with contextlib.suppress(errors.UserError):
     steps = description.read(run / 'policy')['env_steps']

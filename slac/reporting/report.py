@@ -81,7 +81,7 @@ class Report:
     self._averages = metrics.Averages()
     seconds = [f'seconds/{name}' for name in SECONDS]
     common = (*COUNTERS, 'wall_seconds')
-    has_success = hasattr(parts.environment, 'is_success')
+    has_success = hasattr(parts.eval_environment, 'is_success')
     success_rate = [SUCCESS_RATE] if has_success else []
     self._logs = logs.Logs(
       folder,

@@ -112,7 +112,12 @@ def check_is_run(folder: pathlib.Path) -> None:
 
 def read_config(path: pathlib.Path) -> dict[str, str]:
   """Returns the configuration in a config.json; UserError (74) if damaged."""
-  return _ADDED | _read(path, {str: str}, _MAX_CONFIG)
+  return complete(_read(path, {str: str}, _MAX_CONFIG))
+
+
+def complete(config: Mapping[str, str]) -> dict[str, str]:
+  """Returns a configuration with the settings that are younger than it."""
+  return _ADDED | dict(config)
 
 
 def experiment(config: Mapping[str, str]) -> dict[str, str]:
@@ -246,7 +251,7 @@ def _changes(
   Raises:
     UserError: It lists what differs and would change the run's past, too.
   """
-  own, resolved = read_config(folder / 'config.json'), _ADDED | dict(resolved)
+  own, resolved = read_config(folder / 'config.json'), complete(resolved)
   found = {
     key: f'{errors.short(own.get(key, "(not set)"))} -> '
     f'{errors.short(resolved.get(key, "(not set)"))}'

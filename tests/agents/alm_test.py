@@ -548,7 +548,7 @@ def test_sequences_are_of_one_episode_and_end_with_it(agent):
     within_episodes=agent.within_episodes,
   )
   collector = collecting.Collector(
-    collecting_test.Counting(),
+    [collecting_test.Counting()],
     ring,
     agent.training_data_spec,
     metrics.Stopwatch(),

@@ -17,6 +17,7 @@ def make_parts():
   """As much of an experiment as a log looks at."""
   return types.SimpleNamespace(
     environments=[types.SimpleNamespace(render_seconds=0.0)],
+    eval_environment=types.SimpleNamespace(),
     schedule=types.SimpleNamespace(log_interval=2, iterations=10),
   )
 
@@ -163,7 +164,7 @@ def test_a_task_that_can_be_solved_has_a_success_rate(
   tmp_path, counters, capsys
 ):
   parts = make_parts()
-  parts.environment.is_success = lambda: True
+  parts.eval_environment.is_success = lambda: True
   log = report.Report(tmp_path, parts, counters, ['model/elbo'])
   log.open()
   counters.agent_steps = 25

@@ -66,7 +66,7 @@ def test_tasks_are_gin_files_that_include_and_set_an_action_repeat():
   ('name', 'hint'),
   [
     ('wlaker', r'\(did you mean walker\?\)'),
-    ('quick', r'\(there are ant, ball_in_cup, .*\)'),
+    ('quick', r'\(there are ant, ant_contact, .*\)'),
   ],
 )
 def test_an_unknown_task_is_named_with_those_near(name, hint):

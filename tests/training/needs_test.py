@@ -145,7 +145,7 @@ def test_no_more_parameters_of_alm_are_counted_than_there_are():
   check(files=['gin/alm.gin'])
   agent = gin.get_bindings(experiment.Experiment)['agent']
   # Of HalfCheetah there are 3,025,107.
-  assert 2_800_000 < needs._parameters(needs.sizes_of(agent)) < 3_025_107
+  assert 2_800_000 < needs._parameters(needs.sizes_of(agent), 0) < 3_025_107
 
 
 def test_the_bytes_of_parameters_batches_and_maps(monkeypatch):
