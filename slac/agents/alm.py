@@ -286,6 +286,10 @@ class AlmAgent(base.Agent):
     }
     return {name: alm_networks.variables(m) for name, m in modules.items()}
 
+  def saved_parts(self, names):
+    """Returns parts as they are saved, see `base.Agent.saved_parts`."""
+    return tf.train.Checkpoint(_networks=self._saved_of(self._networks, names))
+
   def _make_policy(self, *specs, **seeded):
     nets = self._networks
     return policies.EncodedPolicy(

@@ -102,14 +102,19 @@ class Agent(tf_agent.TFAgent):
     Args:
       names: of those in `num_parameters`.
     """
+    return self._saved_of(self, names)
+
+  def _saved_of(self, holder, names) -> tf.train.Checkpoint:
+    """Returns those parts that are attributes of an object."""
     wanted = [m for name in names for m in self._trained_modules()[name]]
     parts: dict[str, Any] = {}
-    for name, value in vars(self).items():
+    for name, value in vars(holder).items():
       held = value if isinstance(value, list) else [value]
       if any(module is x for module in wanted for x in held):
-        target = f'_target{name}'
-        own = [name, target] if hasattr(self, target) else [name]
-        parts |= {attribute: getattr(self, attribute) for attribute in own}
+        mark = '_' if name.startswith('_') else ''
+        target = f'{mark}target_{name.removeprefix(mark)}'
+        own = [name, target] if hasattr(holder, target) else [name]
+        parts |= {attribute: getattr(holder, attribute) for attribute in own}
     return tf.train.Checkpoint(**parts)
 
   def updates(self, batch_size: int) -> dict[str, Update]:

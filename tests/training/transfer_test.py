@@ -6,8 +6,10 @@ import types
 import numpy as np
 import pytest
 import tensorflow as tf
+from tf_agents.trajectories import time_step as ts
 
 from slac import errors
+from slac.agents import alm
 from slac.storage import checkpoints, manifests
 from slac.training import schedule, transfer
 from tests import tiny
@@ -33,7 +35,12 @@ def trained():
 @pytest.fixture(scope='module')
 def source(trained, tmp_path_factory):
   """The folder of a run that was saved with this agent."""
-  folder = tmp_path_factory.mktemp('runs') / 'walker-seed0'
+  return saved(trained, tmp_path_factory.mktemp('runs'))
+
+
+def saved(trained, root):
+  """The folder of a run in a root folder that was saved with an agent."""
+  folder = root / 'walker-seed0'
   folder.mkdir()
   (folder / 'config.json').write_text('{}')
   saver = checkpoints.Checkpoints(
@@ -100,6 +107,33 @@ def test_the_named_parts_are_the_other_runs_and_no_more(
     'sha256': manifest['sha256'],
   }
   assert manifests.digest(manifests.read(path)) == manifest['sha256']
+
+
+@pytest.mark.parametrize('part', ['encoder', 'model', 'actor', 'critics'])
+def test_parts_of_alm_are_those_of_its_networks(part, tmp_path):
+  kind = {
+    'agent_class': alm.AlmAgent,
+    'time_step_spec': ts.time_step_spec(tiny.BOTH_SPEC),
+  }
+  trained = tiny.shake(tiny.agent(**kind), seed=1)
+  agent = tiny.agent(**kind, seed=5)
+  transfer.Origin(None, str(saved(trained, tmp_path)), [part]).load(agent)
+  ours, theirs = (vars(a._networks) for a in (agent, trained))
+
+  def weights(part):
+    return [v for module in tf.nest.flatten(part) for v in values(module)]
+
+  names = ('encoder', 'target_encoder', 'model', 'actor', 'reward')
+  found = {
+    name
+    for name in (*names, 'critics', 'target_critics', 'classifier')
+    if all(
+      np.array_equal(x, y)
+      for x, y in zip(weights(ours[name]), weights(theirs[name]), strict=True)
+    )
+  }
+  targets = {f'target_{part}'} if part in ('encoder', 'critics') else set()
+  assert found == {part} | targets
 
 
 def fault(code, agent, *arguments):
