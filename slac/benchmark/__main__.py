@@ -1,16 +1,16 @@
 """Measures what a run's time goes into: `python -m slac.benchmark`.
 
-In one process: both updates, in each data type and as the authors' code
-organises them; acting, sampling, a whole turn of the loop, memory with a full
-replay; every task's environment, and several side by side, which are processes.
-Prints tables and writes them as JSON.
+In one process: a method's updates, SLAC's in each data type and as the authors'
+code organises them too; acting, sampling, a whole turn of the loop, memory with
+a full replay; every task's environment, and several side by side, which are
+processes. Prints tables and writes them as JSON.
 """
 
 import functools
 import os
 import pathlib
 import resource
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from slac import errors
@@ -23,6 +23,12 @@ def parse_arguments():
   """Returns the flags."""
   parser = errors.ArgumentParser(
     prog='python -m slac.benchmark', description=__doc__
+  )
+  parser.add_argument(
+    '--agent',
+    choices=('slac', 'alm'),
+    default='slac',
+    help='the method whose runs are measured',
   )
   parser.add_argument(
     '--repeats',
@@ -50,11 +56,10 @@ from tf_agents.specs import tensor_spec
 from slac.benchmark import (
   environments,
   measuring,
-  reference_update,
   run_time,
+  subjects,
   tables,
 )
-from slac.config import bindings
 from slac.environments import rendering, requirements
 from slac.storage import files
 from slac.training import (
@@ -67,11 +72,6 @@ from slac.training import (
   schedule,
 )
 
-TASKS = (
-  *('ball_in_cup', 'cartpole', 'cheetah', 'finger', 'reacher', 'walker'),
-  *('ant', 'half_cheetah', 'hopper', 'walker2d'),
-)
-DTYPES = ('float32', 'bfloat16')
 SIDE_BY_SIDE = (1, 2, 4)
 FRAMES = 300  # Agent steps that are recorded, and repeated to fill the replay.
 REFERENCE = ', as the reference'
@@ -82,13 +82,16 @@ def main():
   arguments = parse_arguments()
   with errors.reported_by(PROGRAM):
     errors.check_can_write(arguments.out, '--out')
-    report = benchmark(arguments.gin_param, arguments.repeats)
+    subject = subjects.SUBJECTS[arguments.agent]
+    report = benchmark(subject, arguments.gin_param, arguments.repeats)
     with errors.written(arguments.out, '--out'):
       files.write_json(arguments.out, report)
   print(f'\nWrote {arguments.out}.')
 
 
-def benchmark(gin_params: Sequence[str], repeats: int) -> dict[str, Any]:
+def benchmark(
+  subject: subjects.Subject, gin_params: Sequence[str], repeats: int
+) -> dict[str, Any]:
   """Measures everything, prints it, and returns it for a JSON file."""
   memory.keep_small()
   rendering.choose_backend()
@@ -100,29 +103,34 @@ def benchmark(gin_params: Sequence[str], repeats: int) -> dict[str, Any]:
   )
   timer = measuring.Timer(repeats)
   # This comes first, as it measures the most memory that is ever taken.
-  loop, sizes, ring, default = measure_loop(timer, gin_params)
+  loop, sizes, ring, default = measure_loop(timer, subject, gin_params)
   peaks = {
-    dtype: measuring.matrix_product_rate(timer, dtype) for dtype in DTYPES
+    dtype: measuring.matrix_product_rate(timer, dtype)
+    for dtype in subject.dtypes or [default]
   }
   tables.print_table(
     ['matrix products', 'GFLOP/s'],
     [[dtype, f'{rate / 1e9:.0f}'] for dtype, rate in peaks.items()],
   )
-  updates = measure_updates(timer, gin_params, ring)
+  updates = measure_updates(timer, subject, gin_params, ring)
   tables.print_computations(loop + updates, peaks)
   updates_s = {(r['name'], r['dtype']): r['median_s'] for r in updates}
-  ratio = (
-    updates_s[run_time.FULL + REFERENCE, 'float32']
-    / updates_s[run_time.FULL, default]
-  )
-  print(f'\nThe reference takes {ratio:.2f} times as long as {default}.')
+  ratio = None
+  if subject.reference:
+    reference_s = updates_s[run_time.FULL + REFERENCE, 'float32']
+    ratio = reference_s / updates_s[run_time.FULL, default]
+    print(f'\nThe reference takes {ratio:.2f} times as long as {default}.')
   print('\n'.join(f'{name}: {value:.2f}' for name, value in sizes.items()))
   seconds = {row['name']: row['median_s'] for row in loop} | {
-    name: updates_s[name, default] for name in run_time.UPDATES.values()
+    name: updates_s.get((name, default), 0.0)
+    for name in run_time.UPDATES.values()
   }
   # A step takes milliseconds, an update hundreds.
   step_timer = measuring.Timer(4 * repeats)
-  tasks = [measure_task(step_timer, t, gin_params, seconds) for t in TASKS]
+  tasks = [
+    measure_task(step_timer, subject, task, gin_params, seconds)
+    for task in subject.tasks
+  ]
   tables.print_table(
     ['task', 'environment step, ms', 'of it rendering, ms', 'hours'],
     [
@@ -138,13 +146,16 @@ def benchmark(gin_params: Sequence[str], repeats: int) -> dict[str, Any]:
   side_by_side = [
     environments.measure(
       step_timer,
-      functools.partial(build, [*gin_params, f'Collection.environments = {n}']),
+      functools.partial(
+        subject.build, [*gin_params, f'Collection.environments = {n}']
+      ),
     )
     for n in SIDE_BY_SIDE
   ]
   environments.print_table(side_by_side)
   return {
     'version': version,
+    'task': subject.task,
     'load': load,
     'repeats': repeats,
     'matrix_product_flops_per_s': peaks,
@@ -158,32 +169,16 @@ def benchmark(gin_params: Sequence[str], repeats: int) -> dict[str, Any]:
   }
 
 
-def build(
-  gin_params: Sequence[str],
-  agent: Callable | None = None,
-  dtype: str | None = None,
-):
-  """Returns an Experiment on walker, of another agent or type if given."""
-  bindings.load(['gin/walker.gin'], ['Experiment.seed = 0', *gin_params])
-  if dtype:  # In place of what gin_params may say.
-    gin.bind_parameter('LatentModel.compute_dtype', dtype)
-  overrides = {'agent': agent} if agent else {}
-  with bindings.translate_gin_errors():
-    return experiment.Experiment(**overrides)
-
-
 def measure_agent(timer, parts, ring, suffix=''):
-  """Measures the two updates of an experiment's agent."""
+  """Measures the updates of an experiment's agent."""
   agent = parts.agent
-  updates = agent.updates(parts.schedule.batch_size)
   rows = []
-  for name, label in run_time.UPDATES.items():
-    update = updates[name]
+  for name, update in agent.updates(parts.schedule.batch_size).items():
     experience = compiled.as_tensors(ring.sample(update.batch_size))
     rows.append(
       measuring.computation(
         timer,
-        label + suffix,
+        run_time.UPDATES[name] + suffix,
         agent.compute_dtype,
         functools.partial(update.function, experience=experience),
         agent.concrete(update),
@@ -192,14 +187,14 @@ def measure_agent(timer, parts, ring, suffix=''):
   return rows
 
 
-def measure_loop(timer, gin_params):
+def measure_loop(timer, subject, gin_params):
   """Measures a run at work: each part of its loop, all of it, its memory.
 
   Returns:
     The measurements, the memory in gigabytes, the full replay, and the data
     type that the device or the settings choose.
   """
-  parts = build(gin_params)
+  parts = subject.build(gin_params)
   agent, batch_size = parts.agent, parts.schedule.batch_size
   spec = agent.training_data_spec
   ring = parts.make_replay()
@@ -258,18 +253,21 @@ def fill(ring, collector, policy):
     )
 
 
-def measure_updates(timer, gin_params, ring):
-  """Measures both updates in each data type, and as the reference does."""
+def measure_updates(timer, subject, gin_params, ring):
+  """Measures the updates in each data type, and as a reference does."""
+  kinds = [(None, dtype, '') for dtype in subject.dtypes or [None]]
+  if subject.reference:
+    kinds.append((subject.reference, 'float32', REFERENCE))
   rows = []
-  for dtype in DTYPES:
-    rows += measure_agent(timer, build(gin_params, dtype=dtype), ring)
-  parts = build(gin_params, reference_update.ReferenceAgent, 'float32')
-  return rows + measure_agent(timer, parts, ring, REFERENCE)
+  for agent, dtype, suffix in kinds:
+    parts = subject.build(gin_params, agent, dtype)
+    rows += measure_agent(timer, parts, ring, suffix)
+  return rows
 
 
-def measure_task(timer, task, gin_params, seconds):
+def measure_task(timer, subject, task, gin_params, seconds):
   """Measures a task's environment; adds how long a run of its budget takes."""
-  bindings.load([f'gin/{task}.gin'], ['Experiment.seed = 0', *gin_params])
+  subject.load(gin_params, task)
   bound = gin.get_bindings(experiment.Experiment)
   environment = requirements.prepare(bound['environment'](), 1)
   environment.reset()

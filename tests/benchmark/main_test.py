@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from slac.benchmark import __main__ as benchmark
-from slac.benchmark import environments, measuring, tables
+from slac.benchmark import environments, measuring, subjects, tables
 from slac.models import networks
 
 
@@ -51,20 +51,26 @@ def test_every_environment_takes_a_step_in_a_turn(capsys):
   assert capsys.readouterr().out.endswith('| 4 | 40.0 | 8.0 |\n')
 
 
-@pytest.mark.slow
-def test_everything_is_measured(monkeypatch, capsys):
-  monkeypatch.setattr(benchmark, 'TASKS', ('cartpole',))
-  monkeypatch.setattr(benchmark, 'DTYPES', ('float32',))
+@pytest.fixture
+def _small(monkeypatch):
   monkeypatch.setattr(measuring, 'MATRIX_SIZES', (8, 16))
   monkeypatch.setattr(benchmark, 'FRAMES', 10)
   monkeypatch.setattr(benchmark, 'SIDE_BY_SIDE', (1, 2))
   monkeypatch.setattr(environments, 'FRAMES', 20)
   monkeypatch.setattr(measuring, 'WARM_UP', 1)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures('_small')
+def test_everything_is_measured(capsys):
+  subject = subjects.SUBJECTS['slac']._replace(
+    tasks=('cartpole',), dtypes=('float32',)
+  )
   params = [
     "include 'tests/tiny.gin'",
     'Replay.capacity = 25',
   ]
-  report = benchmark.benchmark(params, repeats=2)
+  report = benchmark.benchmark(subject, params, repeats=2)
   assert [row['name'] for row in report['loop']] == [
     'acting',
     'sampling',
@@ -91,3 +97,19 @@ def test_everything_is_measured(monkeypatch, capsys):
     assert row['acting']['median_s'] > 0
     assert row['turn']['median_s'] > 0
   assert '| cartpole | ' in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures('_small')
+def test_of_alm_there_is_one_update_and_no_reference():
+  subject = subjects.SUBJECTS['alm']._replace(tasks=('hopper',))
+  params = ["include 'tests/tiny.gin'", 'Replay.capacity = 25']
+  report = benchmark.benchmark(subject, params, repeats=2)
+  (update,) = report['updates']
+  assert update['name'] == 'full update'
+  assert report['reference_ratio'] is None
+  assert list(report['matrix_product_flops_per_s']) == [update['dtype']]
+  (task,) = report['tasks']
+  # From the state: nothing is rendered.
+  assert task['rendering']['median_s'] == 0
+  assert np.isfinite(task['hours'])

@@ -3,7 +3,8 @@
 import gin
 import pytest
 
-from slac.replication import experiments
+from slac.config import bindings
+from slac.replication import experiments, reported
 from slac.sweep import checking, plan
 
 
@@ -32,6 +33,22 @@ def test_figure_5_has_each_variant_of_the_others_once():
   variants = experiments.FIGURES['5'].variants
   assert len(variants) == len({*variants}) == 7 + 3 + 3 + 2
   assert variants[0] == plan.Variant()
+
+
+def test_the_ablations_of_alm_are_all_that_have_a_file():
+  commands = plan.commands(experiments.FIGURES['alm-ablations'], 'runs')
+  there = {
+    f'gin/alm/{path.name}' for path in (bindings.ROOT / 'gin/alm').iterdir()
+  }
+  assert {f for c in commands for f in c.gin_files[2:]} == there
+  assert len(commands) == 5 * (1 + len(there)) * 5
+
+
+def test_table_1_of_alm_is_of_both_methods_to_the_step_that_it_reports():
+  commands = plan.commands(experiments.FIGURES['alm'], 'runs')
+  assert len(commands) == 5 * 2 * 5
+  lengths = {item.schedule.env_steps for item in checking.experiments(commands)}
+  assert lengths == {reported.of('HalfCheetah-v4')[0].steps[-1]}
 
 
 @pytest.mark.parametrize('number', experiments.FIGURES)

@@ -1,0 +1,68 @@
+"""What is measured: an agent of each method, and the settings it has."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import gin
+
+from slac.benchmark import reference_update
+from slac.config import bindings
+from slac.training import experiment
+
+
+class Subject(NamedTuple):
+  """A method whose runs are measured.
+
+  Attributes:
+    tasks: whose environments are measured, by the names of their gin files.
+    task: of these, the one whose updates and loop are measured.
+    overlays: gin files after the task's.
+    dtypes: data types that the model can compute in; none if there is one.
+    reference: an agent with the same losses that is slower, or None.
+  """
+
+  tasks: tuple[str, ...]
+  task: str
+  overlays: tuple[str, ...] = ()
+  dtypes: tuple[str, ...] = ()
+  reference: Callable | None = None
+
+  def load(self, gin_params: Sequence[str], task: str | None = None):
+    """Binds the settings of a task, `self.task` unless it is given."""
+    files = [f'gin/{task or self.task}.gin', *self.overlays]
+    bindings.load(files, ['Experiment.seed = 0', *gin_params])
+
+  def build(
+    self,
+    gin_params: Sequence[str],
+    agent: Callable | None = None,
+    dtype: str | None = None,
+  ) -> experiment.Experiment:
+    """Returns the parts of a run, of another agent or type if given."""
+    self.load(gin_params)
+    if dtype:  # In place of what gin_params may say.
+      gin.bind_parameter('LatentModel.compute_dtype', dtype)
+    overrides = {'agent': agent} if agent else {}
+    with bindings.translate_gin_errors():
+      return experiment.Experiment(**overrides)
+
+
+SUBJECTS = {
+  'slac': Subject(
+    tasks=(
+      *('ball_in_cup', 'cartpole', 'cheetah', 'finger', 'reacher', 'walker'),
+      *('ant', 'half_cheetah', 'hopper', 'walker2d'),
+    ),
+    task='walker',
+    dtypes=('float32', 'bfloat16'),
+    reference=reference_update.ReferenceAgent,
+  ),
+  'alm': Subject(
+    tasks=(
+      *('half_cheetah', 'walker2d', 'hopper', 'ant_contact', 'humanoid'),
+      *('truncated_ant', 'truncated_humanoid'),
+    ),
+    task='half_cheetah',
+    overlays=('gin/alm.gin',),
+  ),
+}
