@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from typing import Annotated, NamedTuple
 
 import gin
+import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 from tf_agents.agents import tf_agent
 
 from slac.agents import (
+  alm_bound,
   alm_networks,
   base,
   optimizers,
@@ -120,13 +122,7 @@ class AlmAgent(base.Agent):
       actions: a_0 to a_K, of which the last is not used, `[B, K + 1, A]`.
       seed: a stateless seed, `[2]`.
     """
-    nets = self._networks
-    unroll_seed, action_seed = latents.split_seed(seed)
-    z, kl = self._unroll(states, actions, unroll_seed)
-    last_action = tf.stop_gradient(self._act(z[:, -1], action_seed))
-    rewards = nets.reward(z[:, :-1], actions[:, :-1])
-    reward = tf.reduce_mean(tf.reduce_sum(rewards, axis=1))
-    value = tf.reduce_mean(nets.value(z[:, -1], last_action))
+    reward, kl, value = self._bound(states, actions, seed).means()
     loss = -(reward - self._kl_weight * kl + self._value_weight * value)
     return loss, {
       'model/loss': loss,
@@ -134,6 +130,18 @@ class AlmAgent(base.Agent):
       'model/kl': kl,
       'model/value': value,
     }
+
+  def estimates(self, states, actions, rewards, has_terminated):
+    """Returns those of steps that K others follow, by Eq. (7), discounted."""
+    steps = np.arange(len(actions) - self._horizon)
+    windows = steps[:, np.newaxis] + np.arange(self._horizon + 1)
+    found = self._bound(states[windows], actions[windows], tf.constant([0, 0]))
+    bound = found.discounted(self._gamma, self._kl_weight, self._value_weight)
+    q = self._networks.value(found.z[:, 0], actions[steps])
+    # What a time limit has cut off is what the critics say of it.
+    last = 0.0 if has_terminated else float(found.values[-1])
+    seen = returns.seen(rewards, self._gamma, last)[steps]
+    return returns.Estimates(seen, q.numpy(), bound.numpy())
 
   def estimates_loss(self, step: Transition, seed):
     """Those of the reward, Eq. (11), and of the classifier, Eq. (9)."""
@@ -219,6 +227,9 @@ class AlmAgent(base.Agent):
     stddev = self._noise.stddev(self.train_step_counter)
     return tfd.MultivariateNormalDiag(mean, stddev * tf.ones_like(mean))
 
+  def _bound(self, states, actions, seed):
+    return alm_bound.terms(self._networks, self._act, states, actions, seed)
+
   def _act(self, z, seed):
     """Returns a training action, `[..., A]`, whose noise is clipped."""
     return self._noise.sample_clipped(self.pi(z), seed)
@@ -230,19 +241,6 @@ class AlmAgent(base.Agent):
   def _bonus(self, z):
     """Returns what the actor gains in z beside reward and classifier."""
     return tf.zeros_like(z[..., 0])
-
-  def _unroll(self, states, actions, seed):
-    """Returns z_0 to z_K of the model, `[B, K + 1, Z]`, and the sum of KLs."""
-    nets = self._networks
-    first, *seeds = latents.split_seed(seed, self._horizon + 1)
-    encoded = nets.target_encoder(states[:, 1:]).distribution
-    zs, kls = [nets.encoder(states[:, 0]).sample(seed=first)], []
-    for t, draw_seed in enumerate(seeds):
-      prior = nets.model(zs[t], actions[:, t])
-      posterior = tfd.Normal(encoded.loc[:, t], encoded.scale[:, t])
-      kls.append(tfd.kl_divergence(prior, tfd.Independent(posterior, 1)))
-      zs.append(prior.sample(seed=draw_seed))
-    return tf.stack(zs, axis=1), tf.reduce_mean(tf.add_n(kls))
 
   def _train(self, experience, weights=None):
     """Four losses in turn, and then the targets."""

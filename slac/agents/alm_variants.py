@@ -4,7 +4,7 @@ import gin
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from slac.agents import alm, alm_networks
+from slac.agents import alm, alm_bound, alm_networks
 from slac.config import settings
 from slac.models import latents
 
@@ -67,7 +67,8 @@ class AlmReconstructionAgent(alm.AlmAgent):
 
   def model_loss(self, states, actions, seed):
     """Eq. (7) with log p(s_i | z_i) for rewards and value; see `AlmAgent`."""
-    z, kl = self._unroll(states, actions, seed)
+    z, kls = alm_bound.unroll(self._networks, states, actions, seed)
+    kl = tf.reduce_mean(tf.reduce_sum(kls, axis=1))
     mean = self._networks.decoder(z)
     unit = tfd.MultivariateNormalDiag(mean, tf.ones_like(mean))
     log_likelihood = tf.reduce_mean(

@@ -4,13 +4,14 @@ import abc
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 from tf_agents.agents import tf_agent
 from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import policy_step, trajectory
 from tf_agents.trajectories import time_step as ts
 
-from slac.agents import policies
+from slac.agents import policies, returns
 from slac.config import settings
 from slac.models import latents, networks, observation_model
 
@@ -116,6 +117,22 @@ class Agent(tf_agent.TFAgent):
         own = [name, target] if hasattr(holder, target) else [name]
         parts |= {attribute: getattr(holder, attribute) for attribute in own}
     return tf.train.Checkpoint(**parts)
+
+  def estimates(
+    self,
+    states: np.ndarray,
+    actions: np.ndarray,
+    rewards: np.ndarray,
+    has_terminated: bool,
+  ) -> returns.Estimates | None:
+    """Returns what the agent says of returns, if it learns of a bound on them.
+
+    Args:
+      states, actions: of a whole episode of n steps, `[n + 1, ...]`.
+      rewards: that it has seen, `[n]`.
+      has_terminated: whether the episode ended otherwise than by a time limit.
+    """
+    del states, actions, rewards, has_terminated
 
   def updates(self, batch_size: int) -> dict[str, Update]:
     """Returns the updates by their names.

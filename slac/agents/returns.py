@@ -1,6 +1,17 @@
-"""Returns of imagined steps."""
+"""Returns of imagined steps, and of those that were seen."""
 
+from typing import NamedTuple
+
+import numpy as np
 import tensorflow as tf
+
+
+class Estimates(NamedTuple):
+  """What is said of returns at steps t of an episode, each `[m]`."""
+
+  seen: np.ndarray  # The discounted return that followed; see `seen`.
+  q: np.ndarray  # The critics' value of the action that was taken.
+  bound: np.ndarray  # The lower bound of which an agent learns.
 
 
 def of_lambda(
@@ -23,3 +34,18 @@ def of_lambda(
     after = g + gamma * ((1 - td_lambda) * v + td_lambda * after)
     found.append(after)
   return tf.stack(found[::-1], axis=1)
+
+
+def seen(rewards: np.ndarray, gamma: float, last: float) -> np.ndarray:
+  """Returns the discounted return that follows each step, `[n]`.
+
+  Args:
+    rewards: r_0 to r_{n-1}, `[n]`.
+    gamma: the discount factor.
+    last: the value after the last: 0 where the episode has terminated, else an
+      estimate of what a time limit has cut off.
+  """
+  found = np.empty(len(rewards))
+  for t in reversed(range(len(rewards))):
+    last = found[t] = rewards[t] + gamma * last
+  return found

@@ -8,6 +8,7 @@ import tensorflow as tf
 from PIL import Image, ImageDraw, ImageFont
 
 from slac.agents import base
+from slac.reporting import charts
 from slac.training import evaluation, filming
 
 ROWS = ('truth', 'posterior', 'conditional\nprior', 'prior')
@@ -23,15 +24,19 @@ _FONT, _GAP, _LABEL_WIDTH = 0.4, 1 / 16, 2.25
 def of_episode(
   agent: base.Agent, episode: evaluation.Episode, seed: Sequence[int]
 ) -> dict[str, np.ndarray]:
-  """Returns the pictures of an episode by their names; none if none was seen.
+  """Returns the pictures of an episode by their names.
 
-  'episode' is a film, see `side_by_side`. Where the agent has a model and the
-  episode is long enough, Fig. 14 is there as a film of several parts of the
-  episode ('dreams') and as one picture of the first of them ('dream').
+  'episode' is a film, see `side_by_side`, unless nothing was seen. Where the
+  agent has a model and the episode is long enough, Fig. 14 is there as a film
+  of several parts of the episode ('dreams') and as one picture of the first of
+  them ('dream'). 'returns' is the chart of an agent that estimates them.
   """
+  drawn = {}
+  if estimates := evaluation.estimates(agent, episode):
+    drawn['returns'] = charts.returns_of_episode(estimates)
   if not was_seen(episode):
-    return {}
-  drawn = {'episode': side_by_side(episode, as_rgb(episode.pixels))}
+    return drawn
+  drawn['episode'] = side_by_side(episode, as_rgb(episode.pixels))
   windows = evenly_spaced_windows(
     len(episode.pixels), agent.train_sequence_length, WINDOWS
   )

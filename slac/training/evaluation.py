@@ -8,7 +8,7 @@ import numpy as np
 from tf_agents.environments import py_environment
 
 from slac import console, errors
-from slac.agents import policies
+from slac.agents import base, policies, returns
 from slac.environments import checked, limits
 from slac.training import compiled, filming
 
@@ -25,6 +25,8 @@ class Episode(NamedTuple):
   filmed: np.ndarray = np.empty([0], int)
   states: np.ndarray | None = None  # [n + 1, D], where they are observed.
   is_success: bool | None = None  # Of a task that can be solved.
+  rewards: np.ndarray | None = None  # [n].
+  has_terminated: bool = False  # Otherwise a time limit has ended it.
 
   @property
   def length(self) -> int:
@@ -37,6 +39,15 @@ class Episode(NamedTuple):
     if self.states is not None:
       found['state'] = self.states[steps]
     return found
+
+
+def estimates(agent: base.Agent, episode: Episode) -> returns.Estimates | None:
+  """Returns what an agent says of returns, if it does, beside those seen."""
+  if episode.states is None or episode.length < agent.train_sequence_length:
+    return None
+  return agent.estimates(
+    episode.states, episode.actions, episode.rewards, episode.has_terminated
+  )
 
 
 class Evaluator:
@@ -124,6 +135,8 @@ class Evaluator:
       np.array(steps, int),
       np.stack(states) if states[0] is not None else None,
       is_success=self._checked.is_success(),
+      rewards=np.stack(rewards),
+      has_terminated=time_step.discount == 0,
     )
 
   def _see(self, time_step, film, step):

@@ -127,6 +127,54 @@ def test_bound_of_one_sequence_by_hand(by_hand):
   np.testing.assert_allclose(loss, -(reward - kl + value), rtol=1e-3)
 
 
+def test_estimates_of_an_episode_by_hand(by_hand, monkeypatch):
+  agent = by_hand(
+    encoder=lambda s: gaussian(2 * s),
+    target_encoder=lambda s: gaussian(2 * s, 1.0),
+    model=lambda z, a: gaussian(z + a, 1.0),
+    reward=lambda z, a: 10 * total(a),
+    value=lambda z, a: total(a),
+    actor=lambda z: 0 * z + 1,
+  )
+  monkeypatch.setattr(agent, '_gamma', 0.5)
+  monkeypatch.setattr(agent, '_kl_weight', 0.0)
+  monkeypatch.setattr(agent, '_value_weight', 3.0)
+  states = np.zeros([4, STATE], np.float32)
+  actions = np.float32([[1, 0], [2, 0], [3, 0], [0, 0]])
+  rewards = np.float32([8, 4, 2])
+  found = agent.estimates(states, actions, rewards, has_terminated=True)
+  # Of three steps the first two are followed by K = 2.
+  np.testing.assert_allclose(found.seen, [8 + 2 + 0.5, 4 + 1])
+  np.testing.assert_allclose(found.q, [1, 2])
+  # Rewards of the stored actions, and thrice the value 2 of the actor's.
+  end = 0.25 * 3 * 2
+  np.testing.assert_allclose(found.bound, [10 + 10 + end, 20 + 15 + end])
+  cut_off = agent.estimates(states, actions, rewards, has_terminated=False)
+  np.testing.assert_allclose(
+    cut_off.seen, found.seen + 2 * np.array([0.125, 0.25])
+  )
+
+
+def test_the_bound_of_an_episode_has_the_kl(by_hand, monkeypatch):
+  agent = by_hand(
+    encoder=lambda s: gaussian(0 * s),
+    target_encoder=lambda s: gaussian(s, 1.0),
+    # So that all z are 0, but for the noise that nothing here depends on.
+    model=lambda z, a: gaussian(0 * z, 1.0),
+    reward=lambda z, a: 0 * total(a),
+    value=lambda z, a: 0 * total(a),
+    actor=lambda z: z,
+  )
+  monkeypatch.setattr(agent, '_gamma', 0.5)
+  monkeypatch.setattr(agent, '_kl_weight', 7.0)
+  states = np.float32([[0, 0], [2, 0], [0, 4]])
+  found = agent.estimates(
+    states, np.zeros([3, 2], np.float32), np.zeros(2), has_terminated=True
+  )
+  # KL(N(0, 1) || N(m, 1)) = m^2 / 2.
+  np.testing.assert_allclose(found.bound, [-7 * (2 + 0.5 * 8)], rtol=1e-5)
+
+
 def test_no_gradient_reaches_the_last_action_of_the_bound(by_hand, monkeypatch):
   weight = tf.Variable(0.1)
   agent = by_hand(

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageSequence
 
+from slac.agents import returns
 from slac.reporting import pictures
 from slac.training import evaluation, filming
 
@@ -249,3 +250,33 @@ def test_pictures_of_images_of_other_shapes(shape, film, image):
 def test_an_episode_too_short_or_without_a_model_has_its_film_alone():
   assert list(of_episode(2, Model())) == ['episode']
   assert list(of_episode(5)) == ['episode']
+
+
+def test_an_agent_that_estimates_returns_has_a_chart_of_them():
+  class Agent:
+    model = None
+    train_sequence_length = 3
+
+    def estimates(self, states, actions, rewards, has_terminated):
+      assert len(states) == len(actions) == len(rewards) + 1
+      seen = np.cumsum(rewards)[:-2] if has_terminated else np.zeros(1)
+      return returns.Estimates(seen, seen, seen)
+
+  def drawn(length, **changes):
+    episode = make_episode(length + 1, size=0)._replace(
+      **{
+        'states': np.zeros([length + 1, 2]),
+        'rewards': np.ones(length),
+        'has_terminated': True,
+        **changes,
+      }
+    )
+    return pictures.of_episode(Agent(), episode, [0, 40])
+
+  chart = drawn(10)['returns']
+  assert chart.dtype == np.uint8 and chart.shape[-1] == 3
+  # What is told otherwise looks otherwise.
+  assert np.any(chart != drawn(10, rewards=np.zeros(10))['returns'])
+  assert np.any(chart != drawn(10, has_terminated=False)['returns'])
+  # Without states, or in an episode that is too short, there is none.
+  assert drawn(10, states=None) == drawn(2) == {}

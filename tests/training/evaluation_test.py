@@ -1,9 +1,12 @@
 """Evaluation: whole episodes, the same again for the same seed and step."""
 
+import functools
+import types
+
 import numpy as np
 import pytest
 import tensorflow as tf
-from tf_agents.environments import py_environment
+from tf_agents.environments import py_environment, wrappers
 from tf_agents.specs import array_spec
 from tf_agents.trajectories import time_step as ts
 
@@ -143,7 +146,8 @@ def test_what_cannot_be_drawn_is_evaluated_all_the_same(capsys):
   assert capsys.readouterr().err == said  # Once.
   assert len(episode.pixels) == 0
   assert episode.episode_return == other.episode_return
-  assert pictures.of_episode(None, episode, [0, 0]) == {}
+  agent = types.SimpleNamespace(train_sequence_length=LENGTH + 1)
+  assert pictures.of_episode(agent, episode, [0, 0]) == {}
 
 
 def test_a_film_changes_nothing_of_what_is_evaluated(capsys):
@@ -270,3 +274,13 @@ def test_success_is_that_of_an_episodes_end():
   assert found == [True, False, True]
   dice, _ = evaluator()
   assert [episode.is_success for episode in take(dice, 2)] == [None, None]
+
+
+def test_an_episode_tells_its_rewards_and_whether_it_has_terminated():
+  for limit in (LENGTH, LENGTH - 1):
+    limited = functools.partial(wrappers.TimeLimit, Dice(), limit)
+    (episode,) = take(evaluator(environment=limited)[0], 1)
+    assert episode.length == limit
+    # A reward is the action's first number.
+    np.testing.assert_array_equal(episode.rewards, episode.actions[:limit, 0])
+    assert episode.has_terminated == (limit == LENGTH)
