@@ -133,6 +133,7 @@ class Agent(tf_agent.TFAgent):
       has_terminated: whether the episode ended otherwise than by a time limit.
     """
     del states, actions, rewards, has_terminated
+    return None
 
   def updates(self, batch_size: int) -> dict[str, Update]:
     """Returns the updates by their names.

@@ -25,7 +25,7 @@ class Episode(NamedTuple):
   filmed: np.ndarray = np.empty([0], int)
   states: np.ndarray | None = None  # [n + 1, D], where they are observed.
   is_success: bool | None = None  # Of a task that can be solved.
-  rewards: np.ndarray | None = None  # [n].
+  rewards: np.ndarray = np.empty([0])  # [n].
   has_terminated: bool = False  # Otherwise a time limit has ended it.
 
   @property
