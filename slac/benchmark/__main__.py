@@ -48,7 +48,6 @@ def parse_arguments():
 if __name__ == '__main__':
   packages.start(PROGRAM, parse_arguments)  # TensorFlow takes seconds.
 
-import gin
 import numpy as np
 import tensorflow as tf
 from tf_agents.specs import tensor_spec
@@ -60,7 +59,8 @@ from slac.benchmark import (
   subjects,
   tables,
 )
-from slac.environments import rendering, requirements
+from slac.config import bindings
+from slac.environments import rendering
 from slac.storage import files
 from slac.training import (
   collecting,
@@ -103,7 +103,8 @@ def benchmark(
   )
   timer = measuring.Timer(repeats)
   # This comes first, as it measures the most memory that is ever taken.
-  loop, sizes, ring, default = measure_loop(timer, subject, gin_params)
+  loop, sizes, ring, agent = measure_loop(timer, subject, gin_params)
+  default = agent.compute_dtype
   peaks = {
     dtype: measuring.matrix_product_rate(timer, dtype)
     for dtype in subject.dtypes or [default]
@@ -127,10 +128,11 @@ def benchmark(
   }
   # A step takes milliseconds, an update hundreds.
   step_timer = measuring.Timer(4 * repeats)
-  tasks = [
-    measure_task(step_timer, subject, task, gin_params, seconds)
-    for task in subject.tasks
-  ]
+  observed = list(agent.time_step_spec.observation)
+  tasks = []
+  for task in subject.tasks:
+    subject.load(gin_params, task)
+    tasks.append({'task': task, **measure_task(step_timer, observed, seconds)})
   tables.print_table(
     ['task', 'environment step, ms', 'of it rendering, ms', 'hours'],
     [
@@ -172,13 +174,16 @@ def benchmark(
 def measure_agent(timer, parts, ring, suffix=''):
   """Measures the updates of an experiment's agent."""
   agent = parts.agent
+  updates = agent.updates(parts.schedule.batch_size)
   rows = []
-  for name, update in agent.updates(parts.schedule.batch_size).items():
+  for name, label in run_time.UPDATES.items():
+    if not (update := updates.get(name)):
+      continue
     experience = compiled.as_tensors(ring.sample(update.batch_size))
     rows.append(
       measuring.computation(
         timer,
-        run_time.UPDATES[name] + suffix,
+        label + suffix,
         agent.compute_dtype,
         functools.partial(update.function, experience=experience),
         agent.concrete(update),
@@ -191,8 +196,7 @@ def measure_loop(timer, subject, gin_params):
   """Measures a run at work: each part of its loop, all of it, its memory.
 
   Returns:
-    The measurements, the memory in gigabytes, the full replay, and the data
-    type that the device or the settings choose.
+    The measurements, the memory in gigabytes, the full replay, and the agent.
   """
   parts = subject.build(gin_params)
   agent, batch_size = parts.agent, parts.schedule.batch_size
@@ -238,7 +242,7 @@ def measure_loop(timer, subject, gin_params):
     'replay of it, GB': ring.nbytes / 1e9,
     'resident at most, GB, with a full replay': peak / 1e9,
   }
-  return rows, sizes, ring, agent.compute_dtype
+  return rows, sizes, ring, agent
 
 
 def fill(ring, collector, policy):
@@ -265,11 +269,12 @@ def measure_updates(timer, subject, gin_params, ring):
   return rows
 
 
-def measure_task(timer, subject, task, gin_params, seconds):
-  """Measures a task's environment; adds how long a run of its budget takes."""
-  subject.load(gin_params, task)
-  bound = gin.get_bindings(experiment.Experiment)
-  environment = requirements.prepare(bound['environment'](), 1)
+def measure_task(timer, observed, seconds):
+  """Measures the bound task's environment, and how long its budget takes."""
+  plan = schedule.Schedule()
+  environment = experiment.make_environment(
+    plan.action_repeat, observed, bindings.resolved()
+  )
   environment.reset()
   spec = environment.action_spec()
   generator = np.random.default_rng(0)
@@ -281,13 +286,12 @@ def measure_task(timer, subject, task, gin_params, seconds):
     rendering_seconds.append(environment.render_seconds - before)
 
   row = {
-    'task': task,
     'environment': timer(step),
     'rendering': measuring.spread(rendering_seconds[measuring.WARM_UP :]),
   }
   environment.close()
   seconds = {**seconds, 'environment': row['environment']['median_s']}
-  return {**row, 'hours': run_time.hours(schedule.Schedule(), seconds)}
+  return {**row, 'hours': run_time.hours(plan, seconds)}
 
 
 if __name__ == '__main__':

@@ -47,17 +47,37 @@ def matrix_product_rate(timer: Timer, dtype: str) -> float:
 
 
 def operations(function: tf.types.experimental.ConcreteFunction) -> int:
-  """Returns how many floating-point operations a function's graph states.
+  """Returns how many floating-point operations a function computes.
 
   TensorFlow's profiler counts them from the shapes: matrix products,
-  convolutions and their gradients, not what is done element by element.
+  convolutions and their gradients, not what is done element by element. What
+  nothing depends on, such as gradients that nobody asks for, is in the graph,
+  but is neither computed nor counted.
   """
   options = profiler.ProfileOptionBuilder(
     profiler.ProfileOptionBuilder.float_operation()
   ).with_empty_output()
-  return profiler.profile(
-    function.graph, options=options.build()
-  ).total_float_ops
+  nodes = [
+    profiler.profile(function.graph, cmd='scope', options=options.build())
+  ]
+  computed, total = _computed(function.graph), 0
+  while nodes:
+    node = nodes.pop()
+    nodes += node.children
+    total += node.float_ops if node.name in computed else 0
+  return total
+
+
+def _computed(graph: tf.Graph) -> set[str]:
+  """Returns the names of what a function's outputs and effects depend on."""
+  found: set[str] = set()
+  waiting = [output.op for output in graph.outputs] + [*graph.control_outputs]
+  while waiting:
+    operation = waiting.pop()
+    if operation.name not in found:
+      found.add(operation.name)
+      waiting += [x.op for x in operation.inputs] + operation.control_inputs
+  return found
 
 
 def computation(

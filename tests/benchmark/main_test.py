@@ -33,6 +33,21 @@ def test_operations_are_counted_from_the_shapes():
   assert counted == pytest.approx(7 * 2 * multiplications, rel=0.005)
 
 
+def test_what_nothing_depends_on_is_not_counted():
+  result = tf.Variable(tf.zeros([4, 6]))
+
+  @tf.function
+  def function(x, y):
+    tf.matmul(x, x)
+    result.assign(tf.matmul(x, y))
+    return tf.matmul(y, y, transpose_b=True)
+
+  shapes = [tf.TensorSpec([4, 4]), tf.TensorSpec([4, 6])]
+  counted = measuring.operations(function.get_concrete_function(*shapes))
+  # An effect counts as what is returned does.
+  assert counted == 2 * 4 * 4 * 6 + 2 * 4 * 6 * 4
+
+
 def test_shares_are_of_the_rate_at_the_same_type(capsys):
   row = {'name': 'x', 'dtype': 'bfloat16', **measuring.spread([2, 1, 4, 3, 5])}
   rows = [{**row, 'operations': 6e9}, {'name': 'y', **measuring.spread([1])}]
@@ -103,7 +118,13 @@ def test_everything_is_measured(capsys):
 @pytest.mark.usefixtures('_small')
 def test_of_alm_there_is_one_update_and_no_reference():
   subject = subjects.SUBJECTS['alm']._replace(tasks=('hopper',))
-  params = ["include 'tests/tiny.gin'", 'Replay.capacity = 25']
+  params = [
+    "include 'tests/tiny.gin'",
+    'Replay.capacity = 25',
+    'Schedule.model_updates = 0',
+    'AlmNetworks.hidden_size = 8',
+    'AlmNetworks.model_hidden_size = 8',
+  ]
   report = benchmark.benchmark(subject, params, repeats=2)
   (update,) = report['updates']
   assert update['name'] == 'full update'
