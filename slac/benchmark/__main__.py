@@ -17,6 +17,7 @@ from slac import errors
 from slac.installation import packages, versions
 
 PROGRAM = 'slac.benchmark'
+METHODS = ('slac', 'alm')  # Of `subjects`, which loads TensorFlow.
 
 
 def parse_arguments():
@@ -26,7 +27,7 @@ def parse_arguments():
   )
   parser.add_argument(
     '--agent',
-    choices=('slac', 'alm'),
+    choices=METHODS,
     default='slac',
     help='the method whose runs are measured',
   )

@@ -1,8 +1,6 @@
 """Charts as pictures."""
 
 import numpy as np
-from matplotlib import figure
-from matplotlib.backends import backend_agg
 
 from slac.agents import returns
 
@@ -15,6 +13,10 @@ def returns_of_episode(estimates: returns.Estimates) -> np.ndarray:
   Returns:
     A picture, uint8 `[H, W, 3]`.
   """
+  # Loading them takes half a second, which few agents need.
+  from matplotlib import figure
+  from matplotlib.backends import backend_agg
+
   drawn = figure.Figure(_INCHES, _DPI, layout='constrained')
   axes = drawn.add_subplot()
   for label, values, style in (

@@ -66,6 +66,10 @@ def test_every_environment_takes_a_step_in_a_turn(capsys):
   assert capsys.readouterr().out.endswith('| 4 | 40.0 | 8.0 |\n')
 
 
+def test_every_method_can_be_chosen():
+  assert tuple(subjects.SUBJECTS) == benchmark.METHODS
+
+
 @pytest.fixture
 def _small(monkeypatch):
   monkeypatch.setattr(measuring, 'MATRIX_SIZES', (8, 16))
