@@ -135,6 +135,18 @@ class Agent(tf_agent.TFAgent):
     del states, actions, rewards, has_terminated
     return None
 
+  def model_metrics(self, experience) -> Mapping[str, tf.Tensor]:
+    """Returns the metrics of the model's loss, if the agent has a model.
+
+    Nothing is learned or drawn: of the same experience and the same parameters
+    they are the same.
+
+    Args:
+      experience: a Trajectory of `[B, T + 1, ...]`.
+    """
+    del experience
+    return {}
+
   def updates(self, batch_size: int) -> dict[str, Update]:
     """Returns the updates by their names.
 

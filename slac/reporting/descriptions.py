@@ -1,5 +1,7 @@
 """Says what the main curves are, for TensorBoard to show beside them."""
 
+_EVALUATION = 'evaluation/'
+_HELD_OUT = 'Of evaluation episodes, which are never trained on. '
 _PRETRAINING = 'pretraining/'  # The same curves, over updates of the model.
 _BY_TAG = {
   'evaluation/average_return': (
@@ -57,4 +59,8 @@ _BY_TAG = {
 
 def of(tag: str) -> str | None:
   """Returns the description of a scalar, if it has one."""
-  return _BY_TAG.get(tag.removeprefix(_PRETRAINING))
+  tag = tag.removeprefix(_PRETRAINING)
+  trained = _BY_TAG.get(tag.removeprefix(_EVALUATION))
+  if trained and tag not in _BY_TAG:
+    return f'{_HELD_OUT}{trained}'
+  return _BY_TAG.get(tag)

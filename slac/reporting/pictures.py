@@ -37,7 +37,7 @@ def of_episode(
   if not was_seen(episode):
     return drawn
   drawn['episode'] = side_by_side(episode, as_rgb(episode.pixels))
-  windows = evenly_spaced_windows(
+  windows = evaluation.evenly_spaced_windows(
     len(episode.pixels), agent.train_sequence_length, WINDOWS
   )
   if agent.model and len(windows):
@@ -95,16 +95,6 @@ def side_by_side(episode: evaluation.Episode, images: np.ndarray) -> np.ndarray:
   gap = np.full([len(seen), height, round(_GAP * height), 3], 255, np.uint8)
   parts = [_padded(x, height) for x in (episode.film, seen)]
   return np.concatenate([parts[0], gap, parts[1]], axis=2)
-
-
-def evenly_spaced_windows(n: int, length: int, count: int) -> np.ndarray:
-  """Returns windows of n steps that reach both ends, `[count, length]`.
-
-  They are the numbers of the steps in them. Of fewer than `length` steps there
-  is no window, `[0, length]`.
-  """
-  starts = np.linspace(0, n - length, count if n >= length else 0).astype(int)
-  return starts[:, np.newaxis] + np.arange(length)
 
 
 def covering_windows(n: int, length: int) -> np.ndarray:

@@ -50,6 +50,16 @@ def estimates(agent: base.Agent, episode: Episode) -> returns.Estimates | None:
   )
 
 
+def evenly_spaced_windows(n: int, length: int, count: int) -> np.ndarray:
+  """Returns windows of n steps that reach both ends, `[count, length]`.
+
+  They are the numbers of the steps in them. Of fewer than `length` steps there
+  is no window, `[0, length]`.
+  """
+  starts = np.linspace(0, n - length, count if n >= length else 0).astype(int)
+  return starts[:, np.newaxis] + np.arange(length)
+
+
 class Evaluator:
   """Runs a policy in an environment that training never sees.
 

@@ -142,6 +142,30 @@ def test_csv_files_with_other_columns_are_not_continued(tmp_path):
     opened(tmp_path, state, columns={'eval': ('a',)})
 
 
+def test_a_table_of_an_older_version_goes_on_with_its_columns(tmp_path, capsys):
+  columns = {'eval': ('env_steps', 'average_return', 'model/kl')}
+  log = opened(tmp_path)
+  log.row('eval', {'env_steps': 1, 'average_return': 0.5})
+  state = log.get_state()
+  again = opened(tmp_path, state, columns)
+  values = {'env_steps': 2, 'average_return': 1.5, 'model/kl': 9.0}
+  again.row('eval', values)
+  path = tmp_path / 'eval.csv'
+  assert path.read_bytes() == HEADER + b'1,0.5\n2,1.5\n'
+  with pytest.raises(KeyError, match='reward'):
+    again.row('eval', {'reward': 1})
+  # It is mended with the columns that it has; one that is gone has all.
+  again.scalars(2, {f'evaluation/{name}': v for name, v in values.items()})
+  state = again.get_state()
+  path.write_bytes(HEADER + b'1,0.5\n2,')
+  state = opened(tmp_path, state, columns).get_state()
+  assert path.read_bytes() == HEADER + b'1,0.5\n2,1.5\n'
+  path.unlink()
+  opened(tmp_path, state, columns)
+  assert path.read_bytes() == b'env_steps,average_return,model/kl\n2,1.5,9.0\n'
+  assert capsys.readouterr().err.count('Logs are not') == 2
+
+
 def test_a_gif_is_animated_in_tensorboard_and_in_the_folder(tmp_path):
   log = opened(tmp_path)
   frames = moving_square()

@@ -130,11 +130,11 @@ def test_small_objects_keep_their_colours():
 
 
 def test_windows_are_evenly_spaced_and_reach_both_ends():
-  windows = pictures.evenly_spaced_windows(10, length=4, count=3)
+  windows = evaluation.evenly_spaced_windows(10, length=4, count=3)
   assert windows.tolist() == [[0, 1, 2, 3], [3, 4, 5, 6], [6, 7, 8, 9]]
-  windows = pictures.evenly_spaced_windows(4, length=4, count=2)
+  windows = evaluation.evenly_spaced_windows(4, length=4, count=2)
   assert windows.tolist() == [[0, 1, 2, 3]] * 2
-  assert len(pictures.evenly_spaced_windows(3, length=4, count=2)) == 0
+  assert len(evaluation.evenly_spaced_windows(3, length=4, count=2)) == 0
 
 
 @pytest.mark.parametrize(
