@@ -48,6 +48,7 @@ class AlmAgent(base.Agent):
   """
 
   within_episodes = True
+  estimates_returns = True
   networks_class: type[alm_networks.AlmNetworks] = alm_networks.AlmNetworks
 
   def __init__(

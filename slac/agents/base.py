@@ -37,6 +37,8 @@ class Agent(tf_agent.TFAgent):
 
   # Whether all steps of a sequence of experience are of one episode.
   within_episodes = False
+  # Whether `estimates` has any.
+  estimates_returns = False
   # A subclass's method, which an instance replaces by its compiled form.
   _train: Callable
 

@@ -17,6 +17,14 @@ _BY_TAG = {
     'Standard deviation of the returns within an evaluation.'
   ),
   'evaluation/average_length': 'Mean number of agent steps in an episode.',
+  'evaluation/q_bias': (
+    'Mean of Q less the discounted return that followed, over the steps of all '
+    'evaluation episodes. Where a time limit has ended one, what the critics '
+    'say is taken for what it has cut off. Above zero Q is too large.'
+  ),
+  'evaluation/bound_bias': (
+    'The same of the bound of Eq. (7), discounted. A lower bound is below zero.'
+  ),
   'training/episode_return': (
     'Mean return of the training episodes that ended in the interval.'
   ),
@@ -30,7 +38,18 @@ _BY_TAG = {
   'model/kl': (
     'KL divergence of the posterior from the prior in nats, summed over a '
     'sequence. It rises when the latents begin to tell something of the '
-    'images; no return comes before.'
+    'images; no return comes before. Of ALM, of the model from the encoder, '
+    'over K steps.'
+  ),
+  'model/loss': 'Loss of encoder and model of ALM: minus the bound of Eq. (7).',
+  'model/reward': (
+    'Expected rewards of the K steps of a sequence, a term of the bound of '
+    'Eq. (7); not discounted.'
+  ),
+  'model/value': 'Q at the end of these K steps, the last term of the bound.',
+  'model/log_likelihood': (
+    "Log-likelihood of a sequence's states, in nats, in place of rewards and "
+    'value.'
   ),
   'model/log_p_images': 'log p(x | z) of the images of a sequence, in nats.',
   'model/log_p_rewards': 'log p(r | z, a, z) of its rewards, in nats.',
@@ -39,11 +58,26 @@ _BY_TAG = {
     'should fall.'
   ),
   'model/squared_error_of_reward': 'Squared error of the predicted reward.',
-  'critic/loss': 'Loss of both critics, Eq. (8).',
+  'reward/loss': 'Squared error of the predicted reward, Eq. (11) of ALM.',
+  'classifier/loss': (
+    'Cross-entropy of what tells latents of the model from those of the '
+    'encoder, Eq. (9) of ALM; 0.69 is a guess.'
+  ),
+  'classifier/accuracy': 'How often it is right; 0.5 is a guess.',
+  'critic/loss': 'Loss of both critics, Eq. (8); of ALM, Eq. (10).',
   'critic/q': 'Mean Q of the actions in the batch.',
-  'critic/target': 'Mean target of Q, Eq. (9).',
+  'critic/target': 'Mean target of Q, Eq. (9); of ALM, in Eq. (10).',
   'critic/absolute_td_error': 'Mean distance of Q from its target.',
-  'actor/loss': 'Loss of the actor, Eq. (10).',
+  'actor/loss': 'Loss of the actor, Eq. (10); of ALM, Eq. (8).',
+  'actor/reward': 'Mean predicted reward of the steps that ALM imagines.',
+  'actor/log_ratio': (
+    'Mean log-ratio of the encoder to the model at imagined latents, by the '
+    'classifier: what the actor gains where the model is right.'
+  ),
+  'actor/value': 'Mean Q of imagined steps.',
+  'actor/noise_stddev': (
+    "Standard deviation of the noise of ALM's actions, which falls by schedule."
+  ),
   'actor/entropy': (
     'Estimated entropy of the policy in nats: minus the mean log-density of '
     'drawn actions.'

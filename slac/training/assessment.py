@@ -1,10 +1,10 @@
-"""Says how right a model is in evaluation episodes, which it is not trained on.
+"""Says how right an agent is about evaluation episodes.
 
-A model that knows its training data by heart is found out by this alone: the
-same metrics of training fall on.
+Its model is not trained on them: one that knows its training data by heart is
+found out by this alone, as the same metrics of training get better and better.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -21,9 +21,14 @@ SEQUENCES = 16
 OF_MODEL = ('model/elbo', 'model/kl', 'model/squared_error_per_pixel')
 
 
+# Of what an agent says of returns, over the steps of all episodes.
+OF_RETURNS = ('q_bias', 'bound_bias')
+
+
 def names(agent: base.Agent) -> tuple[str, ...]:
   """Returns the names of what `of_episodes` may tell of an agent."""
-  return OF_MODEL if agent.model else ()
+  of_model = OF_MODEL if agent.model else ()
+  return of_model + (OF_RETURNS if agent.estimates_returns else ())
 
 
 def of_episodes(
@@ -35,13 +40,7 @@ def of_episodes(
   of the agent's is taken. Episodes that are shorter than a sequence do not
   count.
   """
-  found = [
-    agent.model_metrics(steps)
-    for episode in episodes
-    if agent.model
-    and (steps := sequences(episode, agent.train_sequence_length))
-  ]
-  return _means([{name: x[name] for name in OF_MODEL} for x in found])
+  return {**_of_model(agent, episodes), **_of_returns(agent, episodes)}
 
 
 def sequences(
@@ -84,9 +83,29 @@ def sequences(
   return tf.nest.map_structure(tf.constant, steps)
 
 
-def _means(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
-  """Returns the mean of each name's values, in the order of the first."""
+def _of_model(agent, episodes) -> dict[str, float]:
+  """Returns means of the metrics of the model's loss, if there is a model."""
+  found = [
+    agent.model_metrics(steps)
+    for episode in episodes
+    if agent.model
+    and (steps := sequences(episode, agent.train_sequence_length))
+  ]
   return {
-    name: float(np.mean([values[name] for values in found]))
-    for name in (found[0] if found else ())
+    name: float(np.mean([metrics[name] for metrics in found]))
+    for name in OF_MODEL
+    if found
   }
+
+
+def _of_returns(agent, episodes) -> dict[str, float]:
+  """Returns how far Q and the bound lie above what followed, on average."""
+  found = [
+    estimates
+    for episode in episodes
+    if (estimates := evaluation.estimates(agent, episode))
+  ]
+  if not found:
+    return {}
+  seen, q, bound = map(np.concatenate, zip(*found, strict=True))
+  return {'q_bias': np.mean(q - seen), 'bound_bias': np.mean(bound - seen)}

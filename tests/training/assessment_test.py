@@ -1,8 +1,10 @@
 """What is said of a model in evaluation episodes."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
+from slac.agents import returns
 from slac.models import latents
 from slac.training import assessment, evaluation
 from tests import tiny
@@ -52,7 +54,13 @@ def test_metrics_are_those_of_the_models_loss_on_all_episodes():
   agent = tiny.agent()
   model = tiny.shake(agent.model)
   episodes = [make_episode(seed) for seed in (1, 2)]
+  before = [variable.numpy() for variable in agent.variables]
   found = assessment.of_episodes(agent, [*episodes, make_episode(n=2)])
+  # Nothing is drawn or learned, and of short episodes there is nothing.
+  assert assessment.of_episodes(agent, episodes) == found
+  for variable, value in zip(agent.variables, before, strict=True):
+    np.testing.assert_array_equal(variable, value)
+  assert assessment.of_episodes(agent, [make_episode(n=2)]) == {}
   assert tuple(found) == assessment.names(agent)
   seeds = latents.split_seed(tf.zeros([2], tf.int32))
   expected = []
@@ -70,23 +78,43 @@ def test_metrics_are_those_of_the_models_loss_on_all_episodes():
   )
 
 
-def test_nothing_is_drawn_or_learned():
-  agent = tiny.agent()
-  before = [v.numpy() for v in agent.variables]
-  episodes = [make_episode()]
-  first = assessment.of_episodes(agent, episodes)
-  assert assessment.of_episodes(agent, episodes) == first
-  after = [v.numpy() for v in agent.variables]
-  for x, y in zip(before, after, strict=True):
-    np.testing.assert_array_equal(x, y)
-  assert len(before) > 50 and not np.any(np.isnan(list(first.values())))
-
-
-def test_of_an_agent_without_a_model_and_of_short_episodes_nothing():
+def test_of_an_agent_without_a_model_nothing():
   spec = tiny.ts.time_step_spec(tiny.BOTH_SPEC)
   baseline = tiny.agent(
     agent_class=tiny.baselines.SacStateAgent, time_step_spec=spec
   )
   assert assessment.names(baseline) == ()
   assert assessment.of_episodes(baseline, [make_episode()]) == {}
-  assert assessment.of_episodes(tiny.agent(), [make_episode(n=2)]) == {}
+
+
+def test_the_bias_of_q_and_of_a_bound_is_over_all_steps():
+  """As an agent says that has both, of three steps and of one."""
+
+  class Knowing:
+    model, estimates_returns, train_sequence_length = None, True, LENGTH
+
+    def estimates(self, states, actions, rewards, has_terminated):
+      assert len(states) == len(actions) == len(rewards) + 1 and has_terminated
+      seen = np.full(1 if rewards[0] else 3, 10.0)
+      q, bound = (14.0, 7.0) if rewards[0] else (8.0, 9.0)
+      return returns.Estimates(seen, 0 * seen + q, 0 * seen + bound)
+
+  long = make_episode(has_terminated=True)._replace(states=tiny.states(N + 1))
+  other = long._replace(rewards=long.rewards + 1)
+  found = assessment.of_episodes(Knowing(), [long, other])
+  assert found == {'q_bias': (3 * -2 + 4) / 4, 'bound_bias': (3 * -1 - 3) / 4}
+  assert assessment.names(Knowing()) == tuple(found)
+  assert assessment.of_episodes(Knowing(), [make_episode(n=2)]) == {}
+
+
+def test_alm_says_how_far_its_q_and_its_bound_are_off():
+  agent = tiny.agent(
+    agent_class=tiny.alm.AlmAgent,
+    time_step_spec=tiny.ts.time_step_spec(tiny.BOTH_SPEC),
+  )
+  episode = make_episode()._replace(states=tiny.states(N + 1))
+  estimates = evaluation.estimates(agent, episode)
+  found = assessment.of_episodes(agent, [episode])
+  assert tuple(found) == assessment.names(agent) == assessment.OF_RETURNS
+  bias = np.mean(estimates.bound) - np.mean(estimates.seen)
+  assert found['bound_bias'] == pytest.approx(bias, rel=1e-4)
