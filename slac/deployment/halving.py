@@ -70,8 +70,8 @@ def _half_node(node: Any) -> list[Any]:
     rounded = value.astype(np.float16)
   if not np.all(np.isfinite(rounded)):
     raise errors.UserError(
-      f'The parameter {node.name} has {np.abs(value).max():g}, which 16 bits do '
-      'not hold: export the policy without --half.',
+      f'The parameter {node.name} has {np.abs(value).max():g}, which 16 bits '
+      'do not hold: export the policy without --half.',
       65,
     )
   half = graph_pb2.GraphDef().node.add(name=f'{node.name}/half', op='Const')

@@ -10,9 +10,13 @@ from typing import Any
 from slac import errors
 from slac.installation import packages
 from slac.storage import files, run_folder
+from slac.training import evaluation
 
 NAME = 'record.json'
-FOLDER = packages.REPOSITORY / 'pretrained'  # Of policies, by their names.
+# Where policies are, by their names.
+FOLDER = (
+  packages.PACKAGE if packages.IS_INSTALLED else packages.REPOSITORY
+) / 'pretrained'
 _SCHEMA = {
   'trained': {'flags': [str], 'commit': str, 'has_changes': bool},
   'config': {str: str},  # As in the run's config.json.
@@ -26,16 +30,15 @@ def write(
   folder: pathlib.Path,
   run: pathlib.Path,
   seed: int,
-  returns: Sequence[float],
-  lengths: Sequence[int],
+  episodes: Sequence[evaluation.Episode],
 ):
   """Writes the record of an exported policy.
 
   Args:
     folder: the policy's.
     run: of the run that it is of.
-    seed: of the evaluation by that policy.
-    returns, lengths: of its episodes, in their order.
+    seed: of the evaluator that has played it.
+    episodes: of that policy, in their order.
   """
   starts = []
   if (run / 'version.json').exists():
@@ -51,8 +54,8 @@ def write(
     'config': run_folder.read_config(run / 'config.json'),
     'evaluation': {
       'seed': seed,
-      'returns': [float(x) for x in returns],
-      'lengths': [int(x) for x in lengths],
+      'returns': [episode.episode_return for episode in episodes],
+      'lengths': [episode.length for episode in episodes],
     },
   }
   files.write_json(folder / NAME, record)
