@@ -83,28 +83,6 @@ def parse_arguments():
   return parser.parse_args()
 
 
-if __name__ == '__main__':
-  packages.start(PROGRAM, parse_arguments)  # TensorFlow takes seconds.
-
-import numpy as np
-import tensorflow as tf
-
-from slac import deployment
-from slac.config import bindings
-from slac.deployment import exporting, playing, records
-from slac.reporting import pictures
-from slac.storage import checkpoints, run_folder
-from slac.training import devices, evaluation, experiment
-
-
-def main():
-  """Runs the command line."""
-  arguments = parse_arguments()
-  with errors.reported_by(PROGRAM):
-    check(arguments)
-    (play_pretrained if arguments.pretrained else play)(arguments)
-
-
 def check(arguments):
   """Raises a UserError (64) for flags that do not go together."""
   exporting_alone = arguments.carry_images or not arguments.episodes
@@ -131,6 +109,30 @@ def check(arguments):
       '--half writes down what the policy returns: play at least one episode.',
       64,
     )
+
+
+if __name__ == '__main__':
+  # TensorFlow takes seconds; what is wrong with the command is said before.
+  early = packages.start(PROGRAM, parse_arguments)
+  with errors.reported_by(PROGRAM):
+    check(early)
+
+import numpy as np
+import tensorflow as tf
+
+from slac import deployment
+from slac.config import bindings
+from slac.deployment import exporting, playing, records
+from slac.reporting import pictures
+from slac.storage import checkpoints, run_folder
+from slac.training import devices, evaluation, experiment
+
+
+def main():
+  """Runs the command line."""
+  arguments = parse_arguments()
+  with errors.reported_by(PROGRAM):
+    (play_pretrained if arguments.pretrained else play)(arguments)
 
 
 def play_pretrained(arguments):
