@@ -213,17 +213,17 @@ def test_builds_and_trains_one_step(task, overlays, small):
   assert_trains(parts.agent)
 
 
-@pytest.mark.slow  # All cases together.
-@pytest.mark.parametrize('task', [t for t in TASKS if t != 'ball_in_cup'])
+# An overlay knows no task, only what its kind of tasks has bound before.
 @pytest.mark.parametrize('overlay', OVERLAYS)
-def test_every_overlay_builds_on_every_other_task(task, overlay, small):
-  assert_is_of(build([task, small, overlay]), task, overlay)
+def test_every_overlay_builds_on_a_task_of_the_other_kind(overlay, small):
+  assert_is_of(build(['ant', small, overlay]), 'ant', overlay)
 
 
-@pytest.mark.slow  # All cases together.
-@pytest.mark.parametrize('task', TASKS)
+@pytest.mark.parametrize('task', ['ball_in_cup', 'ant'])
 @pytest.mark.parametrize('overlay', BASELINES)
-def test_a_baseline_trains_one_step_on_every_task(task, overlay, small):
+def test_a_baseline_trains_one_step_on_both_kinds_of_tasks(
+  task, overlay, small
+):
   parts = build([task, small, overlay], TINY_BASELINES[overlay])
   agent, schedule = parts.agent, parts.schedule
   assert type(agent).__name__ == BASELINES[overlay]

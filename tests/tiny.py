@@ -50,6 +50,7 @@ AGENT_SETTINGS = {
   'AlmAgent.learning_rate': 1e-3,
   'AlmAgent.gradient_limit': 100.0,
   'AlmAgent.jit_compile': False,
+  'Mlp.compute_dtype': 'float32',
   'AlmNetworks.latent_size': 3,
   'AlmNetworks.hidden_size': 6,
   'AlmNetworks.model_hidden_size': 7,

@@ -43,11 +43,9 @@ class AlmAgent(base.Agent):
   A reward, two critics and a classifier estimate it. Every loss is a method
   that returns `(loss, metrics)`, and the equations are the paper's; where it
   does not say what is differentiated, the authors' code decides.
-
-  A sequence of experience is K + 1 steps of one episode.
   """
 
-  within_episodes = True
+  within_episodes = True  # A sequence is K + 1 steps of one episode.
   estimates_returns = True
   networks_class: type[alm_networks.AlmNetworks] = alm_networks.AlmNetworks
 
@@ -110,6 +108,10 @@ class AlmAgent(base.Agent):
   def policy(self):
     """Evaluates without noise, as `greedy_policy` does."""
     return self.greedy_policy
+
+  @property
+  def compute_dtype(self) -> str:
+    return self._networks.model.compute_dtype
 
   def updates(self, batch_size: int) -> dict[str, base.Update]:
     """Returns the update; its experience is two independent batches."""
@@ -286,7 +288,6 @@ class AlmAgent(base.Agent):
     return {name: alm_networks.variables(m) for name, m in modules.items()}
 
   def saved_parts(self, names):
-    """Returns parts as they are saved, see `base.Agent.saved_parts`."""
     return tf.train.Checkpoint(_networks=self._saved_of(self._networks, names))
 
   def _make_policy(self, *specs, **seeded):

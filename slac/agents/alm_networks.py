@@ -14,11 +14,21 @@ from slac.installation import loading
 LAYER_NORM_EPSILON = 1e-5
 
 
+@gin.configurable
 class Mlp(tf.Module):
-  """Two hidden layers and a linear output, with orthogonal weights."""
+  """Two hidden layers and a linear output, with orthogonal weights.
+
+  The second hidden layer, which has most of the operations, may compute in
+  bfloat16, its gradients too. Parameters, inputs and output are float32.
+  """
 
   def __init__(
-    self, input_size: int, hidden_size: int, output_size: int, normed: bool
+    self,
+    input_size: int,
+    hidden_size: int,
+    output_size: int,
+    normed: bool,
+    compute_dtype: settings.ComputeDtype = 'float32',
   ):
     """Builds the layers.
 
@@ -27,20 +37,25 @@ class Mlp(tf.Module):
       hidden_size: of both hidden layers, whose activations are ELU.
       output_size: of the output.
       normed: whether the first layer ends in layer norm and tanh instead.
+      compute_dtype: what the second hidden layer computes in.
     """
     super().__init__()
     loading.check_keras()
+    self.compute_dtype = compute_dtype
     layers = tf.keras.layers
+    policy = 'float32' if compute_dtype == 'float32' else 'mixed_bfloat16'
 
-    def dense(size, activation=None):
-      return layers.Dense(size, activation, kernel_initializer='orthogonal')
+    def dense(size, activation=None, dtype='float32'):
+      return layers.Dense(
+        size, activation, kernel_initializer='orthogonal', dtype=dtype
+      )
 
     first = [dense(hidden_size, 'elu')]
     if normed:
       norm = layers.LayerNormalization(epsilon=LAYER_NORM_EPSILON)
       first = [dense(hidden_size), norm, layers.Activation('tanh')]
     self._network = tf.keras.Sequential(
-      [*first, dense(hidden_size, 'elu'), dense(output_size)]
+      [*first, dense(hidden_size, 'elu', policy), dense(output_size)]
     )
     self._network.build([None, input_size])
 

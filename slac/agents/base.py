@@ -86,7 +86,7 @@ class Agent(tf_agent.TFAgent):
 
   @property
   def compute_dtype(self) -> str:
-    """The data type of convolutions where rounding does no harm."""
+    """The data type of layers where rounding does no harm."""
     return 'float32'
 
   @property

@@ -108,7 +108,7 @@ def benchmark(
   default = agent.compute_dtype
   peaks = {
     dtype: measuring.matrix_product_rate(timer, dtype)
-    for dtype in subject.dtypes or [default]
+    for dtype in subject.dtypes
   }
   tables.print_table(
     ['matrix products', 'GFLOP/s'],
@@ -260,7 +260,7 @@ def fill(ring, collector, policy):
 
 def measure_updates(timer, subject, gin_params, ring):
   """Measures the updates in each data type, and as a reference does."""
-  kinds = [(None, dtype, '') for dtype in subject.dtypes or [None]]
+  kinds = [(None, dtype, '') for dtype in subject.dtypes]
   if subject.reference:
     kinds.append((subject.reference, 'float32', REFERENCE))
   rows = []

@@ -16,15 +16,17 @@ class Subject(NamedTuple):
   Attributes:
     tasks: whose environments are measured, by the names of their gin files.
     task: of these, the one whose updates and loop are measured.
+    dtype_setting: names the data type that it computes in.
+    dtypes: what is measured of these.
     overlays: gin files after the task's.
-    dtypes: data types that the model can compute in; none if there is one.
     reference: an agent with the same losses that is slower, or None.
   """
 
   tasks: tuple[str, ...]
   task: str
+  dtype_setting: str
+  dtypes: tuple[str, ...] = ('float32', 'bfloat16')
   overlays: tuple[str, ...] = ()
-  dtypes: tuple[str, ...] = ()
   reference: Callable | None = None
 
   def load(self, gin_params: Sequence[str], task: str | None = None):
@@ -41,7 +43,7 @@ class Subject(NamedTuple):
     """Returns the parts of a run, of another agent or type if given."""
     self.load(gin_params)
     if dtype:  # In place of what gin_params may say.
-      gin.bind_parameter('LatentModel.compute_dtype', dtype)
+      gin.bind_parameter(self.dtype_setting, dtype)
     overrides = {'agent': agent} if agent else {}
     with bindings.translate_gin_errors():
       return experiment.Experiment(**overrides)
@@ -54,7 +56,7 @@ SUBJECTS = {
       *('ant', 'half_cheetah', 'hopper', 'walker2d'),
     ),
     task='walker',
-    dtypes=('float32', 'bfloat16'),
+    dtype_setting='LatentModel.compute_dtype',
     reference=reference_update.ReferenceAgent,
   ),
   'alm': Subject(
@@ -63,6 +65,7 @@ SUBJECTS = {
       *('truncated_ant', 'truncated_humanoid'),
     ),
     task='half_cheetah',
+    dtype_setting='Mlp.compute_dtype',
     overlays=('gin/alm.gin',),
   ),
 }

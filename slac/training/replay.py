@@ -226,8 +226,8 @@ class Replay:
     if not slots.size:
       raise errors.UserError(
         f'The {self.size} steps in the replay hold no sequence of '
-        f'{self._sequence_length} steps: collect more data before training, '
-        f'or raise Replay.capacity = {self._capacity}.'
+        f'{self._sequence_length} steps: raise Schedule.random_agent_steps, or '
+        f'Replay.capacity = {self._capacity}.'
       )
     generator_state = self._generator.bit_generator.state
     slots = slots[self._generator.integers(slots.size, size=batch_size)]

@@ -508,6 +508,53 @@ def test_gradients_are_clipped_and_their_norms_told(agent, monkeypatch):
   assert info.extra['critic/gradient_norm'] > 0.1
 
 
+def test_bfloat16_agrees_with_float32(monkeypatch):
+  """Losses to a hundredth, gradients to a twentieth of their length."""
+  gradients = []
+
+  def keep(optimizer, of_loss, variables):
+    del optimizer, variables
+    gradients.extend(of_loss)
+
+  monkeypatch.setattr(optimizers, 'apply_gradients', keep)
+  sizes = {
+    'AlmNetworks__latent_size': 8,
+    'AlmNetworks__hidden_size': 32,
+    'AlmNetworks__model_hidden_size': 64,
+  }
+  exact, rounded = (
+    make_agent(Mlp__compute_dtype=dtype, **sizes)
+    for dtype in ('float32', 'bfloat16')
+  )
+  for variable, value in zip(rounded.variables, exact.variables, strict=True):
+    variable.assign(value)
+  experience = make_experience(exact, batch_size=64)
+  expected, metrics = (a.train(experience).extra for a in (exact, rounded))
+  for name in (name for name in expected if '/loss' in name):
+    assert metrics[name] != expected[name], name  # Or bfloat16 is not used.
+    np.testing.assert_allclose(metrics[name], expected[name], rtol=0.01)
+  half = len(gradients) // 2
+  for g, other in zip(gradients[:half], gradients[half:], strict=True):
+    assert other.dtype == tf.float32
+    assert np.linalg.norm(g - other) <= 0.05 * np.linalg.norm(g), g.shape
+
+
+def test_bfloat16_is_of_the_second_hidden_layer(agent):
+  rounded = make_agent(Mlp__compute_dtype='bfloat16')
+  for built, second in ((agent, tf.float32), (rounded, tf.bfloat16)):
+    networks = [m for parts in built._trained_modules().values() for m in parts]
+    assert len(networks) == 7
+    for network in networks:
+      x = tf.ones([1, *network._network.input_shape[1:]])
+      *first, hidden, output = network._network.layers
+      for layer in first:
+        x = layer(x)
+        assert x.dtype == tf.float32
+      x = hidden(x)
+      assert (x.dtype, output(x).dtype) == (second, tf.float32)
+      assert all(v.dtype == tf.float32 for v in network.trainable_variables)
+
+
 def act(policy, state, n=1):
   """Actions in n equal states, `[n, A]`."""
   step = ts.TimeStep(
@@ -519,10 +566,12 @@ def act(policy, state, n=1):
   return policy.action(step, ()).action.numpy()
 
 
+@pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
 def test_equal_seeds_give_equal_numbers_and_a_checkpoint_goes_on(
-  agent, tmp_path
+  dtype, tmp_path
 ):
-  other, experience = make_agent(), make_experience(agent)
+  agent, other = (make_agent(Mlp__compute_dtype=dtype) for _ in range(2))
+  experience = make_experience(agent)
   state = [0.5, -1.0]
 
   def go_on(agent):

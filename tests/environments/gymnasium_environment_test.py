@@ -276,7 +276,7 @@ def test_what_cannot_be_made_is_one_sentence(task, arguments, message):
 
 
 def test_the_documented_environment_is_one(tmp_path, monkeypatch):
-  page = (REPOSITORY / 'docs' / 'environments.md').read_text()
+  page = (REPOSITORY / 'README.md').read_text()
   python = re.search(r'```python\n(import gin, .*?)```', page, re.S)[1]
   config = re.search(r'```\n(import reach\n.*?)```', page, re.S)[1]
   assert len([line for line in python.splitlines() if line]) <= 15

@@ -104,7 +104,7 @@ def test_rule_by_enumeration_of_all_short_histories():
     if valid:
       assert set(drawn(ring.sample(100))) == valid, types
     else:
-      with pytest.raises(errors.UserError, match='collect more data'):
+      with pytest.raises(errors.UserError, match='random_agent_steps'):
         ring.sample(100)
 
 
@@ -120,7 +120,7 @@ def test_within_episodes_by_enumeration_of_all_short_histories():
     if valid:
       assert set(drawn(ring.sample(100))) == valid, types
     else:
-      with pytest.raises(errors.UserError, match='collect more data'):
+      with pytest.raises(errors.UserError, match='random_agent_steps'):
         ring.sample(100)
 
 

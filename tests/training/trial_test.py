@@ -10,7 +10,7 @@ import pytest
 from slac import doctor
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
-PAGE = (REPOSITORY / 'docs' / 'environments.md').read_text()
+PAGE = (REPOSITORY / 'README.md').read_text()
 
 
 @pytest.fixture
