@@ -1,8 +1,10 @@
 """The baselines: SAC from the true state and from pixels, without a model."""
 
 import gin
+import numpy as np
 import tensorflow as tf
 from tf_agents.agents import tf_agent
+from tf_agents.trajectories import time_step as ts
 
 from slac.agents import base, inputs, optimizers, policies, sac
 from slac.config import settings
@@ -73,6 +75,10 @@ class SacStateAgent(Baseline):
   def _make_policy(self, *specs, **seeded):
     return policies.StatePolicy(*specs, self._actor, **seeded)
 
+  def _see_episode(self, observation, actions):
+    del actions
+    return observation['state'], observation['state']
+
   def _see(self, experience):
     return experience.observation['state']
 
@@ -130,6 +136,17 @@ class SacPixelsAgent(Baseline):
   def _make_policy(self, *specs, **seeded):
     seen = self._num_frames, self._frame_stack, tf.identity
     return policies.HistoryPolicy(*specs, *seen, self._actor, **seeded)
+
+  def _see_episode(self, observation, actions):
+    """Returns features, as the critics of `estimates` see no images."""
+    starts = np.arange(len(actions) - self._num_frames + 1)
+    windows = starts[:, np.newaxis] + np.arange(self._num_frames)
+    step_type = tf.where(windows == 0, ts.StepType.FIRST, ts.StepType.MID)
+    stacks = inputs.frame_stacks(
+      tf.constant(observation['pixels'][windows]), step_type, self._num_frames
+    )
+    features = self._encoder(stacks[:, 0])
+    return features, features
 
   def _trained_modules(self):
     return {'encoder': [self._encoder], **super()._trained_modules()}

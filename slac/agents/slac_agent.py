@@ -3,8 +3,10 @@
 from collections.abc import Callable
 
 import gin
+import numpy as np
 import tensorflow as tf
 from tf_agents.agents import tf_agent
+from tf_agents.trajectories import time_step as ts
 
 from slac.agents import base, inputs, optimizers, policies, sac
 from slac.config import settings
@@ -212,6 +214,21 @@ class SlacAgent(sac.SoftActorCritic):
       experience.discount[:, -2],
       seeds,
     )
+
+  def _see_episode(self, observation, actions):
+    """Sees the windows of T steps that acting sees, each frame encoded once."""
+    length = self._sequence_length
+    starts = np.arange(len(actions) - length + 1)
+    windows = starts[:, np.newaxis] + np.arange(length)
+    is_first = windows == 0
+    step_type = tf.where(is_first, ts.StepType.FIRST, ts.StepType.MID)
+    encoded = self._model.encode_in_turn(
+      {name: tf.constant(observation[name]) for name in self._model.observed}
+    )
+    steps = tf.gather(encoded, windows), actions[windows], step_type
+    states = self._model.infer(*steps, tf.constant([0, 0]))
+    seen = evidence.Evidence(*steps, self._model.latent(states))
+    return self._actor_input(seen)[:, 0], self._critic_input(seen)[:, 0]
 
   def _apply_model(self, gradients, learning_rate):
     self._model_optimizer.learning_rate.assign(learning_rate)

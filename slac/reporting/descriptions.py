@@ -19,7 +19,8 @@ _BY_TAG = {
   'evaluation/average_length': 'Mean number of agent steps in an episode.',
   'evaluation/q_bias': (
     'Mean of Q less the discounted return that followed, over the steps of all '
-    'evaluation episodes. Where a time limit has ended one, what the critics '
+    'evaluation episodes. Of SAC and SLAC the entropies that Q counts are part '
+    'of that return. Where a time limit has ended an episode, what the critics '
     'say is taken for what it has cut off. Above zero Q is too large.'
   ),
   'evaluation/bound_bias': (

@@ -29,10 +29,12 @@ def of_episode(
   'episode' is a film, see `side_by_side`, unless nothing was seen. Where the
   agent has a model and the episode is long enough, Fig. 14 is there as a film
   of several parts of the episode ('dreams') and as one picture of the first of
-  them ('dream'). 'returns' is the chart of an agent that estimates them.
+  them ('dream'). 'returns' is the chart of an agent that learns of a bound.
   """
   drawn = {}
-  if estimates := evaluation.estimates(agent, episode):
+  if 'bound' in agent.estimated and (
+    estimates := evaluation.estimates(agent, episode)
+  ):
     drawn['returns'] = charts.returns_of_episode(estimates)
   if not was_seen(episode):
     return drawn

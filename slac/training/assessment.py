@@ -21,14 +21,10 @@ SEQUENCES = 16
 OF_MODEL = ('model/elbo', 'model/kl', 'model/squared_error_per_pixel')
 
 
-# Of what an agent says of returns, over the steps of all episodes.
-OF_RETURNS = ('q_bias', 'bound_bias')
-
-
 def names(agent: base.Agent) -> tuple[str, ...]:
   """Returns the names of what `of_episodes` may tell of an agent."""
   of_model = OF_MODEL if agent.model else ()
-  return of_model + (OF_RETURNS if agent.estimates_returns else ())
+  return (*of_model, *(f'{name}_bias' for name in agent.estimated))
 
 
 def of_episodes(
@@ -99,13 +95,18 @@ def _of_model(agent, episodes) -> dict[str, float]:
 
 
 def _of_returns(agent, episodes) -> dict[str, float]:
-  """Returns how far Q and the bound lie above what followed, on average."""
+  """Returns how far estimates lie above what followed, over all steps."""
   found = [
     estimates
     for episode in episodes
     if (estimates := evaluation.estimates(agent, episode))
   ]
-  if not found:
-    return {}
-  seen, q, bound = map(np.concatenate, zip(*found, strict=True))
-  return {'q_bias': np.mean(q - seen), 'bound_bias': np.mean(bound - seen)}
+  biases = {
+    name: [getattr(estimates, name) - estimates.seen for estimates in found]
+    for name in agent.estimated
+    if found
+  }
+  return {
+    f'{name}_bias': float(np.mean(np.concatenate(values)))
+    for name, values in biases.items()
+  }

@@ -43,10 +43,13 @@ class Episode(NamedTuple):
 
 def estimates(agent: base.Agent, episode: Episode) -> returns.Estimates | None:
   """Returns what an agent says of returns, if it does, beside those seen."""
-  if episode.states is None or episode.length < agent.train_sequence_length:
+  if episode.length < agent.train_sequence_length:
     return None
   return agent.estimates(
-    episode.states, episode.actions, episode.rewards, episode.has_terminated
+    {'pixels': episode.pixels, 'state': episode.states},
+    episode.actions,
+    episode.rewards,
+    episode.has_terminated,
   )
 
 

@@ -18,7 +18,7 @@ def make_parts():
   return types.SimpleNamespace(
     environments=[types.SimpleNamespace(render_seconds=0.0)],
     eval_environment=types.SimpleNamespace(),
-    agent=types.SimpleNamespace(model=None, estimates_returns=False),
+    agent=types.SimpleNamespace(model=None, estimated=()),
     schedule=types.SimpleNamespace(log_interval=2, iterations=10),
   )
 

@@ -74,27 +74,31 @@ def test_metrics_are_those_of_the_models_loss_on_all_episodes():
     error = np.mean(np.square(difference))
     expected.append([-loss, metrics['model/kl'], error])
   np.testing.assert_allclose(
-    list(found.values()), np.mean(expected, axis=0), rtol=1e-4
+    [found[name] for name in assessment.OF_MODEL],
+    np.mean(expected, axis=0),
+    rtol=1e-4,
   )
 
 
-def test_of_an_agent_without_a_model_nothing():
+def test_of_an_agent_without_a_model_no_more_than_its_q():
   spec = tiny.ts.time_step_spec(tiny.BOTH_SPEC)
   baseline = tiny.agent(
     agent_class=tiny.baselines.SacStateAgent, time_step_spec=spec
   )
-  assert assessment.names(baseline) == ()
-  assert assessment.of_episodes(baseline, [make_episode()]) == {}
+  episode = make_episode()._replace(states=tiny.states(N + 1))
+  assert assessment.names(baseline) == ('q_bias',)
+  assert tuple(assessment.of_episodes(baseline, [episode])) == ('q_bias',)
 
 
 def test_the_bias_of_q_and_of_a_bound_is_over_all_steps():
   """As an agent says that has both, of three steps and of one."""
 
   class Knowing:
-    model, estimates_returns, train_sequence_length = None, True, LENGTH
+    model, estimated, train_sequence_length = None, ('q', 'bound'), LENGTH
 
-    def estimates(self, states, actions, rewards, has_terminated):
-      assert len(states) == len(actions) == len(rewards) + 1 and has_terminated
+    def estimates(self, observation, actions, rewards, has_terminated):
+      assert len(observation['state']) == len(actions) == len(rewards) + 1
+      assert len(observation['pixels']) == len(actions) and has_terminated
       seen = np.full(1 if rewards[0] else 3, 10.0)
       q, bound = (14.0, 7.0) if rewards[0] else (8.0, 9.0)
       return returns.Estimates(seen, 0 * seen + q, 0 * seen + bound)
@@ -115,6 +119,6 @@ def test_alm_says_how_far_its_q_and_its_bound_are_off():
   episode = make_episode()._replace(states=tiny.states(N + 1))
   estimates = evaluation.estimates(agent, episode)
   found = assessment.of_episodes(agent, [episode])
-  assert tuple(found) == assessment.names(agent) == assessment.OF_RETURNS
+  assert tuple(found) == assessment.names(agent) == ('q_bias', 'bound_bias')
   bias = np.mean(estimates.bound) - np.mean(estimates.seen)
   assert found['bound_bias'] == pytest.approx(bias, rel=1e-4)
