@@ -158,14 +158,14 @@ class Run:
       episodes = faults.attempt('evaluation', counters, self._run_policies)
       if self._stop.requested:
         return
-      assessed = self._assess(episodes[0]) if episodes else {}
+      assessed = episodes and self._assess(assessment.of_episodes, episodes[0])
     if episodes:
       self._report.evaluated(*episodes, assessed)
     counters.next_evaluation = (counters.env_steps // interval + 1) * interval
 
-  def _assess(self, episodes):
-    assess = functools.partial(assessment.of_episodes, self._agent, episodes)
-    return faults.attempt('assessment', self.counters, assess) or {}
+  def _assess(self, function, episodes):
+    call = functools.partial(function, self._agent, episodes)
+    return faults.attempt('assessment', self.counters, call) or {}
 
   def _run_policies(self):
     """Returns episodes of the stochastic policy, and of the greedy one."""
@@ -195,7 +195,8 @@ class Run:
     draw = functools.partial(self._draw, 'pretraining', counters.model_updates)
     run = functools.partial(self._run, self._evaluator, 1, draw)
     if episodes := faults.attempt('picture', counters, run):
-      self._report.assessed_in_pretraining(self._assess(episodes))
+      assessed = self._assess(assessment.of_model, episodes)
+      self._report.assessed_in_pretraining(assessed)
 
   def _draw(self, name, step, episode):
     drawn = pictures.of_episode(self._agent, episode, [0, step])

@@ -23,8 +23,8 @@ OF_MODEL = ('model/elbo', 'model/kl', 'model/squared_error_per_pixel')
 
 def names(agent: base.Agent) -> tuple[str, ...]:
   """Returns the names of what `of_episodes` may tell of an agent."""
-  of_model = OF_MODEL if agent.model else ()
-  return (*of_model, *(f'{name}_bias' for name in agent.estimated))
+  biases = (f'{name}_bias' for name in agent.estimated)
+  return (*(OF_MODEL if agent.model else ()), *biases)
 
 
 def of_episodes(
@@ -36,7 +36,22 @@ def of_episodes(
   of the agent's is taken. Episodes that are shorter than a sequence do not
   count.
   """
-  return {**_of_model(agent, episodes), **_of_returns(agent, episodes)}
+  return {**of_model(agent, episodes), **_of_returns(agent, episodes)}
+
+
+def of_model(
+  agent: base.Agent, episodes: Sequence[evaluation.Episode]
+) -> dict[str, float]:
+  """Returns means of the metrics of the model's loss, if there is a model."""
+  found = []
+  for episode in episodes if agent.model else ():
+    if steps := sequences(episode, agent.train_sequence_length):
+      found.append(agent.model_metrics(steps))
+  return {
+    name: float(np.mean([metrics[name] for metrics in found]))
+    for name in OF_MODEL
+    if found
+  }
 
 
 def sequences(
@@ -77,21 +92,6 @@ def sequences(
     discount=discount[windows].astype(np.float32),
   )
   return tf.nest.map_structure(tf.constant, steps)
-
-
-def _of_model(agent, episodes) -> dict[str, float]:
-  """Returns means of the metrics of the model's loss, if there is a model."""
-  found = [
-    agent.model_metrics(steps)
-    for episode in episodes
-    if agent.model
-    and (steps := sequences(episode, agent.train_sequence_length))
-  ]
-  return {
-    name: float(np.mean([metrics[name] for metrics in found]))
-    for name in OF_MODEL
-    if found
-  }
 
 
 def _of_returns(agent, episodes) -> dict[str, float]:
