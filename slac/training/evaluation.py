@@ -45,8 +45,9 @@ def estimates(agent: base.Agent, episode: Episode) -> returns.Estimates | None:
   """Returns what an agent says of returns, if it does, beside those seen."""
   if episode.length < agent.train_sequence_length:
     return None
+  seen = {'pixels': episode.pixels, 'state': episode.states}
   return agent.estimates(
-    {'pixels': episode.pixels, 'state': episode.states},
+    {name: x for name, x in seen.items() if x is not None},
     episode.actions,
     episode.rewards,
     episode.has_terminated,
