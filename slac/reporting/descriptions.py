@@ -3,6 +3,9 @@
 _EVALUATION = 'evaluation/'
 _HELD_OUT = 'Of evaluation episodes, which are never trained on. '
 _PRETRAINING = 'pretraining/'  # The same curves, over updates of the model.
+_GRADIENT_NORM = (
+  "Global norm of that loss's gradient, before it is clipped, if it is."
+)
 _BY_TAG = {
   'evaluation/average_return': (
     'Mean return of the evaluation episodes, in which the policy draws its '
@@ -58,6 +61,9 @@ _BY_TAG = {
     "Squared error of the decoder's mean, per value of a pixel in [0, 1]. It "
     'should fall.'
   ),
+  'model/log_p_discounts': 'log p(discount | z) of a sequence, in nats.',
+  'model/log_p_states': 'log p(symlog(state) | z) of a sequence, in nats.',
+  'model/squared_error_of_state': 'Squared error of the predicted symlog(state).',
   'model/squared_error_of_reward': 'Squared error of the predicted reward.',
   'reward/loss': 'Squared error of the predicted reward, Eq. (11) of ALM.',
   'classifier/loss': (
@@ -86,6 +92,7 @@ _BY_TAG = {
   'actor/stddev_before_tanh': (
     'Mean standard deviation of actions before tanh bounds them.'
   ),
+  'alpha/loss': 'Loss of the temperature.',
   'alpha/alpha': 'Temperature: the weight of the entropy.',
   'speed/updates_per_second': 'Updates of any kind per second of wall time.',
   'speed/resident_gigabytes': 'Memory of the process.',
@@ -95,6 +102,8 @@ _BY_TAG = {
 def of(tag: str) -> str | None:
   """Returns the description of a scalar, if it has one."""
   tag = tag.removeprefix(_PRETRAINING)
+  if tag.endswith('/gradient_norm'):
+    return _GRADIENT_NORM
   trained = _BY_TAG.get(tag.removeprefix(_EVALUATION))
   if trained and tag not in _BY_TAG:
     return f'{_HELD_OUT}{trained}'

@@ -64,6 +64,7 @@ def test_a_curve_is_described_where_it_begins(tmp_path):
   log = opened(tmp_path)
   for step in (1, 2):
     log.scalars(step, {'model/kl': 0.5, 'pretraining/model/kl': 1, 'mine': 2})
+    log.scalars(step, {'evaluation/model/kl': 3, 'reward/gradient_norm': 4})
   found = {}
   for _, value in event_files.values(tmp_path):
     text = value.metadata.summary_description
@@ -72,6 +73,9 @@ def test_a_curve_is_described_where_it_begins(tmp_path):
   assert first.startswith('KL divergence of the posterior') and not second
   assert found['pretraining/model/kl'] == [first, '']
   assert found['mine'] == ['', '']
+  held_out, _ = found['evaluation/model/kl']
+  assert held_out.startswith('Of evaluation episodes') and first in held_out
+  assert found['reward/gradient_norm'][0].startswith('Global norm')
 
 
 def test_runs_are_compared_by_settings_and_returns(tmp_path):
