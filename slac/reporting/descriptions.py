@@ -63,7 +63,7 @@ _BY_TAG = {
   ),
   'model/log_p_discounts': 'log p(discount | z) of a sequence, in nats.',
   'model/log_p_states': 'log p(symlog(state) | z) of a sequence, in nats.',
-  'model/squared_error_of_state': 'Squared error of the predicted symlog(state).',
+  'model/squared_error_of_state': 'Squared error of symlog(state).',
   'model/squared_error_of_reward': 'Squared error of the predicted reward.',
   'reward/loss': 'Squared error of the predicted reward, Eq. (11) of ALM.',
   'classifier/loss': (
