@@ -1,10 +1,8 @@
 """The baselines: SAC from the true state and from pixels, without a model."""
 
 import gin
-import numpy as np
 import tensorflow as tf
 from tf_agents.agents import tf_agent
-from tf_agents.trajectories import time_step as ts
 
 from slac.agents import base, inputs, optimizers, policies, sac
 from slac.config import settings
@@ -139,12 +137,10 @@ class SacPixelsAgent(Baseline):
 
   def _see_episode(self, observation, actions):
     """Returns features, as the critics of `estimates` see no images."""
-    starts = np.arange(len(actions) - self._num_frames + 1)
-    windows = starts[:, np.newaxis] + np.arange(self._num_frames)
-    step_type = tf.where(windows == 0, ts.StepType.FIRST, ts.StepType.MID)
-    stacks = inputs.frame_stacks(
-      tf.constant(observation['pixels'][windows]), step_type, self._num_frames
-    )
+    length = self._num_frames
+    windows, step_type = inputs.episode_windows(len(actions), length)
+    pixels = tf.constant(observation['pixels'][windows])
+    stacks = inputs.frame_stacks(pixels, step_type, length)
     features = self._encoder(stacks[:, 0])
     return features, features
 

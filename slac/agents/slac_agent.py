@@ -3,10 +3,8 @@
 from collections.abc import Callable
 
 import gin
-import numpy as np
 import tensorflow as tf
 from tf_agents.agents import tf_agent
-from tf_agents.trajectories import time_step as ts
 
 from slac.agents import base, inputs, optimizers, policies, sac
 from slac.config import settings
@@ -217,11 +215,9 @@ class SlacAgent(sac.SoftActorCritic):
 
   def _see_episode(self, observation, actions):
     """Sees the windows of T steps that acting sees, each frame encoded once."""
-    length = self._sequence_length
-    starts = np.arange(len(actions) - length + 1)
-    windows = starts[:, np.newaxis] + np.arange(length)
-    is_first = windows == 0
-    step_type = tf.where(is_first, ts.StepType.FIRST, ts.StepType.MID)
+    windows, step_type = inputs.episode_windows(
+      len(actions), self._sequence_length
+    )
     encoded = self._model.encode_in_turn(
       {name: tf.constant(observation[name]) for name in self._model.observed}
     )
