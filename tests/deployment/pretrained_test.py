@@ -58,6 +58,19 @@ def run(tmp_path):
 
 
 @pytest.fixture
+def played(monkeypatch):
+  """The episodes that are played, call by call."""
+  found, run_policy = [], play.run
+
+  def run(*arguments):
+    found.append(run_policy(*arguments))
+    return found[-1]
+
+  monkeypatch.setattr(play, 'run', run)
+  return found
+
+
+@pytest.fixture
 def call(monkeypatch, capsys):
   """Plays, as told by flags; returns what is printed."""
 
@@ -70,7 +83,7 @@ def call(monkeypatch, capsys):
 
 
 def test_what_is_exported_to_be_watched_returns_the_same_again(
-  run, call, tmp_path
+  run, call, played, tmp_path
 ):
   folder, film = tmp_path / 'policy', tmp_path / 'film.gif'
   told = call(
@@ -98,6 +111,8 @@ def test_what_is_exported_to_be_watched_returns_the_same_again(
   told = call('--pretrained', folder, '--episodes=1', '--video', film)
   first = f'{returns[0]:.1f}'
   assert f'episode 1: return {first},' in told and film.exists()
+  # To the last bit, as the policy that was recorded is the exported one.
+  assert [played[1][0].episode_return] == returns[:1]
   assert 'cartpole swingup, after 1,000 environment steps' in told
   assert 'trained by --gin_file=gin/cartpole.gin --gin_file=tiny.gin' in told
   assert 'commit abababababab\n' in told
