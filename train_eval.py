@@ -31,6 +31,7 @@ from slac.environments import rendering
 from slac.reporting import pictures, report, summary
 from slac.storage import checkpoints, disk, locks, names, run_folder
 from slac.training import (
+  assessment,
   collecting,
   compiled,
   devices,
@@ -155,11 +156,16 @@ class Run:
     counters, interval = self.counters, self._schedule.eval_interval
     with self._report.evaluating():
       episodes = faults.attempt('evaluation', counters, self._run_policies)
-    if self._stop.requested:
-      return
+      if self._stop.requested:
+        return
+      assessed = episodes and self._assess(assessment.of_episodes, episodes[0])
     if episodes:
-      self._report.evaluated(*episodes)
+      self._report.evaluated(*episodes, assessed)
     counters.next_evaluation = (counters.env_steps // interval + 1) * interval
+
+  def _assess(self, function, episodes):
+    call = functools.partial(function, self._agent, episodes)
+    return faults.attempt('assessment', self.counters, call) or {}
 
   def _run_policies(self):
     """Returns episodes of the stochastic policy, and of the greedy one."""
@@ -188,7 +194,9 @@ class Run:
     counters = self.counters
     draw = functools.partial(self._draw, 'pretraining', counters.model_updates)
     run = functools.partial(self._run, self._evaluator, 1, draw)
-    faults.attempt('picture', counters, run)
+    if episodes := faults.attempt('picture', counters, run):
+      assessed = self._assess(assessment.of_model, episodes)
+      self._report.assessed_in_pretraining(assessed)
 
   def _draw(self, name, step, episode):
     drawn = pictures.of_episode(self._agent, episode, [0, step])

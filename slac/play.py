@@ -7,10 +7,14 @@ reconstruction, what the model generates from the first image, and what it
 generates from nothing, all with the same actions. Those are the T + 1 steps of
 a training sequence, 9 of them by default. An agent without a model has a film
 of the images alone. The run may have been stopped early.
+
+`--pretrained NAME` plays a policy in pretrained/ in place of a run, says how it
+was trained and what it returned then, and writes a film.
 """
 
 import itertools
 import pathlib
+from collections.abc import Callable, Mapping
 
 from slac import errors
 from slac.installation import packages
@@ -23,7 +27,13 @@ def parse_arguments():
   parser = errors.ArgumentParser(
     prog='python -m slac.play', description=__doc__
   )
-  parser.add_argument('run_dir', type=pathlib.Path, help="a run's folder")
+  parser.add_argument(
+    'run_dir', type=pathlib.Path, nargs='?', help="a run's folder"
+  )
+  parser.add_argument(
+    '--pretrained',
+    help='a policy in pretrained/, or a folder that --half has written',
+  )
   parser.add_argument(
     '--episodes',
     type=errors.whole_number,
@@ -45,8 +55,8 @@ def parse_arguments():
   parser.add_argument(
     '--video',
     type=pathlib.Path,
-    help='the film (RUN_DIR/videos/play.gif); beside play.gif, Fig. 14 is '
-    'play_fig14.png and play_fig14.gif',
+    help='the film (RUN_DIR/videos/play.gif, or NAME.gif); beside play.gif, '
+    'Fig. 14 is play_fig14.png and play_fig14.gif',
   )
   parser.add_argument(
     '--export',
@@ -60,6 +70,12 @@ def parse_arguments():
     'them anew, instead of their features',
   )
   parser.add_argument(
+    '--half',
+    action='store_true',
+    help="have the exported policy's parameters in 16 bits, play it, and write "
+    'beside it how it was trained and what it returned',
+  )
+  parser.add_argument(
     '--allow_gin_imports',
     action='store_true',
     help='import the modules that the run was made with, and so run their code',
@@ -67,14 +83,46 @@ def parse_arguments():
   return parser.parse_args()
 
 
+def check(arguments):
+  """Raises a UserError (64) for flags that do not go together."""
+  exporting_alone = arguments.carry_images or not arguments.episodes
+  if bool(arguments.run_dir) == bool(arguments.pretrained):
+    raise errors.UserError(
+      "Name a run's folder (run_dir), or a policy with --pretrained, and not "
+      'both.',
+      64,
+    )
+  if arguments.pretrained and (arguments.export or arguments.sample):
+    raise errors.UserError(
+      '--pretrained plays a policy that was exported as it is: leave out '
+      '--export and --sample.',
+      64,
+    )
+  if not arguments.export and (exporting_alone or arguments.half):
+    raise errors.UserError(
+      '--carry_images, --half and --episodes=0 are about an export: name its '
+      'folder with --export.',
+      64,
+    )
+  if arguments.half and not arguments.episodes:
+    raise errors.UserError(
+      '--half writes down what the policy returns: play at least one episode.',
+      64,
+    )
+
+
 if __name__ == '__main__':
-  packages.start(PROGRAM, parse_arguments)  # TensorFlow takes seconds.
+  # TensorFlow takes seconds; what is wrong with the command is said before.
+  early = packages.start(PROGRAM, parse_arguments)
+  with errors.reported_by(PROGRAM):
+    check(early)
 
 import numpy as np
 import tensorflow as tf
 
+from slac import deployment
 from slac.config import bindings
-from slac.deployment import exporting
+from slac.deployment import exporting, playing, records
 from slac.reporting import pictures
 from slac.storage import checkpoints, run_folder
 from slac.training import devices, evaluation, experiment
@@ -84,21 +132,42 @@ def main():
   """Runs the command line."""
   arguments = parse_arguments()
   with errors.reported_by(PROGRAM):
-    play(arguments)
+    (play_pretrained if arguments.pretrained else play)(arguments)
+
+
+def play_pretrained(arguments):
+  """Plays a policy that was exported with a record, and writes its film."""
+  folder = records.find(arguments.pretrained)
+  record = records.read(folder)
+  policy = deployment.load(folder)
+  about, recorded = policy.about, record['evaluation']
+  video = arguments.video or pathlib.Path(f'{folder.resolve().name}.gif')
+  errors.check_can_write(video, '--video')
+  bindings.load_resolved(record['config'], arguments.allow_gin_imports)
+  devices.prepare()
+  with experiment.making():
+    environment = experiment.make_environment(
+      about['action_repeat'], about['observation'], record['config']
+    )
+  evaluator = evaluation.Evaluator(
+    environment, playing.PlayedPolicy(policy), arguments.seed
+  )
+  returns = recorded['returns']
+  print(
+    f'{about["task"]}, after {about["env_steps"]:,} environment steps, '
+    f'{records.sentence(record)}\n'
+    f'  recorded: mean return {np.mean(returns):.1f} of {len(returns)} '
+    f'episodes with --seed={recorded["seed"]}, the first {returns[0]:.1f}'
+  )
+  episodes = run(evaluator, arguments.episodes, about['env_steps'])
+  images = pictures.as_rgb(episodes[0].pixels)
+  show(episodes[0], lambda: {video: encode_film(episodes[0], images)})
 
 
 def play(arguments):
   """Loads the run, plays it, prints returns, writes the video."""
   folder = arguments.run_dir
   run_folder.check_is_run(folder)
-  if not arguments.export and (
-    arguments.carry_images or not arguments.episodes
-  ):
-    raise errors.UserError(
-      '--carry_images and --episodes=0 are about an export: name its folder '
-      'with --export.',
-      64,
-    )
   run_folder.refuse_what_no_run_makes(folder)
   config = run_folder.read_config(folder / 'config.json')
   config['Collection.environments'] = '1'  # As nothing is collected here.
@@ -122,15 +191,28 @@ def play(arguments):
       *(parts, arguments.export, env_steps),
       greedy=not arguments.sample,
       images=arguments.carry_images,
+      half=arguments.half,
     )
     print(f'Exported the policy to {arguments.export}.', flush=True)
   if not arguments.episodes:
     return
   policy = agent.policy if arguments.sample else agent.greedy_policy
+  if arguments.half:  # What others will play.
+    policy = playing.PlayedPolicy(deployment.load(arguments.export))
   evaluator = evaluation.Evaluator(
     parts.eval_environment, policy, arguments.seed
   )
   print(f'{parts.task}, after {env_steps:,} environment steps')
+  episodes = run(evaluator, arguments.episodes, env_steps)
+  if arguments.half:
+    records.write(arguments.export, folder, arguments.seed, episodes)
+  show(episodes[0], lambda: draw(agent, episodes[0], arguments.seed, video))
+
+
+def run(
+  evaluator: evaluation.Evaluator, num_episodes: int, env_steps: int
+) -> list[evaluation.Episode]:
+  """Plays episodes, and prints their returns as they end."""
   numbers = itertools.count(1)
 
   def tell(episode):
@@ -141,15 +223,23 @@ def play(arguments):
       flush=True,
     )
 
-  episodes = evaluator.run(arguments.episodes, env_steps, on_episode=tell)
+  episodes = evaluator.run(num_episodes, env_steps, on_episode=tell)
   returns = [episode.episode_return for episode in episodes]
   print(f'  mean return {np.mean(returns):.1f}')
   if None not in (successes := [episode.is_success for episode in episodes]):
     print(f'  success rate {np.mean(successes):.0%}')
-  if not pictures.was_seen(episodes[0]):
+  return episodes
+
+
+def show(
+  episode: evaluation.Episode,
+  drawn: Callable[[], Mapping[pathlib.Path, bytes]],
+):
+  """Writes the files that are drawn of an episode, if it could be seen."""
+  if not pictures.was_seen(episode):
     print('There is no film: the task cannot be rendered here.')
     return
-  files = draw(agent, episodes[0], arguments.seed, video)
+  files = drawn()
   for path, content in files.items():
     with errors.written(path, '--video'):
       path.write_bytes(content)

@@ -495,6 +495,20 @@ FAULTS = [
   module('slac.play', 'play: no folder given', 64, 'run_dir'),
   module(
     'slac.play',
+    'play: a run and a pretrained policy',
+    64,
+    'and not both',
+    *('runs/other', '--pretrained=walker'),
+  ),
+  module(
+    'slac.play',
+    'play: pretrained policy that is not there',
+    66,
+    "There is no policy 'wlaker' with a record.json in it",
+    '--pretrained=wlaker',
+  ),
+  module(
+    'slac.play',
     'play: fewer than no episodes',
     64,
     "'-1' is no whole number",

@@ -158,9 +158,12 @@ def refusal(run_dir, **flags):
     'video': None,
     'export': None,
     'allow_gin_imports': False,
+    'half': False,
+    'pretrained': None,
   }
   arguments = {'run_dir': run_dir, **plain, **flags}
   with pytest.raises(errors.UserError) as caught:
+    play.check(argparse.Namespace(**arguments))
     play.play(argparse.Namespace(**arguments))
   message = str(caught.value)
   assert '\n' not in message and message.endswith('.')
@@ -214,8 +217,8 @@ def chosen(run_dir, monkeypatch):
     assert 'played' not in found
     return dict(found)
 
-  def export(parts, folder, env_steps, greedy, images):
-    assert parts is experiment
+  def export(parts, folder, env_steps, greedy, images, half):
+    assert parts is experiment and not half
     found['exported'] = folder.name, env_steps, greedy, images
 
   def evaluator(environment, policy, seed):
@@ -266,7 +269,23 @@ def test_greedy_and_sampled_exclude_each_other(chosen, capsys):
   assert 'not allowed with' in capsys.readouterr().err
 
 
-@pytest.mark.parametrize('flags', [{'carry_images': True}, {'episodes': 0}])
+@pytest.mark.parametrize(
+  'flags', [{'carry_images': True}, {'episodes': 0}, {'half': True}]
+)
 def test_what_is_about_an_export_needs_one(run_dir, flags):
   message, code = refusal(run_dir, **flags)
   assert code == 64 and 'with --export' in message
+
+
+@pytest.mark.parametrize(
+  ('flags', 'says'),
+  [
+    ({'pretrained': 'x'}, 'and not both'),
+    ({'run_dir': None}, "Name a run's folder"),
+    ({'run_dir': None, 'pretrained': 'x', 'sample': True}, 'leave out'),
+    ({'half': True, 'export': 'x', 'episodes': 0}, 'at least one episode'),
+  ],
+)
+def test_a_run_or_a_pretrained_policy_is_played_as_it_is(run_dir, flags, says):
+  message, code = refusal(**{'run_dir': run_dir, **flags})
+  assert code == 64 and says in message

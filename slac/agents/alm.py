@@ -46,6 +46,7 @@ class AlmAgent(base.Agent):
   """
 
   within_episodes = True  # A sequence is K + 1 steps of one episode.
+  estimated = ('q', 'bound')
   networks_class: type[alm_networks.AlmNetworks] = alm_networks.AlmNetworks
 
   def __init__(
@@ -133,14 +134,14 @@ class AlmAgent(base.Agent):
       'model/value': value,
     }
 
-  def estimates(self, states, actions, rewards, has_terminated):
+  def estimates(self, observation, actions, rewards, has_terminated):
     """Returns those of steps that K others follow, by Eq. (7), discounted."""
     steps = np.arange(len(actions) - self._horizon)
     windows = steps[:, np.newaxis] + np.arange(self._horizon + 1)
-    found = self._bound(states[windows], actions[windows], tf.constant([0, 0]))
+    states = observation['state'][windows]
+    found = self._bound(states, actions[windows], tf.constant([0, 0]))
     bound = found.discounted(self._gamma, self._kl_weight, self._value_weight)
     q = self._networks.value(found.z[:, 0], actions[steps])
-    # What a time limit has cut off is what the critics say of it.
     last = 0.0 if has_terminated else float(found.values[-1])
     seen = returns.seen(rewards, self._gamma, last)[steps]
     return returns.Estimates(seen, q.numpy(), bound.numpy())

@@ -37,6 +37,8 @@ class Agent(tf_agent.TFAgent):
 
   # Whether all steps of a sequence of experience are of one episode.
   within_episodes = False
+  # What of `returns.Estimates` it has.
+  estimated: tuple[str, ...] = ()
   # A subclass's method, which an instance replaces by its compiled form.
   _train: Callable
 
@@ -120,20 +122,35 @@ class Agent(tf_agent.TFAgent):
 
   def estimates(
     self,
-    states: np.ndarray,
+    observation: Mapping[str, np.ndarray],
     actions: np.ndarray,
     rewards: np.ndarray,
     has_terminated: bool,
   ) -> returns.Estimates | None:
-    """Returns what the agent says of returns, if it learns of a bound on them.
+    """Returns what the agent says of returns, if it does, and what followed.
+
+    Nothing is learned or drawn, as in `model_metrics`.
 
     Args:
-      states, actions: of a whole episode of n steps, `[n + 1, ...]`.
+      observation: of a whole episode of n steps, a dict of `[n + 1, ...]`.
+      actions: `[n + 1, A]`; the last is not chosen.
       rewards: that it has seen, `[n]`.
       has_terminated: whether the episode ended otherwise than by a time limit.
     """
-    del states, actions, rewards, has_terminated
+    del observation, actions, rewards, has_terminated
     return None
+
+  def model_metrics(self, experience) -> Mapping[str, tf.Tensor]:
+    """Returns the metrics of the model's loss, if the agent has a model.
+
+    Nothing is learned or drawn: of the same experience and the same parameters
+    they are the same.
+
+    Args:
+      experience: a Trajectory of `[B, T + 1, ...]`.
+    """
+    del experience
+    return {}
 
   def updates(self, batch_size: int) -> dict[str, Update]:
     """Returns the updates by their names.

@@ -73,6 +73,10 @@ class SacStateAgent(Baseline):
   def _make_policy(self, *specs, **seeded):
     return policies.StatePolicy(*specs, self._actor, **seeded)
 
+  def _see_episode(self, observation, actions):
+    del actions
+    return observation['state'], observation['state']
+
   def _see(self, experience):
     return experience.observation['state']
 
@@ -130,6 +134,15 @@ class SacPixelsAgent(Baseline):
   def _make_policy(self, *specs, **seeded):
     seen = self._num_frames, self._frame_stack, tf.identity
     return policies.HistoryPolicy(*specs, *seen, self._actor, **seeded)
+
+  def _see_episode(self, observation, actions):
+    """Returns features, as the critics of `estimates` see no images."""
+    length = self._num_frames
+    windows, step_type = inputs.episode_windows(len(actions), length)
+    pixels = tf.constant(observation['pixels'][windows])
+    stacks = inputs.frame_stacks(pixels, step_type, length)
+    features = self._encoder(stacks[:, 0])
+    return features, features
 
   def _trained_modules(self):
     return {'encoder': [self._encoder], **super()._trained_modules()}

@@ -4,6 +4,7 @@ import abc
 from typing import NamedTuple
 
 import gin
+import numpy as np
 import tensorflow as tf
 from tf_agents.trajectories import time_step as ts
 
@@ -93,6 +94,22 @@ def frame_stacks(
     )
     stacks.append(tf.concat(tf.unstack(images, length, axis=1), axis=-1))
   return tf.stack(stacks, axis=1)
+
+
+def episode_windows(n: int, length: int) -> tuple[np.ndarray, tf.Tensor]:
+  """Returns the numbers and the types of the steps that acting sees.
+
+  Args:
+    n: how many steps an episode has.
+    length: T.
+
+  Returns:
+    Both `[n - T + 1, T]`, one row for each full window.
+  """
+  starts = np.arange(n - length + 1)
+  windows = starts[:, np.newaxis] + np.arange(length)
+  # A window's own first step is taken for one whatever its type.
+  return windows, tf.fill(windows.shape, ts.StepType.MID)
 
 
 def _episode_start(step_type):

@@ -11,7 +11,7 @@ class Estimates(NamedTuple):
 
   seen: np.ndarray  # The discounted return that followed; see `seen`.
   q: np.ndarray  # The critics' value of the action that was taken.
-  bound: np.ndarray  # The lower bound of which an agent learns.
+  bound: np.ndarray | None = None  # The lower bound of which an agent learns.
 
 
 def of_lambda(

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 
 import gin
+import numpy as np
 import tensorflow as tf
 from tf_agents.utils import common
 
-from slac.agents import base, networks, optimizers
+from slac.agents import base, networks, optimizers, returns
 from slac.config import settings
 
 
@@ -18,6 +19,8 @@ class SoftActorCritic(base.Agent):
   here are the networks, their losses, Eq. (8)-(10), and their updates. Every
   loss is a method that returns `(loss, metrics)`.
   """
+
+  estimated = ('q',)
 
   def __init__(
     self,
@@ -206,6 +209,43 @@ class SoftActorCritic(base.Agent):
       },
     }
     return critic_loss + actor_loss + alpha_loss, gradients, metrics
+
+  def estimates(self, observation, actions, rewards, has_terminated):
+    """Returns those of the steps at which all is known that critics see.
+
+    Q is the mean of both critics. As it counts the entropies of all later
+    steps, Eq. (9), the return that followed does, each of an action that is
+    drawn anew.
+    """
+    actor_inputs, critic_inputs = self._see_episode(observation, actions)
+    first = len(actions) - len(actor_inputs)
+    pi = self._actor(actor_inputs)
+    seed = tf.constant([0, 0])
+    drawn, log_pi = pi.experimental_sample_and_log_prob(seed=seed)
+    entropy = -log_pi.numpy()
+    last = 0.0
+    if has_terminated:
+      entropy[-1] = 0.0
+    else:
+      last_step = critic_inputs[-1:], drawn[-1:]
+      last = float(_minimum(self._critics, *last_step)[0])
+    gains = self._reward_scale * rewards[first:]
+    gains = gains + self._gamma * self.alpha.numpy() * entropy[1:]
+    taken = critic_inputs[:-1], actions[first:-1]
+    q = np.mean([critic(*taken) for critic in self._critics], axis=0)
+    return returns.Estimates(returns.seen(gains, self._gamma, last), q)
+
+  def _see_episode(self, observation, actions):
+    """Returns what actor and critics see at an episode's last m steps.
+
+    Args:
+      observation: a dict of `[n + 1, ...]`, from the first step on.
+      actions: `[n + 1, A]`.
+
+    Returns:
+      Their inputs, `[m, ...]` each.
+    """
+    raise NotImplementedError
 
   def apply(self, gradients):
     """Updates critics, actor, temperature and, after them, the targets."""

@@ -8,7 +8,7 @@ from tf_agents.agents import tf_agent
 
 from slac.agents import base, inputs, optimizers, policies, sac
 from slac.config import settings
-from slac.models import evidence, latent_model
+from slac.models import evidence, latent_model, latents
 
 
 @gin.configurable
@@ -56,6 +56,7 @@ class SlacAgent(sac.SoftActorCritic):
       jit_compile: whether XLA compiles the updates.
     """
     self._train_model = base.compiled(self._update_model, jit_compile)
+    self._model_metrics = base.compiled(self._assess_model, jit_compile=False)
     self._model = model(
       action_spec.shape.num_elements(),
       observation_spec=time_step_spec.observation,
@@ -100,6 +101,10 @@ class SlacAgent(sac.SoftActorCritic):
     """One update of the model alone, on all sequences of the experience."""
     return self._train_model(experience=experience)
 
+  def model_metrics(self, experience):
+    """Those of the model's loss; images are as they were seen."""
+    return self._model_metrics(experience)
+
   def updates(self, batch_size: int) -> dict[str, base.Update]:
     model_update = base.Update(self._train_model, self._model_batch_size)
     return {'train_model': model_update, **super().updates(batch_size)}
@@ -110,6 +115,17 @@ class SlacAgent(sac.SoftActorCritic):
 
   def _trained_modules(self):
     return {'model': [self._model], **super()._trained_modules()}
+
+  def _assess_model(self, experience):
+    model, seeds = self._model, latents.split_seed(tf.zeros([2], tf.int32))
+    states = model.infer(
+      model.encode(experience.observation),
+      experience.action,
+      experience.step_type,
+      seeds[0],
+    )
+    _, metrics = model.loss(states, experience, seeds[1])
+    return metrics
 
   def _update_model(self, experience):
     *seeds, augmentation_seed = self._draw_seeds(3)
@@ -196,6 +212,19 @@ class SlacAgent(sac.SoftActorCritic):
       experience.discount[:, -2],
       seeds,
     )
+
+  def _see_episode(self, observation, actions):
+    """Sees the windows of T steps that acting sees, each frame encoded once."""
+    windows, step_type = inputs.episode_windows(
+      len(actions), self._sequence_length
+    )
+    encoded = self._model.encode_in_turn(
+      {name: tf.constant(observation[name]) for name in self._model.observed}
+    )
+    steps = tf.gather(encoded, windows), actions[windows], step_type
+    states = self._model.infer(*steps, tf.constant([0, 0]))
+    seen = evidence.Evidence(*steps, self._model.latent(states))
+    return self._actor_input(seen)[:, 0], self._critic_input(seen)[:, 0]
 
   def _apply_model(self, gradients, learning_rate):
     self._model_optimizer.learning_rate.assign(learning_rate)

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from slac import errors
-from slac.deployment import acting, description
+from slac.deployment import acting, description, halving, records
 from slac.environments import requirements
 from slac.installation import packages
 from slac.storage import files, run_folder
@@ -19,6 +19,7 @@ from slac.training import experiment
 _FILES_OF_A_POLICY = {
   *('assets', 'fingerprint.pb', 'saved_model.pb', 'variables'),
   *('keras_metadata.pb', 'policy_specs.pbtxt', description.NAME),
+  records.NAME,
 }
 
 
@@ -28,6 +29,7 @@ def export(
   env_steps: int,
   greedy: bool = True,
   images: bool = False,
+  half: bool = False,
 ):
   """Writes the policy of an agent for `slac.deployment.load`.
 
@@ -40,12 +42,14 @@ def export(
     greedy: whether it acts at its mode, instead of a sample.
     images: whether it carries images from step to step and encodes all of them
       anew, instead of their features.
+    half: whether its parameters are kept in 16 bits, see `halving`.
 
   Raises:
     errors.UserError: 74 if the disk does not take it; 73 if the folder holds
       what is no policy.
   """
-  write(*build(parts, env_steps, greedy, images), folder)
+  module, about = build(parts, env_steps, greedy, images)
+  write(halving.Halved(module) if half else module, about, folder)
 
 
 def is_current(folder: pathlib.Path, env_steps: int) -> bool:

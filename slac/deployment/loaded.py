@@ -27,12 +27,14 @@ class Policy:
   Attributes:
     about: What policy.json holds: task, action repeat, whether the policy is
       greedy; shapes, types and bounds of observations and actions.
+    functions: What the SavedModel has: of tensors, always with a batch, and
+      unchecked.
   """
 
   def __init__(self, functions: Any, about: dict[str, Any]):
     """Keeps what `load` has read."""
     self.about = about
-    self._functions = functions
+    self.functions = functions
 
   def initial_state(
     self, batch_size: int | None = None, seed: int = 0
@@ -56,7 +58,7 @@ class Policy:
         f'seed is {seed!r}: make it a whole number from 0 to 2147483647.'
       )
     size = 1 if batch_size is None else batch_size
-    state = self._functions.initial_state(tf.constant(size), tf.constant(seed))
+    state = self.functions.initial_state(tf.constant(size), tf.constant(seed))
     return _arrays(state, batch_size is None)
 
   def __call__(
@@ -96,7 +98,7 @@ class Policy:
     tensors = tf.nest.map_structure(
       lambda x: tf.constant(x[np.newaxis] if single else x), arguments
     )
-    action, state = _arrays(self._functions.act(*tensors), single)
+    action, state = _arrays(self.functions.act(*tensors), single)
     return action, state
 
   def _observed(self, observation: Any) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from slac import errors
-from slac.replication import trials
+from slac.replication import assessed, trials
 from slac.storage import run_folder, tables
 
 _SIZE = 'GymEnvironment.observation_size'  # Of what is observed of the state.
@@ -28,6 +28,10 @@ class Run(trials.Trial):
   starts: Sequence[Mapping[str, Any]]  # Of `runs.version`, one a start.
   # Share of episodes that solve the task, by steps; empty where none can.
   success_rates: Mapping[int, float] = dataclasses.field(default_factory=dict)
+  # How right its model was, by names and steps; see `assessed`.
+  of_model: Mapping[str, Mapping[int, assessed.Metric]] = dataclasses.field(
+    default_factory=dict
+  )
 
 
 def read(paths: Sequence[pathlib.Path]) -> list[Run]:
@@ -75,7 +79,9 @@ def _read_run(folder: pathlib.Path) -> Run:
       'leave this run out.',
       65,
     )
-  returns, success_rates = _evaluations(folder / 'eval.csv', action_repeat)
+  columns = ('env_steps', 'agent_steps', 'average_return')
+  rows = tables.read_rows(folder / 'eval.csv', columns)
+  returns, success_rates = _evaluations(rows, action_repeat)
   return Run(
     task=trials.task_name(names, path),
     action_repeat=action_repeat,
@@ -87,6 +93,7 @@ def _read_run(folder: pathlib.Path) -> Run:
     config=config,
     starts=starts,
     success_rates=success_rates,
+    of_model=assessed.read(rows, folder / 'train.csv'),
   )
 
 
@@ -142,12 +149,11 @@ def _variance(path, config) -> float | None:
 
 
 def _evaluations(
-  path: pathlib.Path, action_repeat: int
+  rows: Sequence[tables.Row], action_repeat: int
 ) -> tuple[dict[int, float], dict[int, float]]:
   """Returns returns and, where there are any, success rates by steps."""
-  columns = ('env_steps', 'agent_steps', 'average_return')
   returns, success_rates = {}, {}
-  for row in tables.read_rows(path, columns):
+  for row in rows:
     step = row.whole('env_steps')
     if step != row.whole('agent_steps') * action_repeat:
       raise row.fault(

@@ -51,7 +51,7 @@ def html_page(
     *(_aggregate(over_tasks, figure_paths) if over_tasks else ()),
     '<h2>At the same environment steps</h2>',
     *_table(table.rows(comparisons)),
-    f'<p>{html.escape(table.LEGEND)}</p>',
+    *(f'<p>{html.escape(text)}</p>' for text in table.legends(comparisons)),
     *_reported(comparisons),
   ]
   for item in comparisons:

@@ -3,7 +3,13 @@
 import math
 from collections.abc import Sequence
 
-from slac.replication import aggregate, comparison, reported, statistics
+from slac.replication import (
+  aggregate,
+  assessed,
+  comparison,
+  reported,
+  statistics,
+)
 
 STEPS = (30_000, 50_000, 100_000, 200_000, 300_000, 500_000, 1_000_000)
 NO_DATA = 'no data'
@@ -18,6 +24,12 @@ LEGEND = (
 _PUBLISHED_COLUMNS = ('published', 'trials', 'IQM [95% CI]')
 _OUR_COLUMNS = ('ours', 'trials', 'IQM [95% CI]')
 _SUCCESS = 'success rate'
+ASSESSED_LEGEND = (
+  'ELBO, KL divergence and squared error per pixel are of the evaluation '
+  'episodes, which are never trained on, and in brackets of the training '
+  'batches before them, where train.csv is there: a model whose squared error '
+  'falls in these alone knows them by heart.'
+)
 _VERDICT = 'ours lies'
 VERDICTS = ('within', 'below', 'above', '-')  # What stands below it.
 _REPORTED_HEADER = (
@@ -46,12 +58,11 @@ def rows(
   """
   has_variants = any(name for item in comparisons for name in item.ours)
   has_published = any(item.published for item in comparisons)
-  has_success = any(
-    run.success_rates
-    for item in comparisons
-    for selection in item.ours.values()
-    for run in selection.trials
-  )
+  runs = _runs(comparisons)
+  has_success = any(run.success_rates for run in runs)
+  metrics = [
+    x for x in assessed.NAMES if any(x in run.of_model for run in runs)
+  ]
   header = (
     'task',
     *(['variant'] if has_variants else []),
@@ -59,11 +70,13 @@ def rows(
     *(_PUBLISHED_COLUMNS if has_published else []),
     *_OUR_COLUMNS,
     *([_SUCCESS] if has_success else []),
+    *(assessed.NAMES[name][0] for name in metrics),
     *([_VERDICT] if has_published else []),
   )
   found = [header]
   for item in comparisons:
     for name, selection in (item.ours or {'': None}).items():
+      models = [run.of_model for run in selection.trials] if selection else []
       for step in _steps(item):
         published, *others = _cells_at(item.published, selection, step)
         found.append(
@@ -74,10 +87,17 @@ def rows(
             *(published if has_published else ()),
             *others[0],
             *([_success(selection, step)] if has_success else ()),
+            *(assessed.cell(models, name, step) for name in metrics),
             *(others[1:] if has_published else ()),
           )
         )
   return found
+
+
+def legends(comparisons: Sequence[comparison.Comparison]) -> list[str]:
+  """Returns what is to be said below `rows`, in paragraphs."""
+  is_assessed = any(run.of_model for run in _runs(comparisons))
+  return [LEGEND, ASSESSED_LEGEND] if is_assessed else [LEGEND]
 
 
 def reported_rows(
@@ -123,7 +143,7 @@ def markdown(
 ) -> str:
   """Returns the tables for a README."""
   found = rows(comparisons)
-  texts = [_table(found, found[0][-1] == _VERDICT), LEGEND]
+  texts = [_table(found, found[0][-1] == _VERDICT), *legends(comparisons)]
   if any(item.reported for item in comparisons):
     texts += [_table(reported_rows(comparisons), True), REPORTED_LEGEND]
   if over_tasks:
@@ -177,6 +197,15 @@ def _success(selection, step) -> str:
   rates = [run.success_rates.get(step) for run in runs]
   rates = [rate for rate in rates if rate is not None]
   return f'{sum(rates) / len(rates):.0%}' if rates else '-'
+
+
+def _runs(comparisons) -> list:
+  return [
+    run
+    for item in comparisons
+    for selection in item.ours.values()
+    for run in selection.trials
+  ]
 
 
 def _mean(summary: statistics.Summary) -> str:

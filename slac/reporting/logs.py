@@ -49,6 +49,7 @@ class Logs:
     """
     self._folder = pathlib.Path(folder)
     self._columns = {name: tuple(names) for name, names in columns.items()}
+    self._written = dict(self._columns)  # Those that the files have.
     self._prefixes = prefixes
     self._appender = appending.Appender()
     self._described = set()  # The tags that TensorBoard has been told of.
@@ -63,7 +64,8 @@ class Logs:
         files of other names than the columns' are left alone.
 
     Raises:
-      UserError: (78) if a CSV file is there and has other columns.
+      UserError: (78) if a CSV file is there and has other columns. One that
+        an older version began may lack some, and goes on without.
       OSError: If a file cannot be read or mended.
     """
     self._move_events()
@@ -80,6 +82,8 @@ class Logs:
       if path not in marks:
         path.unlink()
     (self._folder / 'videos').mkdir(parents=True, exist_ok=True)
+    for name in self._columns:
+      self._keep_columns(name)
     # Tables come last, as they are mended from events.
     paths = sorted(marks, key=lambda path: (path.suffix == '.csv', path))
     faults = [fault for x in paths if (fault := self._adopt(x, marks[x]))]
@@ -125,13 +129,15 @@ class Logs:
   def row(self, name: str, values: Mapping[str, Any]) -> None:
     """Appends a row to `name`.csv; columns without a value stay empty.
 
+    What belongs to a column that the file lacks is left out.
+
     Raises:
       KeyError: if a value belongs to no column.
     """
     unknown = sorted(set(values) - set(self._columns[name]))
     if unknown:
       raise KeyError(f'{name}.csv has no column {", ".join(unknown)}')
-    cells = [values.get(column, '') for column in self._columns[name]]
+    cells = [values.get(column, '') for column in self._written[name]]
     line = io.StringIO()
     csv.writer(line, lineterminator='\n').writerow(cells)
     self._appender.append(self._csv(name), line.getvalue().encode())
@@ -166,7 +172,7 @@ class Logs:
       clause = mending.table(
         path,
         mark,
-        self._columns[path.stem],
+        self._written[path.stem],
         self._folder,
         self._prefixes[path.stem],
       )
@@ -205,9 +211,19 @@ class Logs:
   def _csv(self, name: str) -> pathlib.Path:
     return self._folder / f'{name}.csv'
 
+  def _keep_columns(self, name: str) -> None:
+    """Takes those columns of a CSV file that it has, if it lacks some."""
+    path = self._csv(name)
+    found = path.read_bytes() if path.exists() else b''
+    header, is_whole, _ = found.decode(errors='replace').partition('\n')
+    cells = header.split(',')
+    kept = [column for column in self._columns[name] if column in cells]
+    if is_whole and cells == kept and kept[0] == self._columns[name][0]:
+      self._written[name] = tuple(kept)
+
   def _begin_csv(self, name: str) -> None:
     """Writes a CSV file's header, or checks the one that is there."""
-    path, header = self._csv(name), ','.join(self._columns[name]) + '\n'
+    path, header = self._csv(name), ','.join(self._written[name]) + '\n'
     found = path.read_bytes() if path.exists() else b''
     if not found:
       self._appender.append(path, header.encode())

@@ -29,15 +29,17 @@ def of_episode(
   'episode' is a film, see `side_by_side`, unless nothing was seen. Where the
   agent has a model and the episode is long enough, Fig. 14 is there as a film
   of several parts of the episode ('dreams') and as one picture of the first of
-  them ('dream'). 'returns' is the chart of an agent that estimates them.
+  them ('dream'). 'returns' is the chart of an agent that learns of a bound.
   """
   drawn = {}
-  if estimates := evaluation.estimates(agent, episode):
+  if 'bound' in agent.estimated and (
+    estimates := evaluation.estimates(agent, episode)
+  ):
     drawn['returns'] = charts.returns_of_episode(estimates)
   if not was_seen(episode):
     return drawn
   drawn['episode'] = side_by_side(episode, as_rgb(episode.pixels))
-  windows = evenly_spaced_windows(
+  windows = evaluation.evenly_spaced_windows(
     len(episode.pixels), agent.train_sequence_length, WINDOWS
   )
   if agent.model and len(windows):
@@ -95,16 +97,6 @@ def side_by_side(episode: evaluation.Episode, images: np.ndarray) -> np.ndarray:
   gap = np.full([len(seen), height, round(_GAP * height), 3], 255, np.uint8)
   parts = [_padded(x, height) for x in (episode.film, seen)]
   return np.concatenate([parts[0], gap, parts[1]], axis=2)
-
-
-def evenly_spaced_windows(n: int, length: int, count: int) -> np.ndarray:
-  """Returns windows of n steps that reach both ends, `[count, length]`.
-
-  They are the numbers of the steps in them. Of fewer than `length` steps there
-  is no window, `[0, length]`.
-  """
-  starts = np.linspace(0, n - length, count if n >= length else 0).astype(int)
-  return starts[:, np.newaxis] + np.arange(length)
 
 
 def covering_windows(n: int, length: int) -> np.ndarray:

@@ -14,7 +14,13 @@ import tensorflow as tf
 from slac import console
 from slac.reporting import logs, pictures, summary
 from slac.storage import tables
-from slac.training import evaluation, experiment, metrics, schedule
+from slac.training import (
+  assessment,
+  evaluation,
+  experiment,
+  metrics,
+  schedule,
+)
 
 COUNTERS = (
   'env_steps',
@@ -82,12 +88,13 @@ class Report:
     seconds = [f'seconds/{name}' for name in SECONDS]
     common = (*COUNTERS, 'wall_seconds')
     has_success = hasattr(parts.eval_environment, 'is_success')
+    assessed = assessment.names(parts.agent)
     success_rate = [SUCCESS_RATE] if has_success else []
     self._logs = logs.Logs(
       folder,
       {
         'train': (*common, *EPISODE, FAILED, *metric_names, *SPEED, *seconds),
-        'eval': (*common, *EVALUATION, *success_rate),
+        'eval': (*common, *EVALUATION, *success_rate, *assessed),
       },
       PREFIXES,
     )
@@ -182,8 +189,9 @@ class Report:
     self,
     episodes: Sequence[evaluation.Episode],
     greedy_episodes: Sequence[evaluation.Episode],
+    assessed: Mapping[str, float],
   ):
-    """Writes the returns of an evaluation."""
+    """Writes an evaluation's returns, and what `assessment` says of it."""
     returns = [episode.episode_return for episode in episodes]
     values = {
       'average_return': np.mean(returns),
@@ -198,6 +206,7 @@ class Report:
     if None not in (successes := [episode.is_success for episode in episodes]):
       values[SUCCESS_RATE] = np.mean(successes)
       message += f', success rate {values[SUCCESS_RATE]:.0%},'
+    values |= assessed
     env_steps = self._counters.env_steps
     self._logs.row('eval', self._counts() | values)
     prefix = PREFIXES['eval']
@@ -206,6 +215,14 @@ class Report:
     self._logs.scalars(env_steps, scalars | {BEST: self._best})
     self._progress.message(
       f'{env_steps:,} environment steps: {message} of {len(returns)} episodes'
+    )
+
+  def assessed_in_pretraining(self, assessed: Mapping[str, float]):
+    """Writes what `assessment` says of the model before it is at work."""
+    prefix = f'pretraining/{PREFIXES["eval"]}'
+    self._logs.scalars(
+      self._counters.model_updates,
+      {f'{prefix}{name}': value for name, value in assessed.items()},
     )
 
   def draw(self, name: str, step: int, drawn: Mapping[str, np.ndarray]):

@@ -43,11 +43,25 @@ class Episode(NamedTuple):
 
 def estimates(agent: base.Agent, episode: Episode) -> returns.Estimates | None:
   """Returns what an agent says of returns, if it does, beside those seen."""
-  if episode.states is None or episode.length < agent.train_sequence_length:
+  if episode.length < agent.train_sequence_length:
     return None
+  seen = {'pixels': episode.pixels, 'state': episode.states}
   return agent.estimates(
-    episode.states, episode.actions, episode.rewards, episode.has_terminated
+    {name: x for name, x in seen.items() if x is not None},
+    episode.actions,
+    episode.rewards,
+    episode.has_terminated,
   )
+
+
+def evenly_spaced_windows(n: int, length: int, count: int) -> np.ndarray:
+  """Returns windows of n steps that reach both ends, `[count, length]`.
+
+  They are the numbers of the steps in them. Of fewer than `length` steps there
+  is no window, `[0, length]`.
+  """
+  starts = np.linspace(0, n - length, count if n >= length else 0).astype(int)
+  return starts[:, np.newaxis] + np.arange(length)
 
 
 class Evaluator:

@@ -142,14 +142,15 @@ def test_estimates_of_an_episode_by_hand(by_hand, monkeypatch):
   states = np.zeros([4, STATE], np.float32)
   actions = np.float32([[1, 0], [2, 0], [3, 0], [0, 0]])
   rewards = np.float32([8, 4, 2])
-  found = agent.estimates(states, actions, rewards, has_terminated=True)
+  seen = {'state': states}, actions, rewards
+  found = agent.estimates(*seen, has_terminated=True)
   # Of three steps the first two are followed by K = 2.
   np.testing.assert_allclose(found.seen, [8 + 2 + 0.5, 4 + 1])
   np.testing.assert_allclose(found.q, [1, 2])
   # Rewards of the stored actions, and thrice the value 2 of the actor's.
   end = 0.25 * 3 * 2
   np.testing.assert_allclose(found.bound, [10 + 10 + end, 20 + 15 + end])
-  cut_off = agent.estimates(states, actions, rewards, has_terminated=False)
+  cut_off = agent.estimates(*seen, has_terminated=False)
   np.testing.assert_allclose(
     cut_off.seen, found.seen + 2 * np.array([0.125, 0.25])
   )
@@ -169,7 +170,10 @@ def test_the_bound_of_an_episode_has_the_kl(by_hand, monkeypatch):
   monkeypatch.setattr(agent, '_kl_weight', 7.0)
   states = np.float32([[0, 0], [2, 0], [0, 4]])
   found = agent.estimates(
-    states, np.zeros([3, 2], np.float32), np.zeros(2), has_terminated=True
+    {'state': states},
+    np.zeros([3, 2], np.float32),
+    np.zeros(2),
+    has_terminated=True,
   )
   # KL(N(0, 1) || N(m, 1)) = m^2 / 2.
   np.testing.assert_allclose(found.bound, [-7 * (2 + 0.5 * 8)], rtol=1e-5)

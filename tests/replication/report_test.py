@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from slac import errors
 from slac.replication import aggregate, comparison, ours, report, table
 from tests.replication import made_up
 
@@ -53,6 +54,31 @@ def variants(tmp_path):
       SlacModel_decoder_variance=str(variance),
     )
   return comparison.compare([], ours.read([tmp_path / 'runs']))
+
+
+def test_the_table_tells_how_right_models_were(tmp_path):
+  kl, error = 'model/kl', 'model/squared_error_per_pixel'
+  for name, seed, values in (('a', 0, '50,0.004'), ('b', 1, '30,0.005')):
+    folder = made_up.write_run(tmp_path / name, {}, Experiment_seed=str(seed))
+    header = f'env_steps,agent_steps,average_return,{kl},{error}\n'
+    (folder / 'eval.csv').write_text(f'{header}0,0,1.0,,\n8,2,2.0,{values}\n')
+  (folder / 'train.csv').write_text(
+    f'env_steps,{kl},{error}\n0,,\n4,9,0.1\n8,33,0.0007\n12,9,0.1\n'
+  )
+  comparisons = comparison.compare([], ours.read([tmp_path]))
+  header, row = table.rows(comparisons)
+  assert header[-2:] == ('KL', 'squared error per pixel')
+  assert row[-2:] == ('40.0', '0.00450')  # One has no train.csv.
+  assert table.ASSESSED_LEGEND in table.markdown(comparisons, None)
+  comparisons = comparison.compare([], ours.read([folder]))
+  assert table.rows(comparisons)[-1][-2:] == (
+    '30.0 (33.0)',
+    '0.00500 (0.00070)',
+  )
+  assert 'knows them by heart' in page(comparisons, tmp_path)
+  (folder / 'train.csv').write_text(f'env_steps,{kl}\n')
+  with pytest.raises(errors.UserError, match=f'has no column {error}'):
+    ours.read([folder])
 
 
 def test_the_table_of_variants_without_published_trials(variants):

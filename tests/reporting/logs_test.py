@@ -64,6 +64,7 @@ def test_a_curve_is_described_where_it_begins(tmp_path):
   log = opened(tmp_path)
   for step in (1, 2):
     log.scalars(step, {'model/kl': 0.5, 'pretraining/model/kl': 1, 'mine': 2})
+    log.scalars(step, {'evaluation/model/kl': 3, 'reward/gradient_norm': 4})
   found = {}
   for _, value in event_files.values(tmp_path):
     text = value.metadata.summary_description
@@ -72,6 +73,9 @@ def test_a_curve_is_described_where_it_begins(tmp_path):
   assert first.startswith('KL divergence of the posterior') and not second
   assert found['pretraining/model/kl'] == [first, '']
   assert found['mine'] == ['', '']
+  held_out, _ = found['evaluation/model/kl']
+  assert held_out.startswith('Of evaluation episodes') and first in held_out
+  assert found['reward/gradient_norm'][0].startswith('Global norm')
 
 
 def test_runs_are_compared_by_settings_and_returns(tmp_path):
@@ -140,6 +144,30 @@ def test_csv_files_with_other_columns_are_not_continued(tmp_path):
   log.close()
   with pytest.raises(errors.UserError, match='has other columns'):
     opened(tmp_path, state, columns={'eval': ('a',)})
+
+
+def test_a_table_of_an_older_version_goes_on_with_its_columns(tmp_path, capsys):
+  columns = {'eval': ('env_steps', 'average_return', 'model/kl')}
+  log = opened(tmp_path)
+  log.row('eval', {'env_steps': 1, 'average_return': 0.5})
+  state = log.get_state()
+  again = opened(tmp_path, state, columns)
+  values = {'env_steps': 2, 'average_return': 1.5, 'model/kl': 9.0}
+  again.row('eval', values)
+  path = tmp_path / 'eval.csv'
+  assert path.read_bytes() == HEADER + b'1,0.5\n2,1.5\n'
+  with pytest.raises(KeyError, match='reward'):
+    again.row('eval', {'reward': 1})
+  # It is mended with the columns that it has; one that is gone has all.
+  again.scalars(2, {f'evaluation/{name}': v for name, v in values.items()})
+  state = again.get_state()
+  path.write_bytes(HEADER + b'1,0.5\n2,')
+  state = opened(tmp_path, state, columns).get_state()
+  assert path.read_bytes() == HEADER + b'1,0.5\n2,1.5\n'
+  path.unlink()
+  opened(tmp_path, state, columns)
+  assert path.read_bytes() == b'env_steps,average_return,model/kl\n2,1.5,9.0\n'
+  assert capsys.readouterr().err.count('Logs are not') == 2
 
 
 def test_a_gif_is_animated_in_tensorboard_and_in_the_folder(tmp_path):

@@ -130,11 +130,11 @@ def test_small_objects_keep_their_colours():
 
 
 def test_windows_are_evenly_spaced_and_reach_both_ends():
-  windows = pictures.evenly_spaced_windows(10, length=4, count=3)
+  windows = evaluation.evenly_spaced_windows(10, length=4, count=3)
   assert windows.tolist() == [[0, 1, 2, 3], [3, 4, 5, 6], [6, 7, 8, 9]]
-  windows = pictures.evenly_spaced_windows(4, length=4, count=2)
+  windows = evaluation.evenly_spaced_windows(4, length=4, count=2)
   assert windows.tolist() == [[0, 1, 2, 3]] * 2
-  assert len(pictures.evenly_spaced_windows(3, length=4, count=2)) == 0
+  assert len(evaluation.evenly_spaced_windows(3, length=4, count=2)) == 0
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,9 @@ def make_episode(n, filmed=(), size=64):
 
 
 def of_episode(n, model=None, **film):
-  agent = types.SimpleNamespace(model=model, train_sequence_length=3)
+  agent = types.SimpleNamespace(
+    model=model, train_sequence_length=3, estimated=()
+  )
   return pictures.of_episode(agent, make_episode(n, **film), [0, 40])
 
 
@@ -237,7 +239,9 @@ def test_pictures_of_images_of_other_shapes(shape, film, image):
   episode = evaluation.Episode(
     0.0, np.zeros([5, *shape], np.uint8), np.zeros([5, 1])
   )
-  agent = types.SimpleNamespace(model=Model(), train_sequence_length=3)
+  agent = types.SimpleNamespace(
+    model=Model(), train_sequence_length=3, estimated=('q',)
+  )
   drawn = pictures.of_episode(agent, episode, [0, 40])
   assert drawn['episode'].shape == (5, *film, 3)
   # Where images would begin, were there more of them.
@@ -252,13 +256,14 @@ def test_an_episode_too_short_or_without_a_model_has_its_film_alone():
   assert list(of_episode(5)) == ['episode']
 
 
-def test_an_agent_that_estimates_returns_has_a_chart_of_them():
+def test_an_agent_that_learns_of_a_bound_has_a_chart_of_it():
   class Agent:
     model = None
     train_sequence_length = 3
+    estimated = ('q', 'bound')
 
-    def estimates(self, states, actions, rewards, has_terminated):
-      assert len(states) == len(actions) == len(rewards) + 1
+    def estimates(self, observation, actions, rewards, has_terminated):
+      assert len(observation['state']) == len(actions) == len(rewards) + 1
       seen = np.cumsum(rewards)[:-2] if has_terminated else np.zeros(1)
       return returns.Estimates(seen, seen, seen)
 
@@ -278,5 +283,5 @@ def test_an_agent_that_estimates_returns_has_a_chart_of_them():
   # What is told otherwise looks otherwise.
   assert np.any(chart != drawn(10, rewards=np.zeros(10))['returns'])
   assert np.any(chart != drawn(10, has_terminated=False)['returns'])
-  # Without states, or in an episode that is too short, there is none.
-  assert drawn(10, states=None) == drawn(2) == {}
+  # In an episode that is too short there is none.
+  assert drawn(2) == {}

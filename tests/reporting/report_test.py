@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from slac.reporting import report
-from slac.training import evaluation, schedule
+from slac.training import assessment, evaluation, schedule
 from tests import event_files
 
 
@@ -18,6 +18,7 @@ def make_parts():
   return types.SimpleNamespace(
     environments=[types.SimpleNamespace(render_seconds=0.0)],
     eval_environment=types.SimpleNamespace(),
+    agent=types.SimpleNamespace(model=None, estimated=()),
     schedule=types.SimpleNamespace(log_interval=2, iterations=10),
   )
 
@@ -123,9 +124,9 @@ def test_evaluation_is_mean_and_deviation_of_the_returns(tmp_path, counters):
   log.open()
   counters.agent_steps = 25
   episodes = [make_episode(1.0), make_episode(3.0, n=7)]
-  log.evaluated(episodes, [])
+  log.evaluated(episodes, [], {})
   counters.agent_steps = 50
-  log.evaluated(episodes, [make_episode(7.0)])
+  log.evaluated(episodes, [make_episode(7.0)], {})
   log.close()
   first, second = rows(tmp_path, 'eval')
   assert first['env_steps'] == '100'
@@ -144,14 +145,14 @@ def test_the_best_return_outlives_a_start(tmp_path, counters):
   log = report.Report(tmp_path, make_parts(), counters, [])
   log.open()
   for value in (-5.0, 7.0):
-    log.evaluated([make_episode(value)], [])
+    log.evaluated([make_episode(value)], [], {})
   state = log.get_state()
-  log.evaluated([make_episode(90.0)], [])  # It is forgotten.
+  log.evaluated([make_episode(90.0)], [], {})  # It is forgotten.
   log = report.Report(tmp_path, make_parts(), counters, [])
   log.set_state(state)
   log.open()
   for value in (3.0, 8.0):
-    log.evaluated([make_episode(value)], [])
+    log.evaluated([make_episode(value)], [], {})
   found = [
     float(tf.make_ndarray(value.tensor))
     for _, value in event_files.values(tmp_path)
@@ -170,13 +171,33 @@ def test_a_task_that_can_be_solved_has_a_success_rate(
   counters.agent_steps = 25
   successes = (True, False, True, True)
   episodes = [make_episode(1.0)._replace(is_success=s) for s in successes]
-  log.evaluated(episodes, [])
+  log.evaluated(episodes, [], {})
   log.close()
   (row,) = rows(tmp_path, 'eval')
   assert list(row)[-1] == 'success_rate' and float(row['success_rate']) == 0.75
   assert event_files.points(tmp_path)['evaluation/success_rate'] == [100]
   told = capsys.readouterr()
   assert 'average return 1.0, success rate 75%, of 4 ep' in told.out + told.err
+
+
+def test_what_a_model_is_worth_in_evaluation_stands_beside_training(
+  tmp_path, counters
+):
+  parts = make_parts()
+  parts.agent.model = object()
+  log = report.Report(tmp_path, parts, counters, ['model/kl'])
+  log.open()
+  counters.model_updates = 7
+  log.assessed_in_pretraining({'model/kl': 1.0})
+  counters.agent_steps = 25
+  log.evaluated([make_episode(1.0)], [], {'model/kl': 2.5})
+  log.close()
+  (row,) = rows(tmp_path, 'eval')
+  assert list(row)[-3:] == list(assessment.OF_MODEL)
+  assert (row['model/elbo'], row['model/kl']) == ('', '2.5')
+  found = event_files.points(tmp_path)
+  assert found['evaluation/model/kl'] == [100]
+  assert found['pretraining/evaluation/model/kl'] == [7]
 
 
 def test_pictures_and_films_are_written_by_their_names(tmp_path, counters):
