@@ -52,6 +52,7 @@ def parse_arguments():
     '--figure', choices=list(experiments.FIGURES), required=True
   )
   flags.add(planned)
+  planned.set_defaults(tune=[])
   return parser.parse_args()
 
 

@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from slac import errors
-from slac.sweep import checking, hours, launch, plan
+from slac.sweep import checking, hours, launch, plan, tuning
 
 
 def perform(
@@ -21,7 +21,7 @@ def perform(
 
   Raises:
     UserError: the first fault of a gin file or a setting; 73 if the script
-      cannot be written; what `launch.Launcher.run` raises.
+      cannot be written; what `launch.Launcher.run` or `tuning.run` raises.
   """
   commands = plan.commands(
     sweep, arguments.root_dir, arguments.allow_gin_imports
@@ -32,7 +32,7 @@ def perform(
     with errors.written(arguments.slurm, '--slurm'):
       arguments.slurm.write_text(script, encoding='utf-8')
     print(f'Wrote {arguments.slurm}: an array of {len(commands)} jobs.')
-  elif not arguments.run:
+  elif not arguments.run and not arguments.ray:
     plural = 's' * (len(commands) > 1)
     title = f'# {sweep.title}: {len(commands)} run{plural}'
     print(title, *commands, sep='\n', flush=True)
@@ -42,9 +42,11 @@ def perform(
       print(f'# {line}', flush=True)
   except KeyboardInterrupt:
     return 130
+  if arguments.ray:
+    return tuning.run(sweep, commands, experiments, arguments)
   if not arguments.run:
     return 0
-  launcher = launch.Launcher(arguments.jobs, root, plan.FOLDER)
+  launcher = launch.Launcher(arguments.jobs or 1, root, plan.FOLDER)
   return launcher.run(
     {c.name: [sys.executable, *c.arguments] for c in commands}
   )
