@@ -37,8 +37,8 @@ def parse_arguments():
     type=flags.tuned,
     action='append',
     default=[],
-    help='random=N: N combinations of --vary, drawn; asha: by --ray, stop early '
-    'what is worse than others',
+    help='random=N: N combinations of --vary, drawn; asha: by --ray, stop '
+    'early what is worse than others',
   )
   parser.add_argument(
     '--overlay',

@@ -43,8 +43,8 @@ def address(text: str) -> str:
   """Returns the value of the flag --ray."""
   if text != 'local' and not _ADDRESS.fullmatch(text):
     raise argparse.ArgumentTypeError(
-      f'{errors.short(text)!r} is neither local nor HOST:PORT, which `ray start '
-      '--head` prints'
+      f'{errors.short(text)!r} is neither local nor HOST:PORT, which `ray '
+      'start --head` prints'
     )
   return text
 
@@ -154,8 +154,8 @@ def _check_resources(
     f'{max(node.get(name, 0) for node in nodes):g} {name}' for name in needs
   )
   raise errors.UserError(
-    f'A run asks for {asked}, but the nodes of the cluster have at most {most}: '
-    'ask for less with --cpus and --gpus, or begin a larger node.',
+    f'A run asks for {asked}, but the nodes of the cluster have at most '
+    f'{most}: ask for less with --cpus and --gpus, or begin a larger node.',
     os.EX_UNAVAILABLE,
   )
 
@@ -224,8 +224,8 @@ def node_fault(
   own = platform.python_version()
   if not found['is_guarded']:
     return (
-      'asks for no token, so whoever reaches it runs code on it: begin it again '
-      'with RAY_AUTH_MODE=token',
+      'asks for no token, so whoever reaches it runs code on it: begin it '
+      'again with RAY_AUTH_MODE=token',
       os.EX_NOPERM,
     )
   if found['python'] != own:

@@ -27,12 +27,14 @@ def perform(
     sweep, arguments.root_dir, arguments.allow_gin_imports
   )
   experiments = checking.experiments(commands)
+  if arguments.ray:
+    return tuning.run(sweep, commands, experiments, arguments)
   if arguments.slurm:
     script = plan.slurm_script(sweep.name, commands)
     with errors.written(arguments.slurm, '--slurm'):
       arguments.slurm.write_text(script, encoding='utf-8')
     print(f'Wrote {arguments.slurm}: an array of {len(commands)} jobs.')
-  elif not arguments.run and not arguments.ray:
+  elif not arguments.run:
     plural = 's' * (len(commands) > 1)
     title = f'# {sweep.title}: {len(commands)} run{plural}'
     print(title, *commands, sep='\n', flush=True)
@@ -42,8 +44,6 @@ def perform(
       print(f'# {line}', flush=True)
   except KeyboardInterrupt:
     return 130
-  if arguments.ray:
-    return tuning.run(sweep, commands, experiments, arguments)
   if not arguments.run:
     return 0
   launcher = launch.Launcher(arguments.jobs or 1, root, plan.FOLDER)

@@ -32,8 +32,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     '--ray',
     type=cluster.address,
     metavar='ADDRESS',
-    help='run or continue them on the nodes of the Ray cluster at HOST:PORT, or '
-    'on this machine: local',
+    help='run or continue them on the nodes of the Ray cluster at HOST:PORT, '
+    'or on this machine: local',
   )
   parser.add_argument(
     '--jobs',

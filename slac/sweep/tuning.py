@@ -59,7 +59,8 @@ def run(
     from slac.sweep import board, trial
 
     told = [
-      trial_of(*pair, needs['CPU']) for pair in zip(commands, experiments)
+      trial_of(command, experiment, needs['CPU'])
+      for command, experiment in zip(commands, experiments, strict=True)
     ]
     name = _name(sweep, told)
     if not tune.Tuner.can_restore(f'{storage}/{name}'):
@@ -196,8 +197,8 @@ def _refuse_failed(trials) -> None:
   if failed:
     last = failed[0].last_result or {}
     raise errors.UserError(
-      f'{len(failed)} of {len(trials)} runs failed, the first of which, '
-      f'{failed[0].config["run"]["name"]}, says {last.get("fault", "nothing")!r}: '
-      'mend the fault, and repeat this command, which continues the others.',
+      f'{len(failed)} of {len(trials)} runs failed, the first of which is '
+      f'{failed[0].config["run"]["name"]}: {last.get("fault", "no reason")} '
+      'Mend the fault, and repeat this command, which continues the others.',
       last.get('exit_code', os.EX_UNAVAILABLE),
     )
