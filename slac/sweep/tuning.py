@@ -63,7 +63,8 @@ def run(
       for command, experiment in zip(commands, experiments, strict=True)
     ]
     name = _name(sweep, told)
-    if not tune.Tuner.can_restore(f'{storage}/{name}'):
+    is_new = not _is_stored(f'{storage}/{name}')
+    if is_new:
       _refuse_what_is_there(root, commands)
     shown = board.Board()
     with _heeding(shown.heed):
@@ -80,7 +81,7 @@ def run(
         max_failures=1,  # The board knows better.
         max_concurrent_trials=arguments.jobs,
         trial_dirname_creator=lambda made: made.config['run']['name'],
-        resume='AUTO+ERRORED',
+        resume=None if is_new else 'AUTO+ERRORED',
         raise_on_failed_trial=False,
         callbacks=[shown],
         verbose=0,
@@ -136,6 +137,15 @@ def _name(sweep, told) -> str:
   """Returns the name of the sweep in the storage, which its runs decide."""
   text = repr([(run['name'], run['arguments']) for run in told])
   return f'{sweep.name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}'
+
+
+def _is_stored(uri: str) -> bool:
+  """Whether Tune has kept what it knows of a sweep there."""
+  from pyarrow import fs
+
+  system, path = fs.FileSystem.from_uri(uri)
+  found = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
+  return any(item.base_name.startswith('experiment_state') for item in found)
 
 
 def _refuse_what_is_there(root, commands) -> None:
