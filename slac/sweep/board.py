@@ -88,7 +88,9 @@ def table(trials: Sequence[Any]) -> str:
 def _row(trial) -> tuple[str, ...]:
   run, last = trial.config['run'], trial.last_result or {}
   phase = last.get('phase', 'random data')
-  if trial.status in ('PENDING', 'PAUSED'):
+  if last.get('stopped'):
+    phase = 'saved'
+  elif trial.status in ('PENDING', 'PAUSED'):
     phase = 'waiting'
   elif trial.status == 'ERROR':
     phase = 'failed'

@@ -1,0 +1,61 @@
+"""Tests of a sweep on a cluster: a node is killed, and all is stopped."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from slac.config import bindings
+from tests.faults import results
+from tests.sweep import clusters
+
+pytest.importorskip('ray', reason='There is no Ray; see docs/scale.md.')
+pytestmark = pytest.mark.slow
+
+NAME = 'cartpole-tiny-seed0'
+THREADS = (
+  'OMP_NUM_THREADS',
+  'TF_NUM_INTEROP_THREADS',
+  'TF_NUM_INTRAOP_THREADS',
+)
+
+
+def test_a_run_survives_its_node_and_a_stop_to_the_last_bit(tmp_path):
+  overlay, root = tmp_path / 'tiny.gin', tmp_path / 'runs'
+  clusters.write_settings(overlay, env_steps=8000, seconds=1.0)
+  with clusters.cluster(nodes=2) as cluster:
+    where = cluster.address
+    process = clusters.sweep(where, overlay, root)
+
+    def begun(than=()):
+      there = clusters.trials().items()
+      return [pid for pid, n in there if n == NAME and pid not in than]
+
+    (pid,) = clusters.wait_for(begun, process)
+    clusters.wait_for(lambda: clusters.stored(root, NAME), process)
+    clusters.raylet_of(pid).kill()
+    (second,) = clusters.wait_for(lambda: begun([pid]), process)
+    assert pid not in clusters.trials()
+    before = len(clusters.stored(root, NAME))
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(clusters.SECONDS) == 128 + signal.SIGTERM
+    assert len(clusters.stored(root, NAME)) >= before
+    assert second not in clusters.trials()
+    assert clusters.sweep(where, overlay, root).wait(clusters.SECONDS) == 0
+  straight = tmp_path / 'straight'
+  subprocess.run(
+    [
+      *(sys.executable, 'train_eval.py', '--gin_file=gin/cartpole.gin'),
+      *(f'--gin_file={overlay}', f'--root_dir={straight}'),
+    ],
+    cwd=bindings.ROOT,
+    env={**os.environ, **dict.fromkeys(THREADS, '1')},  # Of one CPU.
+    check=True,
+    stdout=subprocess.DEVNULL,
+  )
+  assert not results.faults(root / NAME, straight / NAME)
+  said = root.with_suffix('.log').read_text()
+  assert 'Stopped; the same command continues.' in said
+  assert (root / 'report' / 'report.html').exists()
