@@ -88,10 +88,12 @@ if __name__ == '__main__':
   early = packages.start(PROGRAM, parse_arguments)
   with errors.reported_by(PROGRAM):
     from slac.config import bindings
-    from slac.sweep import plan
+    from slac.sweep import cluster, plan
 
     tasks = [plan.task_file(task) for task in early.tasks]
     bindings.check_files([*tasks, *early.overlay])
+    if early.ray:
+      cluster.check(early.ray, *cluster.asked(early))
 
 from slac.sweep import command, plan
 

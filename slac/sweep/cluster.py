@@ -5,7 +5,6 @@ import contextlib
 import os
 import pathlib
 import platform
-import re
 import socket
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,9 +13,11 @@ from typing import Any
 from slac import errors
 from slac.environments import processes
 from slac.installation import packages
+from slac.sweep import plan
 
 INSTALL = 'pip install --no-deps -r requirements-cluster.txt'
-_ADDRESS = re.compile(r'[\w.-]+:\d{1,5}')
+# A file in the storage that is there for the nodes to look for.
+_MARK = '.slac-sweep'
 # All that can be wrong is said within 20 seconds.
 _REACH_SECONDS, _PROBE_SECONDS, _NODE_SECONDS = 3.0, 12.0, 10.0
 # In processes of their own, as Ray and file systems wait for minutes for what
@@ -25,46 +26,37 @@ _CONNECT = """
 import ray
 ray.init({!r}, log_to_driver=False, logging_level='error')
 """
-_STORE = """
+_STORE = (
+  """
 from pyarrow import fs
 system, path = fs.FileSystem.from_uri({!r})
 system.create_dir(path)
-with system.open_output_stream(path + '/{}') as file:
+with system.open_output_stream(path + '/%s') as file:
   file.write(b'slac')
 """
-_REMOVE = """
-from pyarrow import fs
-system, path = fs.FileSystem.from_uri({!r})
-system.delete_file(path + '/{}')
-"""
+  % _MARK
+)
 
 
-def address(text: str) -> str:
-  """Returns the value of the flag --ray."""
-  if text != 'local' and not _ADDRESS.fullmatch(text):
-    raise argparse.ArgumentTypeError(
-      f'{errors.short(text)!r} is neither local nor HOST:PORT, which `ray '
-      'start --head` prints'
-    )
-  return text
+def asked(arguments: argparse.Namespace) -> tuple[str, dict[str, float]]:
+  """Returns the storage's URI, and what a run takes, by the flags."""
+  root = plan.FOLDER / arguments.root_dir
+  needs = {'CPU': arguments.cpus, 'GPU': arguments.gpus}
+  storage = arguments.storage or str(root / 'ray')
+  return uri(storage), {name: value for name, value in needs.items() if value}
 
 
-@contextlib.contextmanager
-def connected(
-  where: str, storage: str, needs: Mapping[str, float]
-) -> Iterator[None]:
-  """Connects to a cluster that can run what is asked for.
+def check(where: str, storage: str, needs: Mapping[str, float]) -> None:
+  """Makes sure that there are Ray, a cluster and a storage, by asking them.
 
   Args:
-    where: the flag --ray. A local cluster is this machine's, listens on the
-      loopback alone, and ends with the context.
+    where: the flag --ray.
     storage: a URI of pyarrow's file systems.
     needs: what a run takes of a node, by Ray's names: CPU, GPU.
 
   Raises:
-    UserError: 69 if Ray is missing, does not answer, is not of this version, or
-      no node has what a run needs; 73 if the storage cannot be written; 77 if
-      the cluster asks for another token, or for none.
+    UserError: 69 if Ray is missing, does not answer or is too small; 73 if the
+      storage cannot be written; 77 if tokens are switched off.
   """
   if os.environ.setdefault('RAY_AUTH_MODE', 'token') != 'token':
     raise errors.UserError(
@@ -75,45 +67,60 @@ def connected(
   if where == 'local':
     # Named after the systems where Ray does so by itself.
     os.environ['RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER'] = '0'
-  ray = _import()
-  mark = f'.slac-{uuid.uuid4().hex}'
-  _try(
-    _STORE.format(storage, mark),
-    f'--storage={storage} cannot be written',
-    'name a folder that all nodes see, or a URI such as s3://BUCKET/FOLDER',
-    os.EX_CANTCREAT,
-  )
-  if where != 'local':
-    _check_answers(where)
-  # The name keeps apart what several drivers call by one name.
-  settings: dict[str, Any] = {'namespace': mark, 'log_to_driver': False}
-  settings |= {'logging_level': 'error'}
-  if where == 'local':
-    cores = len(os.sched_getaffinity(0))
-    settings |= {'num_cpus': cores, 'include_dashboard': False}
-  ray.init(where, **settings)
+    _check_resources([{**needs, 'CPU': _cores()}], needs)
   try:
-    nodes = [node for node in ray.nodes() if node['Alive']]
-    _check_resources([node['Resources'] for node in nodes], needs)
-    _check_nodes(
-      {n['NodeManagerAddress']: n['NodeID'] for n in nodes}, storage, mark
-    )
-    processes.run_script(_REMOVE.format(storage, mark), {}, _PROBE_SECONDS)
-    yield
-  finally:
-    ray.shutdown()
-
-
-def _import():
-  try:
-    import ray
+    import ray  # noqa: F401
     from ray import tune  # noqa: F401
   except ImportError as error:
     raise errors.UserError(
       f'Ray, which --ray runs a sweep by, is not here ({error}): {INSTALL}',
       os.EX_UNAVAILABLE,
     ) from error
-  return ray
+  _try(
+    _STORE.format(storage),
+    f'--storage={storage} cannot be written',
+    'name a folder that all nodes see, or a URI such as s3://BUCKET/FOLDER',
+    os.EX_CANTCREAT,
+  )
+  if where != 'local':
+    _check_answers(where)
+
+
+@contextlib.contextmanager
+def connected(
+  where: str, storage: str, needs: Mapping[str, float]
+) -> Iterator[None]:
+  """Connects to a cluster that can run what is asked for.
+
+  Args:
+    where, storage, needs: as `check` has found them good. A local cluster
+      listens on the loopback alone, and ends with the context.
+
+  Raises:
+    UserError: 69 if no node has what a run needs, or one is not of this
+      version; 73 if one does not see the storage; 77 if it asks for no token.
+  """
+  import ray
+
+  # The name keeps apart what several drivers call by one name.
+  settings: dict[str, Any] = {'namespace': uuid.uuid4().hex}
+  settings |= {'log_to_driver': False, 'logging_level': 'error'}
+  if where == 'local':
+    settings |= {'num_cpus': _cores(), 'include_dashboard': False}
+  ray.init(where, **settings)
+  try:
+    nodes = [node for node in ray.nodes() if node['Alive']]
+    _check_resources([node['Resources'] for node in nodes], needs)
+    _check_nodes(
+      {node['NodeManagerAddress']: node['NodeID'] for node in nodes}, storage
+    )
+    yield
+  finally:
+    ray.shutdown()
+
+
+def _cores() -> int:
+  return len(os.sched_getaffinity(0))
 
 
 def _try(script: str, fault: str, remedy: str, code: int) -> None:
@@ -160,16 +167,17 @@ def _check_resources(
   )
 
 
-def _check_nodes(nodes: Mapping[str, str], storage: str, mark: str) -> None:
+def _check_nodes(nodes: Mapping[str, str], storage: str) -> None:
   """Raises the UserError of the first node that is not as this one is.
 
   Args:
     nodes: their ids by their addresses.
     storage: what each of them must see.
-    mark: the name of a file that is in it.
   """
   import ray
   from ray.util import scheduling_strategies
+
+  mark = _MARK
 
   # A function within one goes to the nodes as it is; there need be no package.
   def look():

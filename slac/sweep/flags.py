@@ -5,12 +5,14 @@ import contextlib
 import io
 import math
 import pathlib
+import re
 import tokenize
 from collections.abc import Hashable, Iterable
 
 from slac import errors
-from slac.sweep import cluster, draws
+from slac.sweep import draws
 
+_ADDRESS = re.compile(r'[\w.-]+:\d{1,5}')
 _EXAMPLE = "'SlacAgent.model_learning_rate = [1e-4, 3e-4]'"
 
 
@@ -30,7 +32,7 @@ def add(parser: argparse.ArgumentParser) -> None:
   )
   action.add_argument(
     '--ray',
-    type=cluster.address,
+    type=_address,
     metavar='ADDRESS',
     help='run or continue them on the nodes of the Ray cluster at HOST:PORT, '
     'or on this machine: local',
@@ -70,6 +72,16 @@ def tuned(text: str) -> str | int:
   if text != 'asha':
     raise argparse.ArgumentTypeError(
       f'{errors.short(text)!r} is neither asha nor random=N, such as random=20'
+    )
+  return text
+
+
+def _address(text: str) -> str:
+  """Returns the value of the flag --ray."""
+  if text != 'local' and not _ADDRESS.fullmatch(text):
+    raise argparse.ArgumentTypeError(
+      f'{errors.short(text)!r} is neither local nor HOST:PORT, which `ray '
+      'start --head` prints'
     )
   return text
 

@@ -48,10 +48,7 @@ def run(
       the others have ended.
   """
   root = plan.FOLDER / arguments.root_dir
-  storage = cluster.uri(arguments.storage or str(root / 'ray'))
-  needs = {'CPU': arguments.cpus}
-  if arguments.gpus:
-    needs['GPU'] = arguments.gpus
+  storage, needs = cluster.asked(arguments)
   os.environ.update(_SETTINGS)
   with cluster.connected(arguments.ray, storage, needs):
     from ray import tune
@@ -59,7 +56,7 @@ def run(
     from slac.sweep import board, trial
 
     told = [
-      trial_of(command, experiment, needs['CPU'])
+      trial_of(command, experiment, arguments.cpus)
       for command, experiment in zip(commands, experiments, strict=True)
     ]
     name = _name(sweep, told)

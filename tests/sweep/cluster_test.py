@@ -10,7 +10,7 @@ import pytest
 
 from slac import errors
 from slac.installation import packages
-from slac.sweep import cluster
+from slac.sweep import cluster, flags
 
 GOOD = {
   'sees': True,
@@ -30,7 +30,7 @@ def refused(code, *texts):
 
 @pytest.mark.parametrize('text', ['local', 'head:6379', '10.0.0.1:6379'])
 def test_an_address(text):
-  assert cluster.address(text) == text
+  assert flags._address(text) == text
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_an_address(text):
 )
 def test_no_address(text):
   with pytest.raises(argparse.ArgumentTypeError, match='nor HOST:PORT'):
-    cluster.address(text)
+    flags._address(text)
 
 
 def test_a_folder_is_a_uri_and_a_uri_stays():
@@ -48,20 +48,26 @@ def test_a_folder_is_a_uri_and_a_uri_stays():
 
 def test_no_ray(monkeypatch, tmp_path):
   monkeypatch.setitem(sys.modules, 'ray', None)
-  monkeypatch.delenv('RAY_AUTH_MODE', raising=False)
+  monkeypatch.setenv('RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER', '0')
+  monkeypatch.setenv('RAY_AUTH_MODE', 'token')
   where = 'local', cluster.uri(str(tmp_path)), {'CPU': 1}
-  with (
-    refused(69, 'Ray', 'pip install --no-deps -r requirements-cluster.txt'),
-    cluster.connected(*where),
-  ):
-    pass
+  with refused(69, 'Ray', 'pip install --no-deps -r requirements-cluster.txt'):
+    cluster.check(*where)
+
+
+def test_a_machine_that_is_too_small(monkeypatch, tmp_path):
+  monkeypatch.setenv('RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER', '0')
+  monkeypatch.setenv('RAY_AUTH_MODE', 'token')
+  where = 'local', cluster.uri(str(tmp_path)), {'CPU': 4096}
+  with refused(69, 'asks for 4096 CPU', 'at most'):
+    cluster.check(*where)
 
 
 def test_a_cluster_that_asks_for_no_token(monkeypatch, tmp_path):
   monkeypatch.setenv('RAY_AUTH_MODE', 'disabled')
   where = 'local', cluster.uri(str(tmp_path)), {'CPU': 1}
-  with refused(77, "'disabled'", 'unset it'), cluster.connected(*where):
-    pass
+  with refused(77, "'disabled'", 'unset it'):
+    cluster.check(*where)
 
 
 def test_nobody_answers_at_an_address():

@@ -26,28 +26,60 @@ Schedule.picture_interval = 1000
 Schedule.checkpoint_seconds = {seconds}
 Schedule.env_steps = {steps}
 """
-TOKEN = 'a token of the tests alone, and no secret'
+TOKEN = 64 * 'a'  # Of the tests alone, and no secret.
 
 
 @contextlib.contextmanager
-def cluster(nodes: int, **environment: str) -> Iterator[Any]:
+def cluster(nodes: int) -> Iterator['Cluster']:
   """Gives a cluster of a head without processors, and nodes with one each.
 
-  It listens on the loopback alone, and asks for `TOKEN`.
+  It listens on the loopback alone, and asks for a token. It is made by a process
+  of its own, as Ray reads its environment where it is imported.
   """
-  os.environ.update(variables(), **environment)
+  process = subprocess.Popen(
+    [sys.executable, '-m', 'tests.sweep.clusters', str(nodes)],
+    cwd=bindings.ROOT,
+    env={**os.environ, **variables()},
+    stdin=subprocess.PIPE,
+    stdout=subprocess.PIPE,
+    text=True,
+  )
+  try:
+    yield Cluster(process)
+  finally:
+    process.stdin.close()
+    process.wait(SECONDS)
+
+
+class Cluster:
+  """A cluster that another process has made."""
+
+  def __init__(self, process: subprocess.Popen):
+    """Waits until it is there."""
+    self._process = process
+    self.address = process.stdout.readline().strip()
+
+  def add_node(self) -> None:
+    """Begins another node."""
+    print('add', file=self._process.stdin, flush=True)
+    assert self._process.stdout.readline()
+
+
+def serve(nodes: int) -> None:
+  """Makes a cluster, and adds a node for each line that is read."""
   from ray import cluster_utils
 
   made = cluster_utils.Cluster(
     initialize_head=True,
     head_node_args={'num_cpus': 0, 'include_dashboard': False},
   )
-  try:
-    for _ in range(nodes):
-      made.add_node(num_cpus=1)
-    yield made
-  finally:
-    made.shutdown()
+  for _ in range(nodes):
+    made.add_node(num_cpus=1)
+  print(made.address, flush=True)
+  for _ in sys.stdin:
+    made.add_node(num_cpus=1)
+    print('added', flush=True)
+  made.shutdown()
 
 
 def variables() -> Mapping[str, str]:
@@ -55,7 +87,7 @@ def variables() -> Mapping[str, str]:
   return {
     'RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER': '0',
     'RAY_AUTH_MODE': 'token',
-    'RAY_AUTH_TOKEN': TOKEN.replace(' ', '-'),
+    'RAY_AUTH_TOKEN': TOKEN,
   }
 
 
@@ -110,3 +142,7 @@ def raylet_of(pid: int) -> psutil.Process:
 def stored(root: pathlib.Path, name: str) -> list[pathlib.Path]:
   """Returns what has been stored of a run, the newest last."""
   return sorted((root / 'ray').glob(f'*/{name}/checkpoint_*/checkpoints'))
+
+
+if __name__ == '__main__':
+  serve(int(sys.argv[1]))
