@@ -26,16 +26,13 @@ _CONNECT = """
 import ray
 ray.init({!r}, log_to_driver=False, logging_level='error')
 """
-_STORE = (
-  """
+_STORE = """
 from pyarrow import fs
 system, path = fs.FileSystem.from_uri({!r})
 system.create_dir(path)
-with system.open_output_stream(path + '/%s') as file:
+with system.open_output_stream(path + '/{}') as file:
   file.write(b'slac')
 """
-  % _MARK
-)
 
 
 def asked(arguments: argparse.Namespace) -> tuple[str, dict[str, float]]:
@@ -77,7 +74,7 @@ def check(where: str, storage: str, needs: Mapping[str, float]) -> None:
       os.EX_UNAVAILABLE,
     ) from error
   _try(
-    _STORE.format(storage),
+    _STORE.format(storage, _MARK),
     f'--storage={storage} cannot be written',
     'name a folder that all nodes see, or a URI such as s3://BUCKET/FOLDER',
     os.EX_CANTCREAT,

@@ -33,8 +33,8 @@ TOKEN = 64 * 'a'  # Of the tests alone, and no secret.
 def cluster(nodes: int) -> Iterator['Cluster']:
   """Gives a cluster of a head without processors, and nodes with one each.
 
-  It listens on the loopback alone, and asks for a token. It is made by a process
-  of its own, as Ray reads its environment where it is imported.
+  It listens on the loopback alone, and asks for a token. A process of its own
+  makes it, as Ray reads its environment where it is imported.
   """
   process = subprocess.Popen(
     [sys.executable, '-m', 'tests.sweep.clusters', str(nodes)],
