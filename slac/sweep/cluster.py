@@ -18,8 +18,9 @@ from slac.sweep import plan
 INSTALL = 'pip install --no-deps -r requirements-cluster.txt'
 # A file in the storage that is there for the nodes to look for.
 _MARK = '.slac-sweep'
-# All that can be wrong is said within 20 seconds.
-_REACH_SECONDS, _PROBE_SECONDS, _NODE_SECONDS = 3.0, 12.0, 10.0
+# All that can be wrong is said within 20 seconds, unless a node is as busy as to
+# begin no process for a minute.
+_REACH_SECONDS, _PROBE_SECONDS, _NODE_SECONDS = 3.0, 12.0, 60.0
 # In processes of their own, as Ray and file systems wait for minutes for what
 # does not answer, and Ray may abort.
 _CONNECT = """
@@ -109,7 +110,7 @@ def connected(
     nodes = [node for node in ray.nodes() if node['Alive']]
     _check_resources([node['Resources'] for node in nodes], needs)
     _check_nodes(
-      {node['NodeManagerAddress']: node['NodeID'] for node in nodes}, storage
+      {node['NodeID']: node['NodeManagerAddress'] for node in nodes}, storage
     )
     yield
   finally:
@@ -168,7 +169,7 @@ def _check_nodes(nodes: Mapping[str, str], storage: str) -> None:
   """Raises the UserError of the first node that is not as this one is.
 
   Args:
-    nodes: their ids by their addresses.
+    nodes: their addresses by their ids.
     storage: what each of them must see.
   """
   import ray
@@ -197,7 +198,7 @@ def _check_nodes(nodes: Mapping[str, str], storage: str) -> None:
     return {**found, 'package': packages.digest()}
 
   tasks = {}
-  for name, node in nodes.items():
+  for node, name in nodes.items():
     here = scheduling_strategies.NodeAffinitySchedulingStrategy(
       node, soft=False
     )
