@@ -18,8 +18,8 @@ from slac.sweep import plan
 INSTALL = 'pip install --no-deps -r requirements-cluster.txt'
 # A file in the storage that is there for the nodes to look for.
 _MARK = '.slac-sweep'
-# All that can be wrong is said within 20 seconds, unless a node is as busy as to
-# begin no process for a minute.
+# All that can be wrong is said within 20 seconds, unless a node is so busy that
+# it begins no process.
 _REACH_SECONDS, _PROBE_SECONDS, _NODE_SECONDS = 3.0, 12.0, 60.0
 # In processes of their own, as Ray and file systems wait for minutes for what
 # does not answer, and Ray may abort.

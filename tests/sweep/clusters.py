@@ -26,6 +26,11 @@ Schedule.picture_interval = 1000
 Schedule.checkpoint_seconds = {seconds}
 Schedule.env_steps = {steps}
 """
+_THREADS = (
+  'OMP_NUM_THREADS',
+  'TF_NUM_INTEROP_THREADS',
+  'TF_NUM_INTRAOP_THREADS',
+)
 TOKEN = 64 * 'a'  # Of the tests alone, and no secret.
 
 
@@ -142,6 +147,21 @@ def raylet_of(pid: int) -> psutil.Process:
 def stored(root: pathlib.Path, name: str) -> list[pathlib.Path]:
   """Returns what has been stored of a run, the newest last."""
   return sorted((root / 'ray').glob(f'*/{name}/checkpoint_*/checkpoints'))
+
+
+def straight(
+  overlay: pathlib.Path, root: pathlib.Path, seed: int
+) -> subprocess.Popen:
+  """Begins the same run without a cluster, as one processor computes it."""
+  return subprocess.Popen(
+    [
+      *(sys.executable, 'train_eval.py', '--gin_file=gin/cartpole.gin'),
+      *(f'--gin_file={overlay}', f'--root_dir={root}', f'--seed={seed}'),
+    ],
+    cwd=bindings.ROOT,
+    env={**os.environ, **dict.fromkeys(_THREADS, '1')},
+    stdout=subprocess.DEVNULL,
+  )
 
 
 if __name__ == '__main__':

@@ -1,13 +1,9 @@
 """Tests of a sweep on a cluster: a node is killed, and all is stopped."""
 
-import os
 import signal
-import subprocess
-import sys
 
 import pytest
 
-from slac.config import bindings
 from tests.faults import results
 from tests.sweep import clusters
 
@@ -15,11 +11,6 @@ pytest.importorskip('ray', reason='There is no Ray; see docs/scale.md.')
 pytestmark = pytest.mark.slow
 
 NAME = 'cartpole-tiny-seed0'
-THREADS = (
-  'OMP_NUM_THREADS',
-  'TF_NUM_INTEROP_THREADS',
-  'TF_NUM_INTRAOP_THREADS',
-)
 
 
 def test_a_run_survives_its_node_and_a_stop_to_the_last_bit(tmp_path):
@@ -45,16 +36,7 @@ def test_a_run_survives_its_node_and_a_stop_to_the_last_bit(tmp_path):
     assert second not in clusters.trials()
     assert clusters.sweep(where, overlay, root).wait(clusters.SECONDS) == 0
   straight = tmp_path / 'straight'
-  subprocess.run(
-    [
-      *(sys.executable, 'train_eval.py', '--gin_file=gin/cartpole.gin'),
-      *(f'--gin_file={overlay}', f'--root_dir={straight}'),
-    ],
-    cwd=bindings.ROOT,
-    env={**os.environ, **dict.fromkeys(THREADS, '1')},  # Of one CPU.
-    check=True,
-    stdout=subprocess.DEVNULL,
-  )
+  assert clusters.straight(overlay, straight, 0).wait(clusters.SECONDS) == 0
   assert not results.faults(root / NAME, straight / NAME)
   said = root.with_suffix('.log').read_text()
   assert 'Stopped; the same command continues.' in said
