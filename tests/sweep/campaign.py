@@ -1,7 +1,7 @@
 """Whether a sweep survives its nodes: `python -m tests.sweep.campaign`.
 
 Runs tiny networks on a cluster of this machine, whose nodes are killed and cut
-off at random moments, and compares each run with one that nothing has disturbed.
+off at random moments, and compares each run with one that nothing disturbed.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def main():
 
 
 def survives(root: pathlib.Path, arguments: argparse.Namespace) -> bool:
-  """Disturbs a sweep under `root`; prints the outcome; returns if all is well."""
+  """Disturbs a sweep; prints the outcome; returns if all is well."""
   overlay, runs = root / 'tiny.gin', root / 'runs'
   clusters.write_settings(overlay, arguments.env_steps, seconds=1.0)
   chosen = random.Random(arguments.seed)
