@@ -16,6 +16,12 @@ from slac.installation import packages
 from slac.sweep import plan
 
 INSTALL = 'pip install --no-deps -r requirements-cluster.txt'
+# Of Ray, which reads them where it is imported.
+_LOCAL = {
+  # The loopback alone; named after the systems where Ray does so by itself.
+  'RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER': '0',
+  'RAY_worker_niceness': '0',  # A run is as urgent as any other process.
+}
 # A file in the storage that is there for the nodes to look for.
 _MARK = '.slac-sweep'
 # All that can be wrong is said within 20 seconds, unless a node is so busy that
@@ -63,8 +69,7 @@ def check(where: str, storage: str, needs: Mapping[str, float]) -> None:
       os.EX_NOPERM,
     )
   if where == 'local':
-    # Named after the systems where Ray does so by itself.
-    os.environ['RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER'] = '0'
+    os.environ.update(_LOCAL)
     _check_resources([{**needs, 'CPU': _cores()}], needs)
   try:
     import ray  # noqa: F401

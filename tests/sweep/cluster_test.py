@@ -48,7 +48,7 @@ def test_a_folder_is_a_uri_and_a_uri_stays():
 
 def test_no_ray(monkeypatch, tmp_path):
   monkeypatch.setitem(sys.modules, 'ray', None)
-  monkeypatch.setenv('RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER', '0')
+  monkeypatch.setattr(cluster, '_LOCAL', {})
   monkeypatch.setenv('RAY_AUTH_MODE', 'token')
   where = 'local', cluster.uri(str(tmp_path)), {'CPU': 1}
   with refused(69, 'Ray', 'pip install --no-deps -r requirements-cluster.txt'):
@@ -56,7 +56,7 @@ def test_no_ray(monkeypatch, tmp_path):
 
 
 def test_a_machine_that_is_too_small(monkeypatch, tmp_path):
-  monkeypatch.setenv('RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER', '0')
+  monkeypatch.setattr(cluster, '_LOCAL', {})
   monkeypatch.setenv('RAY_AUTH_MODE', 'token')
   where = 'local', cluster.uri(str(tmp_path)), {'CPU': 4096}
   with refused(69, 'asks for 4096 CPU', 'at most'):

@@ -91,6 +91,10 @@ def variables() -> Mapping[str, str]:
   """Returns the environment of the cluster and of what connects to it."""
   return {
     'RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER': '0',
+    'RAY_worker_niceness': '0',
+    # A dead node is noticed after five seconds instead of half a minute.
+    'RAY_health_check_initial_delay_ms': '1000',
+    'RAY_health_check_period_ms': '1000',
     'RAY_AUTH_MODE': 'token',
     'RAY_AUTH_TOKEN': TOKEN,
   }

@@ -28,7 +28,7 @@ def test_a_run_survives_its_node_and_a_stop_to_the_last_bit(tmp_path):
     clusters.wait_for(lambda: clusters.stored(root, NAME), process)
     clusters.raylet_of(pid).kill()
     (second,) = clusters.wait_for(lambda: begun([pid]), process)
-    assert pid not in clusters.trials()
+    clusters.wait_for(lambda: pid not in clusters.trials(), process)
     before = len(clusters.stored(root, NAME))
     process.send_signal(signal.SIGTERM)
     assert process.wait(clusters.SECONDS) == 128 + signal.SIGTERM
