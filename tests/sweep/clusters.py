@@ -92,9 +92,8 @@ def variables() -> Mapping[str, str]:
   return {
     'RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER': '0',
     'RAY_worker_niceness': '0',
-    # A dead node is noticed after five seconds instead of half a minute.
-    'RAY_health_check_initial_delay_ms': '1000',
-    'RAY_health_check_period_ms': '1000',
+    'RAY_raylet_start_wait_time_s': '300',  # On a busy machine.
+    'RAY_health_check_period_ms': '1000',  # A dead node is noticed in seconds.
     'RAY_AUTH_MODE': 'token',
     'RAY_AUTH_TOKEN': TOKEN,
   }
