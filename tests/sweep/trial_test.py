@@ -38,7 +38,7 @@ else:
 
 @pytest.fixture
 def begin(monkeypatch, tmp_path):
-  """Makes trials of runs that do what they are told; has a flag to stop them."""
+  """Makes trials of runs that do what they are told, and has their flag."""
   flag = trial.StopFlag()
   handle = types.SimpleNamespace(
     is_set=types.SimpleNamespace(remote=flag.is_set)
