@@ -28,7 +28,10 @@ def perform(
   )
   experiments = checking.experiments(commands)
   if arguments.ray:
-    return tuning.run(sweep, commands, experiments, arguments)
+    try:
+      return tuning.run(sweep, commands, experiments, arguments)
+    except KeyboardInterrupt:  # Before the first run, or after the last.
+      return 130
   if arguments.slurm:
     script = plan.slurm_script(sweep.name, commands)
     with errors.written(arguments.slurm, '--slurm'):
