@@ -20,6 +20,7 @@ INSTALL = 'pip install --no-deps -r requirements-cluster.txt'
 _LOCAL = {
   # The loopback alone; named after the systems where Ray does so by itself.
   'RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER': '0',
+  'RAY_raylet_start_wait_time_s': '120',  # On a busy machine.
   'RAY_worker_niceness': '0',  # A run is as urgent as any other process.
 }
 # A file in the storage that is there for the nodes to look for.
@@ -110,7 +111,14 @@ def connected(
   settings |= {'log_to_driver': False, 'logging_level': 'error'}
   if where == 'local':
     settings |= {'num_cpus': _cores(), 'include_dashboard': False}
-  ray.init(where, **settings)
+  try:
+    ray.init(where, **settings)
+  except Exception as error:  # Ray's own have no common class.
+    raise errors.UserError(
+      f'--ray={where} cannot be joined or begun ({error}): is this machine too '
+      'busy for it?',
+      os.EX_UNAVAILABLE,
+    ) from error
   try:
     nodes = [node for node in ray.nodes() if node['Alive']]
     _check_resources([node['Resources'] for node in nodes], needs)

@@ -78,6 +78,20 @@ def test_nobody_answers_at_an_address():
       cluster._check_answers(where)
 
 
+def test_a_cluster_that_cannot_be_begun(monkeypatch):
+  ray = pytest.importorskip('ray')
+
+  def failing(*_, **__):
+    raise Exception('The node timed out.')
+
+  monkeypatch.setattr(ray, 'init', failing)
+  with (
+    refused(69, '--ray=local cannot', 'The node timed out.', 'too busy'),
+    cluster.connected('local', 'file:///tmp', {'CPU': 1}),
+  ):
+    pass
+
+
 def test_no_node_has_what_a_run_asks_for():
   nodes = [{'CPU': 4.0}, {'CPU': 1.0, 'GPU': 2.0}]
   cluster._check_resources(nodes, {'CPU': 1, 'GPU': 0.5})
