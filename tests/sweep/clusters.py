@@ -3,7 +3,6 @@
 import contextlib
 import os
 import pathlib
-import socket
 import subprocess
 import sys
 import time
@@ -31,12 +30,6 @@ _THREADS = (
   'OMP_NUM_THREADS',
   'TF_NUM_INTEROP_THREADS',
   'TF_NUM_INTRAOP_THREADS',
-)
-_AGENTS = (
-  'metrics_agent',
-  'metrics_export',
-  'dashboard_agent_listen',
-  'runtime_env_agent',
 )
 TOKEN = 64 * 'a'  # Of the tests alone, and no secret.
 
@@ -83,31 +76,15 @@ def serve(nodes: int) -> None:
 
   made = cluster_utils.Cluster(
     initialize_head=True,
-    head_node_args={'num_cpus': 0, 'include_dashboard': False, **_ports()},
+    head_node_args={'num_cpus': 0, 'include_dashboard': False},
   )
   for _ in range(nodes):
-    made.add_node(num_cpus=1, **_ports())
+    made.add_node(num_cpus=1)
   print(made.address, flush=True)
   for _ in sys.stdin:
-    made.add_node(num_cpus=1, **_ports())
+    made.add_node(num_cpus=1)
     print('added', flush=True)
   made.shutdown()
-
-
-def _ports() -> dict[str, int]:
-  """Returns ports for a node's agents.
-
-  Ray itself gives up a node whose agents do not say within 15 seconds which
-  ports they have found, and on a busy machine they do not.
-  """
-  with contextlib.ExitStack() as stack:
-    taken = [stack.enter_context(socket.socket()) for _ in _AGENTS]
-    for one in taken:
-      one.bind(('127.0.0.1', 0))
-    return {
-      f'{name}_port': one.getsockname()[1]
-      for name, one in zip(_AGENTS, taken, strict=True)
-    }
 
 
 def variables() -> Mapping[str, str]:
