@@ -58,6 +58,11 @@ class Board(tune.Callback):
     if 'fault' in result:  # It would be the same on another node.
       trial.max_failures = 0
 
+  def on_trial_recover(self, iteration, trials, trial, **info):
+    """Is called by Tune when a trial's node or process was lost."""
+    name = trial.config['run']['name']
+    print(f'{name} was lost with its node or process, and goes on.', flush=True)
+
   def on_step_end(self, iteration, trials, **info):
     """Is called by Tune several times a second, or whenever there is news."""
     if self.signal:

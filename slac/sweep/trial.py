@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from typing import Any
 
@@ -70,6 +71,7 @@ class Trial(tune.Trainable):
     self._pace = progress.Pace(self._run['env_steps'])
     self._stored: list[str] = []
     self._fault = ''
+    threading.Thread(target=self._outlive_no_node, daemon=True).start()
 
   def step(self) -> dict[str, Any]:
     """Lets the run go on for some seconds; returns how far it has come.
@@ -155,6 +157,18 @@ class Trial(tune.Trainable):
         return None
       time.sleep(_POLL_SECONDS)
     return self._process.returncode if self._process else None
+
+  def _outlive_no_node(self):
+    """Ends all of this when the node's own process has ended, or was killed.
+
+    It is this one's parent. Ray leaves this process idle then, and the run would
+    go on for days in a folder that nobody reads.
+    """
+    node = os.getppid()
+    while os.getppid() == node:
+      time.sleep(1.0)
+    self.cleanup()
+    os._exit(1)
 
   def _stop(self, number=signal.SIGTERM):
     """Ends the process, which saves unless it is killed."""

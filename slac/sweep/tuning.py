@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import hashlib
+import logging
 import os
 import pathlib
 import signal
@@ -50,6 +51,8 @@ def run(
   root = plan.FOLDER / arguments.root_dir
   storage, needs = cluster.asked(arguments)
   os.environ.update(_SETTINGS)
+  # What becomes of each run is in the table; a trace of Tune's own helps nobody.
+  logging.getLogger('ray.tune').setLevel(logging.CRITICAL)
   with cluster.connected(arguments.ray, storage, needs):
     from ray import tune
 

@@ -96,6 +96,11 @@ def test_what_a_run_says_of_itself_is_not_tried_elsewhere(shown):
   assert own.max_failures == 0
 
 
+def test_a_run_that_was_lost_is_said(shown, capsys):
+  shown[0].on_trial_recover(0, [], trial(seed=4))
+  assert capsys.readouterr().out.startswith('walker-seed4 was lost with its')
+
+
 def test_the_best_settings_are_those_with_the_highest_mean():
   trials = [
     trial(last={'average_return': value}, params=(f'A.x = {x}',), seed=seed)

@@ -1,6 +1,7 @@
 """Tests of slac/sweep/trial.py with processes, and without a cluster."""
 
 import signal
+import threading
 import types
 
 import psutil
@@ -141,6 +142,21 @@ def test_the_process_ends_with_its_trial_and_leaves_no_folder(begin, tmp_path):
   own.step()
   pid = own._process.pid
   own.cleanup()
+  assert not psutil.pid_exists(pid)
+  assert not list(tmp_path.glob('slac-trial-*'))
+
+
+def test_nothing_outlives_the_node(begin, monkeypatch, tmp_path):
+  ended = threading.Event()
+  parent = [7]
+  monkeypatch.setattr(trial.os, 'getppid', lambda: parent[0])
+  monkeypatch.setattr(trial.os, '_exit', lambda code: ended.set())
+  own = begin.trial('wait')
+  own.step()
+  pid = own._process.pid
+  assert not ended.is_set() and psutil.pid_exists(pid)
+  parent[0] = 1
+  assert ended.wait(60)
   assert not psutil.pid_exists(pid)
   assert not list(tmp_path.glob('slac-trial-*'))
 
