@@ -161,8 +161,8 @@ class Trial(tune.Trainable):
   def _outlive_no_node(self):
     """Ends all of this when the node's own process has ended, or was killed.
 
-    It is this one's parent. Ray leaves this process idle then, and the run would
-    go on for days in a folder that nobody reads.
+    It is this one's parent. Ray may leave this process idle then, and the run
+    would go on for days in a folder that nobody reads.
     """
     node = os.getppid()
     while os.getppid() == node:

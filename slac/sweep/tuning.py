@@ -51,7 +51,7 @@ def run(
   root = plan.FOLDER / arguments.root_dir
   storage, needs = cluster.asked(arguments)
   os.environ.update(_SETTINGS)
-  # What becomes of each run is in the table; a trace of Tune's own helps nobody.
+  # The board says what becomes of each run, without Tune's stack traces.
   logging.getLogger('ray.tune').setLevel(logging.CRITICAL)
   with cluster.connected(arguments.ray, storage, needs):
     from ray import tune

@@ -12,6 +12,7 @@ from slac.environments import processes
 pytest.importorskip('ray', reason='There is no Ray; see docs/scale.md.')
 from slac.sweep import trial
 
+OUTLIVE_NO_NODE = trial.Trial._outlive_no_node
 # Saves twice, and does what it is told; says at SIGTERM that it has saved.
 RUN = """
 import os, pathlib, signal, sys, time
@@ -49,6 +50,7 @@ def begin(monkeypatch, tmp_path):
   monkeypatch.setattr(trial.tempfile, 'gettempdir', lambda: str(tmp_path))
   monkeypatch.setattr(trial.tempfile, 'tempdir', str(tmp_path))
   monkeypatch.setattr(trial, '_REPORT_SECONDS', 60.0)
+  monkeypatch.setattr(trial.Trial, '_outlive_no_node', lambda self: None)
   (tmp_path / 'run.py').write_text(RUN)
   made = []
 
@@ -152,6 +154,7 @@ def test_nothing_outlives_the_node(begin, monkeypatch, tmp_path):
   monkeypatch.setattr(trial.os, 'getppid', lambda: parent[0])
   monkeypatch.setattr(trial.os, '_exit', lambda code: ended.set())
   own = begin.trial('wait')
+  threading.Thread(target=OUTLIVE_NO_NODE, args=[own], daemon=True).start()
   own.step()
   pid = own._process.pid
   assert not ended.is_set() and psutil.pid_exists(pid)
