@@ -11,6 +11,7 @@ from typing import Any
 import ray
 from ray import tune
 from ray.tune import result as keys
+from ray.util import scheduling_strategies
 
 from slac.sweep import trial as trials_
 
@@ -30,10 +31,13 @@ class Board(tune.Callback):
   """
 
   def __init__(self):
-    # It takes no processor, and its node is the driver's.
+    # Its node is the driver's, without which there is no sweep.
+    here = scheduling_strategies.NodeAffinitySchedulingStrategy(
+      ray.get_runtime_context().get_node_id(), soft=False
+    )
     self._flag = (
       ray.remote(trials_.StopFlag)
-      .options(name=trials_.STOP_FLAG, num_cpus=0)
+      .options(name=trials_.STOP_FLAG, num_cpus=0, scheduling_strategy=here)
       .remote()
     )
     self._printed = time.monotonic()
