@@ -5,6 +5,7 @@ off at random moments, and compares each run with one that nothing disturbed.
 """
 
 import argparse
+import functools
 import pathlib
 import random
 import signal
@@ -47,14 +48,15 @@ def survives(root: pathlib.Path, arguments: argparse.Namespace) -> bool:
   chosen = random.Random(arguments.seed)
   faults = ['kill'] * arguments.kills + ['freeze'] * arguments.freezes
   chosen.shuffle(faults)
+  at_work = functools.partial(clusters.trials, overlay)
   begun = time.monotonic()
   with clusters.cluster(arguments.nodes) as cluster:
     seeds = '--seeds', str(arguments.runs)
     process = clusters.sweep(cluster.address, overlay, runs, *seeds)
     for fault in faults:
-      clusters.wait_for(clusters.trials, process)
+      clusters.wait_for(at_work, process)
       time.sleep(chosen.uniform(0, 30))
-      pids = clusters.wait_for(clusters.trials, process)
+      pids = clusters.wait_for(at_work, process)
       pid = chosen.choice(sorted(pids))
       _disturb(fault, clusters.raylet_of(pid), cluster)
       print(

@@ -131,12 +131,12 @@ def wait_for(what: Callable[[], Any], process: subprocess.Popen) -> Any:
   return found
 
 
-def trials() -> dict[int, str]:
-  """Returns the runs on this machine's nodes, by the process of each run."""
+def trials(overlay: pathlib.Path) -> dict[int, str]:
+  """Returns the runs of an overlay on nodes, by the process of each run."""
   found = {}
   for process in psutil.process_iter(['cmdline']):
     words = process.info['cmdline'] or []
-    if 'train_eval.py' in words and 'slac-trial-' in ' '.join(words):
+    if f'--gin_file={overlay}' in words and 'slac-trial-' in ' '.join(words):
       (name,) = (w[7:] for w in words if w.startswith('--name='))
       found[process.pid] = name
   return found

@@ -21,19 +21,19 @@ def test_a_run_survives_its_node_and_a_stop_to_the_last_bit(tmp_path):
     process = clusters.sweep(where, overlay, root)
 
     def begun(than=()):
-      there = clusters.trials().items()
+      there = clusters.trials(overlay).items()
       return [pid for pid, n in there if n == NAME and pid not in than]
 
     (pid,) = clusters.wait_for(begun, process)
     clusters.wait_for(lambda: clusters.stored(root, NAME), process)
     clusters.raylet_of(pid).kill()
     (second,) = clusters.wait_for(lambda: begun([pid]), process)
-    clusters.wait_for(lambda: pid not in clusters.trials(), process)
+    clusters.wait_for(lambda: pid not in clusters.trials(overlay), process)
     before = len(clusters.stored(root, NAME))
     process.send_signal(signal.SIGTERM)
     assert process.wait(clusters.SECONDS) == 128 + signal.SIGTERM
     assert len(clusters.stored(root, NAME)) >= before
-    assert second not in clusters.trials()
+    assert second not in clusters.trials(overlay)
     assert clusters.sweep(where, overlay, root).wait(clusters.SECONDS) == 0
   straight = tmp_path / 'straight'
   assert clusters.straight(overlay, straight, 0).wait(clusters.SECONDS) == 0
