@@ -92,7 +92,8 @@ def run(
       return 128 + shown.signal
     _fetch(analysis.trials, root)
   print(*best(analysis.trials), sep='\n', flush=True)
-  _draw(root)
+  if any((root / command.name).is_dir() for command in commands):
+    _draw(root)
   _refuse_failed(analysis.trials)
   return 0
 
