@@ -193,8 +193,6 @@ def _fetch(trials, root) -> None:
     if trial.checkpoint and not (folder / 'policy').exists():
       with files.new_folder(folder) as made:
         trial.checkpoint.to_directory(str(made))
-      for path in folder.glob('.*metadata*'):  # Of Tune.
-        path.unlink()
 
 
 def _draw(root) -> None:

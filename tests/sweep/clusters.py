@@ -164,6 +164,7 @@ def straight(
     cwd=bindings.ROOT,
     env={**os.environ, **dict.fromkeys(_THREADS, '1')},
     stdout=subprocess.DEVNULL,
+    stderr=subprocess.DEVNULL,
   )
 
 
