@@ -614,6 +614,23 @@ FAULTS = [
     '--vary=Replay.capacty = [3]',
   ),
   module(
+    'slac.sweep',
+    'sweep: no cluster at the address',
+    69,
+    '--ray',  # Where there is no Ray, that is said.
+    '--tasks=walker',
+    '--ray=127.0.0.1:1',
+  ),
+  module(
+    'slac.sweep',
+    'sweep: more processors than there are',
+    69,
+    'A run asks for 4096 CPU',
+    '--tasks=walker',
+    '--ray=local',
+    '--cpus=4096',
+  ),
+  module(
     'slac.benchmark', 'benchmark: unknown flag', 64, '--steps', '--steps=1'
   ),
   module(

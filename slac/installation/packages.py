@@ -6,6 +6,7 @@ It imports none of the packages, as it is to say which of them are missing.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import pathlib
 import re
@@ -53,6 +54,18 @@ def version() -> str:
   project = (REPOSITORY / 'pyproject.toml').read_text(encoding='utf-8')
   (text,) = re.findall('^version = "(.*)"', project, re.M)
   return text
+
+
+def digest() -> str:
+  """Returns the sha256 of the package's code and gin files."""
+  found = hashlib.sha256()
+  folders = [PACKAGE] if IS_INSTALLED else [PACKAGE, REPOSITORY / 'gin']
+  paths = [path for folder in folders for path in sorted(folder.rglob('*'))]
+  for path in [REPOSITORY / 'train_eval.py', *paths]:
+    if path.suffix in ('.py', '.gin'):
+      found.update(path.relative_to(REPOSITORY).as_posix().encode())
+      found.update(path.read_bytes())
+  return found.hexdigest()
 
 
 def python_fault(version: tuple[int, ...] = sys.version_info[:3]) -> str:

@@ -52,6 +52,7 @@ def parse_arguments():
     '--figure', choices=list(experiments.FIGURES), required=True
   )
   flags.add(planned)
+  planned.set_defaults(tune=[])
   return parser.parse_args()
 
 
@@ -99,6 +100,10 @@ def write_curves(arguments):
 
 def make_plan(arguments):
   """Prints, writes or runs the commands; returns the exit code."""
+  if arguments.ray:
+    from slac.sweep import cluster
+
+    cluster.check(arguments.ray, *cluster.asked(arguments))
   from slac.sweep import command  # With TensorFlow, which curves do not need.
 
   figure = experiments.FIGURES[arguments.figure]

@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from slac import errors
-from slac.sweep import checking, hours, launch, plan
+from slac.sweep import checking, hours, launch, plan, tuning
 
 
 def perform(
@@ -21,12 +21,17 @@ def perform(
 
   Raises:
     UserError: the first fault of a gin file or a setting; 73 if the script
-      cannot be written; what `launch.Launcher.run` raises.
+      cannot be written; what `launch.Launcher.run` or `tuning.run` raises.
   """
   commands = plan.commands(
     sweep, arguments.root_dir, arguments.allow_gin_imports
   )
   experiments = checking.experiments(commands)
+  if arguments.ray:
+    try:
+      return tuning.run(sweep, commands, experiments, arguments)
+    except KeyboardInterrupt:  # Before the first run, or after the last.
+      return 130
   if arguments.slurm:
     script = plan.slurm_script(sweep.name, commands)
     with errors.written(arguments.slurm, '--slurm'):
@@ -44,7 +49,7 @@ def perform(
     return 130
   if not arguments.run:
     return 0
-  launcher = launch.Launcher(arguments.jobs, root, plan.FOLDER)
+  launcher = launch.Launcher(arguments.jobs or 1, root, plan.FOLDER)
   return launcher.run(
     {c.name: [sys.executable, *c.arguments] for c in commands}
   )

@@ -1,13 +1,18 @@
 """The flags of a sweep, checked before TensorFlow is loaded."""
 
 import argparse
+import contextlib
 import io
+import math
 import pathlib
+import re
 import tokenize
 from collections.abc import Hashable, Iterable
 
 from slac import errors
+from slac.sweep import draws
 
+_ADDRESS = re.compile(r'[\w.-]+:\d{1,5}')
 _EXAMPLE = "'SlacAgent.model_learning_rate = [1e-4, 3e-4]'"
 
 
@@ -25,8 +30,32 @@ def add(parser: argparse.ArgumentParser) -> None:
   action.add_argument(
     '--slurm', type=pathlib.Path, help='write an array script to this file'
   )
+  action.add_argument(
+    '--ray',
+    type=_address,
+    metavar='ADDRESS',
+    help='run or continue them on the nodes of the Ray cluster at HOST:PORT, '
+    'or on this machine: local',
+  )
   parser.add_argument(
-    '--jobs', type=errors.count, default=1, help='how many to --run at a time'
+    '--jobs',
+    type=errors.count,
+    help='how many at a time: by default one of --run, and of --ray as many as '
+    'the nodes have resources for',
+  )
+  parser.add_argument(
+    '--cpus', type=_amount, default=1.0, help='of each run by --ray, default 1'
+  )
+  parser.add_argument(
+    '--gpus',
+    type=_amount,
+    default=0.0,
+    help='the same, such as 0.25; default 0',
+  )
+  parser.add_argument(
+    '--storage',
+    help='where --ray keeps checkpoints: a folder that all nodes see, or a URI '
+    "of pyarrow's file systems; by default ROOT_DIR/ray",
   )
   parser.add_argument(
     '--allow_gin_imports',
@@ -35,13 +64,46 @@ def add(parser: argparse.ArgumentParser) -> None:
   )
 
 
-def setting(text: str) -> tuple[str, list[str]]:
+def tuned(text: str) -> str | int:
+  """Returns the value of the flag --tune: 'asha', or the N of 'random=N'."""
+  name, equals, number = text.partition('=')
+  if name == 'random' and equals:
+    return errors.count(number)
+  if text != 'asha':
+    raise argparse.ArgumentTypeError(
+      f'{errors.short(text)!r} is neither asha nor random=N, such as random=20'
+    )
+  return text
+
+
+def _address(text: str) -> str:
+  """Returns the value of the flag --ray."""
+  if text != 'local' and not _ADDRESS.fullmatch(text):
+    raise argparse.ArgumentTypeError(
+      f'{errors.short(text)!r} is neither local nor HOST:PORT, which `ray '
+      'start --head` prints'
+    )
+  return text
+
+
+def _amount(text: str) -> float:
+  with contextlib.suppress(ValueError):
+    if 0 <= (value := float(text)) < math.inf:
+      return value
+  raise argparse.ArgumentTypeError(
+    f'{errors.short(text)!r} is no amount, such as 2 or 0.25'
+  )
+
+
+def setting(text: str) -> tuple[str, list[str] | draws.Range]:
   """Returns name and values of the flag --vary, 'NAME = [VALUE, ...]'."""
   name, equals, values = (part.strip() for part in text.partition('='))
   if not equals or not name:
     raise argparse.ArgumentTypeError(
       f"{text!r} is no 'NAME = [VALUE, ...]': write it such as {_EXAMPLE}"
     )
+  if found := draws.parse(values):
+    return name, found
   items = _items(values.replace('\n', ' '))
   if not items or not all(items):
     raise argparse.ArgumentTypeError(

@@ -11,6 +11,7 @@ from slac import errors
 from slac.config import bindings
 from slac.installation import packages
 from slac.storage import names
+from slac.sweep import draws
 
 # Where commands run: in the repository, or wherever an installed package is
 # asked for them.
@@ -85,6 +86,16 @@ def varied(
   return tuple(
     Variant(tuple(gin_files), chosen) for chosen in itertools.product(*choices)
   )
+
+
+def drawn(
+  settings: Mapping[str, draws.Range | Sequence[str]],
+  number: int,
+  gin_files: Sequence[str] = (),
+) -> tuple[Variant, ...]:
+  """Returns a variant for each of `number` combinations that are drawn."""
+  chosen = draws.draw(settings, number)
+  return tuple(Variant(tuple(gin_files), params) for params in chosen)
 
 
 def tasks() -> list[str]:

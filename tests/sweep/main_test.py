@@ -90,12 +90,46 @@ def test_a_script_is_written(call, tmp_path):
     ),
     (('--tasks', 'walker', '--seeds', '0'), 64, "--seeds: '0' is no whole"),
     (('--tasks', 'walker', '--run', '--slurm', 'x'), 64, 'not allowed with'),
+    (('--tasks', 'walker', '--run', '--ray', 'local'), 64, 'not allowed with'),
+    (('--tasks', 'walker', '--ray', 'there'), 64, "'there' is neither local"),
+    (('--tasks', 'walker', '--cpus', '-1'), 64, "'-1' is no amount"),
+    (('--tasks', 'walker', '--tune', 'best'), 64, 'neither asha nor random=N'),
+    (('--tasks', 'walker', '--tune', 'random=0'), 64, "'0' is no whole"),
+    (('--tasks', 'walker', '--tune', 'random=2'), 64, 'draws from --vary'),
+    (('--tasks', 'walker', '--tune', 'asha'), 64, 'is of --ray'),
+    (
+      ('--tasks', 'walker', 'finger', '--tune', 'asha', '--ray', 'local'),
+      64,
+      'of one task',
+    ),
+    (
+      ('--tasks', 'walker', '--vary', 'ACTION_REPEAT = uniform(1, 2)'),
+      64,
+      'ACTION_REPEAT has a range: add --tune random=N',
+    ),
+    (
+      ('--tasks', 'walker', '--vary', 'ACTION_REPEAT = uniform(2, 1)'),
+      64,
+      "'uniform(2, 1)' has no two numbers",
+    ),
   ],
 )
 def test_a_fault_is_one_sentence_and_a_code(call, arguments, code, text):
   found, output, error = call(*arguments)
   assert (found, output, error.count('\n')) == (code, '', 1)
   assert text in error
+
+
+def test_settings_are_drawn(call):
+  code, output, _ = call(
+    *('--vary', 'SlacAgent.model_learning_rate = loguniform(1e-5, 1e-3)'),
+    *('--vary', 'Schedule.batch_size = [64, 128]', '--tune', 'random=3'),
+    *('--seeds', 2, '--tasks', 'walker'),
+  )
+  assert code == 0
+  title, *lines, _ = output.splitlines()
+  assert title == '# Sweep: 6 runs' and len(set(lines)) == 6
+  assert all('learning_rate = ' in line for line in lines)
 
 
 def test_ctrl_c_while_measuring_begins_nothing(call, monkeypatch):

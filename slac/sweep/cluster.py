@@ -1,0 +1,274 @@
+"""Connects to Ray, or says in a sentence why nothing can be run there."""
+
+import argparse
+import contextlib
+import os
+import pathlib
+import platform
+import socket
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from slac import errors
+from slac.environments import processes
+from slac.installation import packages
+from slac.sweep import plan
+
+INSTALL = 'pip install --no-deps -r requirements-cluster.txt'
+# Of Ray, which reads them where it is imported.
+_LOCAL = {
+  # The loopback alone; named after the systems where Ray does so by itself.
+  'RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER': '0',
+  'RAY_raylet_start_wait_time_s': '120',  # On a busy machine.
+  'RAY_worker_niceness': '0',  # A run is as urgent as any other process.
+}
+# A file in the storage that is there for the nodes to look for.
+_MARK = '.slac-sweep'
+# All that can be wrong is said within 20 seconds, unless a node is so busy that
+# it begins no process.
+_REACH_SECONDS, _PROBE_SECONDS, _NODE_SECONDS = 3.0, 12.0, 60.0
+# In processes of their own, as Ray and file systems wait for minutes for what
+# does not answer, and Ray may abort.
+_CONNECT = """
+import ray
+ray.init({!r}, log_to_driver=False, logging_level='error')
+"""
+_STORE = """
+from pyarrow import fs
+system, path = fs.FileSystem.from_uri({!r})
+system.create_dir(path)
+with system.open_output_stream(path + '/{}') as file:
+  file.write(b'slac')
+"""
+
+
+def asked(arguments: argparse.Namespace) -> tuple[str, dict[str, float]]:
+  """Returns the storage's URI, and what a run takes, by the flags."""
+  root = plan.FOLDER / arguments.root_dir
+  needs = {'CPU': arguments.cpus, 'GPU': arguments.gpus}
+  storage = arguments.storage or str(root / 'ray')
+  return uri(storage), {name: value for name, value in needs.items() if value}
+
+
+def check(where: str, storage: str, needs: Mapping[str, float]) -> None:
+  """Makes sure that there are Ray, a cluster and a storage, by asking them.
+
+  Args:
+    where: the flag --ray.
+    storage: a URI of pyarrow's file systems.
+    needs: what a run takes of a node, by Ray's names: CPU, GPU.
+
+  Raises:
+    UserError: 69 if Ray is missing, does not answer or is too small; 73 if the
+      storage cannot be written; 77 if tokens are switched off.
+  """
+  if os.environ.setdefault('RAY_AUTH_MODE', 'token') != 'token':
+    raise errors.UserError(
+      f'RAY_AUTH_MODE is {os.environ["RAY_AUTH_MODE"]!r}, with which whoever '
+      'reaches the cluster runs code on it: unset it.',
+      os.EX_NOPERM,
+    )
+  if where == 'local':
+    os.environ.update(_LOCAL)
+    _check_resources([{**needs, 'CPU': _cores()}], needs)
+  try:
+    import ray  # noqa: F401
+    from ray import tune  # noqa: F401
+  except ImportError as error:
+    raise errors.UserError(
+      f'Ray, which --ray runs a sweep by, is not here ({error}): {INSTALL}',
+      os.EX_UNAVAILABLE,
+    ) from error
+  _try(
+    _STORE.format(storage, _MARK),
+    f'--storage={storage} cannot be written',
+    'name a folder that all nodes see, or a URI such as s3://BUCKET/FOLDER',
+    os.EX_CANTCREAT,
+  )
+  if where != 'local':
+    _check_answers(where)
+
+
+@contextlib.contextmanager
+def connected(
+  where: str, storage: str, needs: Mapping[str, float]
+) -> Iterator[None]:
+  """Connects to a cluster that can run what is asked for.
+
+  Args:
+    where, storage, needs: as `check` has found them good. A local cluster
+      listens on the loopback alone, and ends with the context.
+
+  Raises:
+    UserError: 69 if no node has what a run needs, or one is not of this
+      version; 73 if one does not see the storage; 77 if it asks for no token.
+  """
+  import ray
+
+  # The name keeps apart what several drivers call by one name.
+  settings: dict[str, Any] = {'namespace': uuid.uuid4().hex}
+  settings |= {'log_to_driver': False, 'logging_level': 'error'}
+  if where == 'local':
+    settings |= {'num_cpus': _cores(), 'include_dashboard': False}
+  try:
+    ray.init(where, **settings)
+  except Exception as error:  # Ray's own have no common class.
+    raise errors.UserError(
+      f'--ray={where} cannot be joined or begun ({error}): is this machine too '
+      'busy for it?',
+      os.EX_UNAVAILABLE,
+    ) from error
+  try:
+    nodes = [node for node in ray.nodes() if node['Alive']]
+    _check_resources([node['Resources'] for node in nodes], needs)
+    _check_nodes(
+      {node['NodeID']: node['NodeManagerAddress'] for node in nodes}, storage
+    )
+    yield
+  finally:
+    ray.shutdown()
+
+
+def _cores() -> int:
+  return len(os.sched_getaffinity(0))
+
+
+def _try(script: str, fault: str, remedy: str, code: int) -> None:
+  _, reason = processes.run_script(script, {}, _PROBE_SECONDS)
+  if reason:
+    raise errors.UserError(
+      f'{fault} ({errors.short(reason, 300)}): {remedy}.', code
+    )
+
+
+def _check_answers(where: str) -> None:
+  host, _, port = where.rpartition(':')
+  try:
+    socket.create_connection((host, int(port)), _REACH_SECONDS).close()
+  except (OSError, OverflowError) as error:
+    raise errors.UserError(
+      f'--ray={where} does not answer ({error}): begin a cluster there by `ray '
+      'start --head`, or name the address that it has printed.',
+      os.EX_UNAVAILABLE,
+    ) from error
+  _try(
+    _CONNECT.format(where),
+    f'--ray={where} is no cluster that this machine is a node of',
+    'begin a node here by `ray start --address`, with the Ray, the Python and '
+    'the token (RAY_AUTH_TOKEN) of the others',
+    os.EX_UNAVAILABLE,
+  )
+
+
+def _check_resources(
+  nodes: Sequence[Mapping[str, float]], needs: Mapping[str, float]
+) -> None:
+  """Raises a UserError (69) if no node can have a run, which would wait."""
+  if any(all(n.get(k, 0) >= v for k, v in needs.items()) for n in nodes):
+    return
+  asked = ', '.join(f'{value:g} {name}' for name, value in needs.items())
+  most = ', '.join(
+    f'{max(node.get(name, 0) for node in nodes):g} {name}' for name in needs
+  )
+  raise errors.UserError(
+    f'A run asks for {asked}, but the nodes of the cluster have at most '
+    f'{most}: ask for less with --cpus and --gpus, or begin a larger node.',
+    os.EX_UNAVAILABLE,
+  )
+
+
+def _check_nodes(nodes: Mapping[str, str], storage: str) -> None:
+  """Raises the UserError of the first node that is not as this one is.
+
+  Args:
+    nodes: their addresses by their ids.
+    storage: what each of them must see.
+  """
+  import ray
+  from ray.util import scheduling_strategies
+
+  mark = _MARK
+
+  # A function within one goes to the nodes as it is; there need be no package.
+  def look():
+    import os
+    import platform
+
+    from pyarrow import fs
+
+    system, path = fs.FileSystem.from_uri(storage)
+    there = system.get_file_info(f'{path}/{mark}').type == fs.FileType.File
+    found = {
+      'sees': there,
+      'python': platform.python_version(),
+      'is_guarded': os.environ.get('RAY_AUTH_MODE') == 'token',
+    }
+    try:
+      from slac.installation import packages
+    except ImportError:
+      return {**found, 'package': 'none'}
+    return {**found, 'package': packages.digest()}
+
+  tasks = {}
+  for node, name in nodes.items():
+    here = scheduling_strategies.NodeAffinitySchedulingStrategy(
+      node, soft=False
+    )
+    task = ray.remote(look).options(num_cpus=0, scheduling_strategy=here)
+    tasks[task.remote()] = name
+  done, late = ray.wait(
+    list(tasks), num_returns=len(tasks), timeout=_NODE_SECONDS
+  )
+  if late:
+    raise errors.UserError(
+      f'The node {tasks[late[0]]} does not answer: stop or mend it.',
+      os.EX_UNAVAILABLE,
+    )
+  for task in done:
+    if fault := node_fault(ray.get(task), storage):
+      raise errors.UserError(f'The node {tasks[task]} {fault[0]}.', fault[1])
+
+
+def node_fault(
+  found: Mapping[str, Any], storage: str
+) -> tuple[str, int] | None:
+  """Returns what is wrong with a node, and the exit code; or None.
+
+  Args:
+    found: its Python, the digest of its package, whether it sees the storage,
+      and whether it asks for a token.
+    storage: the name of that storage.
+  """
+  own = platform.python_version()
+  if not found['is_guarded']:
+    return (
+      'asks for no token, so whoever reaches it runs code on it: begin it '
+      'again with RAY_AUTH_MODE=token',
+      os.EX_NOPERM,
+    )
+  if found['python'] != own:
+    return (
+      f'has Python {found["python"]}, not {own}: begin it with that one',
+      os.EX_UNAVAILABLE,
+    )
+  if found['package'] != packages.digest():
+    return (
+      'has no slac, or another version of it: bring the same one to all nodes, '
+      'in the same folder or installed',
+      os.EX_UNAVAILABLE,
+    )
+  if not found['sees']:
+    return (
+      f'does not see what others write to --storage={storage}: name a folder '
+      'that all nodes see, or a URI such as s3://BUCKET/FOLDER',
+      os.EX_CANTCREAT,
+    )
+  return None
+
+
+def uri(storage: str) -> str:
+  """Returns the URI of the flag --storage, which may be a folder."""
+  return (
+    storage if '://' in storage else pathlib.Path(storage).absolute().as_uri()
+  )

@@ -1,0 +1,132 @@
+"""Tests of slac/sweep/cluster.py: what is refused before anything runs."""
+
+import argparse
+import contextlib
+import platform
+import socket
+import sys
+
+import pytest
+
+from slac import errors
+from slac.installation import packages
+from slac.sweep import cluster, flags
+
+GOOD = {
+  'sees': True,
+  'python': platform.python_version(),
+  'is_guarded': True,
+  'package': packages.digest(),
+}
+
+
+@contextlib.contextmanager
+def refused(code, *texts):
+  with pytest.raises(errors.UserError) as caught:
+    yield
+  assert caught.value.exit_code == code
+  assert all(text in str(caught.value) for text in texts)
+
+
+@pytest.mark.parametrize('text', ['local', 'head:6379', '10.0.0.1:6379'])
+def test_an_address(text):
+  assert flags._address(text) == text
+
+
+@pytest.mark.parametrize(
+  'text', ['', 'head', 'ray://head:10001', 'a b:1', ':1']
+)
+def test_no_address(text):
+  with pytest.raises(argparse.ArgumentTypeError, match='nor HOST:PORT'):
+    flags._address(text)
+
+
+def test_a_folder_is_a_uri_and_a_uri_stays():
+  assert cluster.uri('/a b') == 'file:///a%20b'
+  assert cluster.uri('s3://a/b') == 's3://a/b'
+
+
+def test_no_ray(monkeypatch, tmp_path):
+  monkeypatch.setitem(sys.modules, 'ray', None)
+  monkeypatch.setattr(cluster, '_LOCAL', {})
+  monkeypatch.setenv('RAY_AUTH_MODE', 'token')
+  where = 'local', cluster.uri(str(tmp_path)), {'CPU': 1}
+  with refused(69, 'Ray', 'pip install --no-deps -r requirements-cluster.txt'):
+    cluster.check(*where)
+
+
+def test_a_machine_that_is_too_small(monkeypatch, tmp_path):
+  monkeypatch.setattr(cluster, '_LOCAL', {})
+  monkeypatch.setenv('RAY_AUTH_MODE', 'token')
+  where = 'local', cluster.uri(str(tmp_path)), {'CPU': 4096}
+  with refused(69, 'asks for 4096 CPU', 'at most'):
+    cluster.check(*where)
+
+
+def test_a_cluster_that_asks_for_no_token(monkeypatch, tmp_path):
+  monkeypatch.setenv('RAY_AUTH_MODE', 'disabled')
+  where = 'local', cluster.uri(str(tmp_path)), {'CPU': 1}
+  with refused(77, "'disabled'", 'unset it'):
+    cluster.check(*where)
+
+
+def test_nobody_answers_at_an_address():
+  with socket.socket() as taken:
+    taken.bind(('127.0.0.1', 0))  # And does not listen.
+    where = f'127.0.0.1:{taken.getsockname()[1]}'
+    with refused(69, where, 'does not answer', 'ray start --head'):
+      cluster._check_answers(where)
+
+
+def test_a_cluster_that_cannot_be_begun(monkeypatch):
+  ray = pytest.importorskip('ray')
+
+  def failing(*_, **__):
+    raise Exception('The node timed out.')
+
+  monkeypatch.setattr(ray, 'init', failing)
+  with (
+    refused(69, '--ray=local cannot', 'The node timed out.', 'too busy'),
+    cluster.connected('local', 'file:///tmp', {'CPU': 1}),
+  ):
+    pass
+
+
+def test_no_node_has_what_a_run_asks_for():
+  nodes = [{'CPU': 4.0}, {'CPU': 1.0, 'GPU': 2.0}]
+  cluster._check_resources(nodes, {'CPU': 1, 'GPU': 0.5})
+  cluster._check_resources(nodes, {'CPU': 4})
+  with refused(69, 'asks for 2 CPU, 1 GPU', 'at most 4 CPU, 2 GPU', '--gpus'):
+    cluster._check_resources(nodes, {'CPU': 2, 'GPU': 1})
+
+
+def test_a_node_that_is_as_this_one():
+  assert cluster.node_fault(GOOD, 's') is None
+
+
+@pytest.mark.parametrize(
+  ('changed', 'text', 'code'),
+  [
+    ({'is_guarded': False}, 'asks for no token', 77),
+    ({'python': '3.13.0'}, 'has Python 3.13.0, not', 69),
+    ({'package': 'none'}, 'has no slac, or another version', 69),
+    ({'sees': False}, '--storage=there', 73),
+  ],
+)
+def test_a_node_that_differs(changed, text, code):
+  fault, found = cluster.node_fault({**GOOD, **changed}, 'there')
+  assert text in fault and found == code
+
+
+def test_other_code_is_another_package(monkeypatch, tmp_path):
+  package = tmp_path / 'slac'
+  package.mkdir()
+  (package / 'a.py').write_text('a = 1\n')
+  monkeypatch.setattr(packages, 'PACKAGE', package)
+  monkeypatch.setattr(packages, 'REPOSITORY', tmp_path)
+  (tmp_path / 'train_eval.py').write_text('')
+  first = packages.digest()
+  (package / 'notes.txt').write_text('no code')
+  assert packages.digest() == first
+  (package / 'a.py').write_text('a = 2\n')
+  assert packages.digest() != first

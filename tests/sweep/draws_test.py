@@ -1,0 +1,58 @@
+"""Tests of slac/sweep/draws.py."""
+
+import argparse
+import math
+
+import numpy as np
+import pytest
+
+from slac.sweep import draws
+
+
+def values(range_, number):
+  drawn = draws.draw({'A.x': range_}, number)
+  assert all(text.startswith('A.x = ') for (text,) in drawn)
+  return np.array([float(text.removeprefix('A.x = ')) for (text,) in drawn])
+
+
+def test_draws_are_as_likely_everywhere_in_a_range():
+  found = values(draws.parse('uniform(-1, 3)'), 400)
+  assert found.min() >= -1 and found.max() <= 3
+  assert abs(found.mean() - 1) < 4 * 4 / math.sqrt(12 * 400)
+
+
+def test_draws_are_as_likely_in_each_power_of_ten():
+  found = np.log10(values(draws.parse('loguniform(1e-5, 1e-3)'), 400))
+  assert found.min() >= -5 - 1e-3 and found.max() <= -3 + 1e-3
+  assert abs(found.mean() + 4) < 4 * 2 / math.sqrt(12 * 400)
+
+
+def test_the_same_are_drawn_at_each_call_and_more_only_add_some():
+  settings = {'A.x': draws.parse('uniform(0, 1)'), 'B.y': ['1', '2']}
+  few, many = draws.draw(settings, 5), draws.draw(settings, 9)
+  assert few == many[:5] and len(set(many)) == 9
+  assert {pair[1] for pair in many} == {'B.y = 1', 'B.y = 2'}
+
+
+def test_there_are_no_more_than_there_are_combinations():
+  drawn = draws.draw({'A.x': ['1', '2'], 'B.y': ['3', '4', '5']}, 20)
+  assert len(set(drawn)) == len(drawn) == 6
+
+
+def test_a_list_is_no_range():
+  assert draws.parse('[1, 2]') is None
+
+
+@pytest.mark.parametrize(
+  'text',
+  [
+    'uniform(2, 1)',
+    'uniform(a, 1)',
+    'loguniform(0, 1)',
+    'uniform(0, inf)',
+    'uniform(nan, 1)',
+  ],
+)
+def test_a_range_of_nothing_is_refused(text):
+  with pytest.raises(argparse.ArgumentTypeError, match='no two numbers'):
+    draws.parse(text)
