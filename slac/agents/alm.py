@@ -1,6 +1,5 @@
 """Aligned Latent Models (Ghugare et al. 2022), from the true state."""
 
-from collections.abc import Mapping
 from typing import Annotated, NamedTuple
 
 import gin
@@ -277,7 +276,7 @@ class AlmAgent(base.Agent):
     loss = tf.add_n([metrics[name] for name in metrics if '/loss' in name])
     return tf_agent.LossInfo(loss, metrics)
 
-  def _variables_of_losses(self) -> Mapping[str, list[tf.Variable]]:
+  def _variables_of_losses(self) -> dict[str, list[tf.Variable]]:
     nets = self._networks
     modules = {
       'model': [nets.encoder, nets.model],
