@@ -127,11 +127,14 @@ def test_everything_is_measured(capsys):
 @pytest.mark.slow
 @pytest.mark.usefixtures('_small')
 def test_of_alm_there_is_one_update_and_no_reference():
-  subject = subjects.SUBJECTS['alm']._replace(tasks=('hopper',))
+  subject = subjects.SUBJECTS['alm']._replace(
+    tasks=('hopper',), dtypes=('float32',)
+  )
   params = [
     "include 'tests/tiny.gin'",
     'Replay.capacity = 25',
     'Schedule.model_updates = 0',
+    "Mlp.compute_dtype = 'float32'",
     'AlmNetworks.hidden_size = 8',
     'AlmNetworks.model_hidden_size = 8',
   ]

@@ -146,7 +146,7 @@ def test_what_cannot_be_drawn_is_evaluated_all_the_same(capsys):
   assert capsys.readouterr().err == said  # Once.
   assert len(episode.pixels) == 0
   assert episode.episode_return == other.episode_return
-  agent = types.SimpleNamespace(train_sequence_length=LENGTH + 1)
+  agent = types.SimpleNamespace(train_sequence_length=LENGTH + 1, estimated=())
   assert pictures.of_episode(agent, episode, [0, 0]) == {}
 
 
