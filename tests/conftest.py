@@ -6,7 +6,9 @@ import slac  # noqa: F401  # Before any test imports TensorFlow.
 SLOWEST = (
   'faults_test',
   'train_eval_test',
+  'tuning_test',
   'gin_files_test',
+  'package_test',
   'slac_agent_test',
 )
 
