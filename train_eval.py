@@ -4,7 +4,6 @@ The same command again continues the run.
 """
 
 import contextlib
-import functools
 import pathlib
 import sys
 
@@ -28,14 +27,12 @@ import tensorflow as tf
 from slac.config import bindings
 from slac.deployment import exporting
 from slac.environments import rendering
-from slac.reporting import pictures, report, summary
+from slac.reporting import evaluations, report, summary
 from slac.storage import checkpoints, disk, locks, names, run_folder
 from slac.training import (
-  assessment,
   collecting,
   compiled,
   devices,
-  evaluation,
   experiment,
   faults,
   memory,
@@ -62,15 +59,12 @@ class Run:
     }
     self._random_policy = compiled.EagerPolicy(parts.random_policy)
     self._collect_policy = compiled.EagerPolicy(agent.collect_policy)
-    self._evaluator, self._greedy_evaluator = (
-      evaluation.Evaluator(
-        parts.eval_environment, policy, parts.seed, parts.limit
-      )
-      for policy in (agent.policy, agent.greedy_policy)
-    )
     self._finite_check = faults.FiniteCheck(folder)
     trace = agent.trace(parts.schedule.batch_size)
     self._report = report.Report(folder, parts, self.counters, trace)
+    self._evaluations = evaluations.make(
+      parts, self.counters, self._report, lambda: stop.requested
+    )
     self._collector = collecting.Collector(
       parts.environments,
       ring,
@@ -96,14 +90,20 @@ class Run:
     counters, plan = self.counters, self._schedule
     autosave = stopping.Autosave(self._save, plan.checkpoint_seconds)
     self._report.open()
-    with contextlib.closing(self._report):
+    with (
+      contextlib.closing(self._report),
+      contextlib.closing(self._evaluations),
+    ):
       if not counters.iterations:
         self._save()  # What has logged anything is never without a checkpoint.
       while not self._stop.requested:
+        self._evaluations.collect()
         if counters.env_steps >= counters.next_evaluation:
-          self._evaluate()
+          self._evaluations.begin()
         elif counters.env_steps < plan.env_steps:
           self._turn(plan.phase(counters))
+        elif self._evaluations.is_under_way:
+          self._evaluations.wait()
         else:
           break
         autosave.if_due()
@@ -120,7 +120,7 @@ class Run:
       self._update('train_model')
       counters.model_updates += 1
       if counters.model_updates % plan.picture_interval == 0:
-        self._draw_pretraining()
+        self._evaluations.draw_pretraining()
     else:
       num_steps, failures = self._collect(self._collect_policy)
       for _ in range(num_steps * plan.gradient_steps):
@@ -151,62 +151,13 @@ class Run:
     self._report.add_metrics(names, values)
     self._finite_check.add(self.counters, experience, names, values)
 
-  def _evaluate(self):
-    """Reports the returns; a signal leaves all of it to the next start."""
-    counters, interval = self.counters, self._schedule.eval_interval
-    with self._report.evaluating():
-      episodes = faults.attempt('evaluation', counters, self._run_policies)
-      if self._stop.requested:
-        return
-      assessed = episodes and self._assess(assessment.of_episodes, episodes[0])
-    if episodes:
-      self._report.evaluated(*episodes, assessed)
-    counters.next_evaluation = (counters.env_steps // interval + 1) * interval
-
-  def _assess(self, function, episodes):
-    call = functools.partial(function, self._agent, episodes)
-    return faults.attempt('assessment', self.counters, call) or {}
-
-  def _run_policies(self):
-    """Returns episodes of the stochastic policy, and of the greedy one."""
-    plan = self._schedule
-    return (
-      self._run(self._evaluator, plan.eval_episodes, self._draw_evaluation),
-      self._run(self._greedy_evaluator, plan.greedy_eval_episodes),
-    )
-
-  def _run(self, evaluator, num_episodes, *on_episode):
-    return evaluator.run(
-      num_episodes,
-      self.counters.env_steps,
-      lambda: self._stop.requested,
-      *on_episode,
-    )
-
-  def _draw_evaluation(self, episode):
-    """Draws the first episode at once, as the others can take minutes."""
-    counters = self.counters
-    if counters.drawn_at < counters.env_steps:  # An evaluation may be repeated.
-      self._draw('evaluation', counters.env_steps, episode)
-      counters.drawn_at = counters.env_steps
-
-  def _draw_pretraining(self):
-    counters = self.counters
-    draw = functools.partial(self._draw, 'pretraining', counters.model_updates)
-    run = functools.partial(self._run, self._evaluator, 1, draw)
-    if episodes := faults.attempt('picture', counters, run):
-      assessed = self._assess(assessment.of_model, episodes)
-      self._report.assessed_in_pretraining(assessed)
-
-  def _draw(self, name, step, episode):
-    drawn = pictures.of_episode(self._agent, episode, [0, step])
-    self._report.draw(name, step, drawn)
-
   def _save(self):
     self._finite_check.check()
     locks.check(self._folder)
     self._collector.prepare()  # What fails here, the next step meets again.
     state = {name: part.get_state() for name, part in self._stateful.items()}
+    if under_way := self._evaluations.get_state():
+      state['evaluation'] = under_way
     self._checkpoints.save(self.counters.iterations, state)
 
   def _restore(self):
@@ -216,6 +167,7 @@ class Run:
       with checkpoints.restoring(self._folder):
         for name, part in self._stateful.items():
           part.set_state(state[name])
+        self._evaluations.set_state(state.get('evaluation'))
       steps = f'{self.counters.env_steps:,}'
       print(f'Continuing at {steps} environment steps.', flush=True)
     else:

@@ -207,6 +207,12 @@ FAULTS = [
     '--gin_param=Collection.step_seconds = 0',
   ),
   tiny(
+    'a number of processes that evaluate',
+    78,
+    'Evaluation.worker = 2: must be True or False',
+    '--gin_param=Evaluation.worker = 2',
+  ),
+  tiny(
     'more environments than the replay has room for',
     78,
     'Replay.capacity = 16 is too small to draw sequences of 4 steps of each of '

@@ -6,12 +6,7 @@ and both lose a process with the first exception that its environment raises;
 neither begins another one.
 """
 
-import atexit
 import contextlib
-import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -20,19 +15,9 @@ from tf_agents.environments import py_environment
 from tf_agents.trajectories import time_step as ts
 
 from slac import errors
-from slac.environments import checked, limits
+from slac.environments import checked, limits, served
 
 _START_SECONDS = 300.0  # To import TensorFlow takes seconds, or many.
-_CLOSE_SECONDS = 3.0
-# What tells the run to stop, which decides what becomes of its environments.
-_IGNORED = (
-  *(signal.SIGINT, signal.SIGTERM, signal.SIGHUP),
-  *(signal.SIGXCPU, signal.SIGUSR1),
-)
-# Forked from this process, they would inherit the locks of its threads. They
-# are forked from one that has imported TensorFlow, which takes seconds.
-_context = multiprocessing.get_context('forkserver')
-_context.set_forkserver_preload(['slac.environments.requirements'])
 
 
 class ProcessEnvironment(py_environment.PyEnvironment):
@@ -111,9 +96,8 @@ class ProcessEnvironment(py_environment.PyEnvironment):
   def close(self):
     """Ends the process, after it has closed the environment if it does so."""
     if self._process is not None:
-      self._connection.close()
-      self._process.join(_CLOSE_SECONDS)
-      self._end()
+      self._process.close()
+      self._process = None
 
   def _reset(self) -> ts.TimeStep:
     if self._process is None and not self._limit.should_stop():
@@ -134,89 +118,25 @@ class ProcessEnvironment(py_environment.PyEnvironment):
     """
     if self._process is None:
       raise checked.Failure('the process of the environment has ended')
-    with contextlib.suppress(OSError):  # Without a process there is no answer.
-      self._connection.send((name, arguments))
+    self._process.ask(name, *arguments)
     return self._receive()
 
   def _receive(self, seconds: float | None = None) -> Any:
     is_up = self._limit.start(seconds)
+    while not self._process.has_answered(limits.TICK):
+      if is_up():
+        self._process.end()
+        self._process = None
+        raise checked.Failure('the environment took too long to answer')
     try:
-      while not self._connection.poll(limits.TICK):
-        if is_up():
-          self._end()
-          raise checked.Failure('the environment took too long to answer')
-      kind, value = self._connection.recv()
-    except (EOFError, OSError) as error:
-      code = self._end()
-      how = f'signal {-code}' if code < 0 else f'exit code {code}'
+      return self._process.answer()
+    except served.Ended as how:
+      self._process = None
       raise checked.Failure(
         f'the process of the environment ended with {how}'
-      ) from error
-    if kind == 'fault':
-      raise errors.UserError(*value)
-    if kind == 'exception':
-      raise checked.Failure(f'the environment raised {value}')
-    if kind == 'none':
-      raise NotImplementedError(value)
-    return value
+      ) from how
+    except served.Raised as error:
+      raise checked.Failure(f'the environment raised {error}') from error
 
   def _begin(self):
-    self._connection, other = _context.Pipe()
-    self._process = _context.Process(target=_serve, args=(other, self._make))
-    self._process.start()
-    other.close()
-    # Before multiprocessing's own, which waits for processes for ever.
-    atexit.register(self.close)
-
-  def _end(self) -> int:
-    """Ends the process at once; returns its exit code."""
-    process, self._process = self._process, None
-    atexit.unregister(self.close)
-    self._connection.close()
-    process.kill()
-    process.join()
-    return process.exitcode
-
-
-def _serve(connection, make: Callable[[], py_environment.PyEnvironment]):
-  """Makes an environment and calls its methods, until nobody asks any more."""
-  for number in _IGNORED:
-    signal.signal(number, signal.SIG_IGN)
-  threading.Thread(target=_end_with_parent, daemon=True).start()
-  made: list[py_environment.PyEnvironment] = []
-  outcome = _outcome(lambda: made.append(make()))
-  with contextlib.suppress(EOFError, OSError):
-    while True:
-      _send(connection, outcome)
-      name, arguments = connection.recv()
-      outcome = _outcome(getattr(made[0], name), *arguments)
-  for environment in made:
-    environment.close()
-
-
-def _outcome(call: Callable, *arguments: Any) -> tuple[str, Any]:
-  """Returns the kind of a call's end, and what goes with it."""
-  try:
-    return 'value', call(*arguments)
-  except errors.UserError as error:
-    return 'fault', (str(error), error.exit_code)
-  except NotImplementedError as error:
-    return 'none', checked.one_line(error)
-  except BaseException as error:  # An environment's own, whatever it is.
-    return 'exception', checked.one_line(error)
-
-
-def _send(connection, outcome: tuple[str, Any]):
-  """Sends an outcome, or that it is nothing that can be sent."""
-  try:
-    connection.send(outcome)
-  except OSError:
-    raise
-  except Exception as error:
-    connection.send(('exception', checked.one_line(error)))
-
-
-def _end_with_parent():
-  """Ends the process once its parent has ended, even if it hangs."""
-  multiprocessing.parent_process().join()
-  os._exit(os.EX_SOFTWARE)
+    self._process = served.Served(self._make, served.FORKED)

@@ -171,7 +171,7 @@ class Report:
       **self._averages.result(),
       **self._speed(interval),
     }
-    self._logs.row('train', self._counts() | values)
+    self._logs.row('train', self._counts(self._counters) | values)
     if self._phase == 'pretraining':
       self._logs.scalars(
         self._counters.model_updates,
@@ -190,8 +190,17 @@ class Report:
     episodes: Sequence[evaluation.Episode],
     greedy_episodes: Sequence[evaluation.Episode],
     assessed: Mapping[str, float],
+    counters: schedule.Counters | None = None,
   ):
-    """Writes an evaluation's returns, and what `assessment` says of it."""
+    """Writes an evaluation's returns, and what `assessment` says of it.
+
+    Args:
+      episodes: of the stochastic policy.
+      greedy_episodes: of the greedy one; there may be none.
+      assessed: what `assessment.of_episodes` returns.
+      counters: as they were when it began, if the run has gone on.
+    """
+    counters = counters or self._counters
     returns = [episode.episode_return for episode in episodes]
     values = {
       'average_return': np.mean(returns),
@@ -207,8 +216,8 @@ class Report:
       values[SUCCESS_RATE] = np.mean(successes)
       message += f', success rate {values[SUCCESS_RATE]:.0%},'
     values |= assessed
-    env_steps = self._counters.env_steps
-    self._logs.row('eval', self._counts() | values)
+    env_steps = counters.env_steps
+    self._logs.row('eval', self._counts(counters) | values)
     prefix = PREFIXES['eval']
     self._best = max(self._best, values['average_return'])
     scalars = {f'{prefix}{name}': v for name, v in values.items()}
@@ -283,6 +292,6 @@ class Report:
   def _wall_seconds(self):
     return time.monotonic() - self._began
 
-  def _counts(self):
-    counts = {name: getattr(self._counters, name) for name in COUNTERS}
+  def _counts(self, counters):
+    counts = {name: getattr(counters, name) for name in COUNTERS}
     return {**counts, 'wall_seconds': round(self._wall_seconds(), 3)}

@@ -29,9 +29,14 @@ MAY_CHANGE = (
   'Schedule.picture_interval',
   'Schedule.checkpoint_seconds',
   'Collection.step_seconds',
+  'Evaluation.worker',
 )
 # Settings that have come since, as runs have them whose config.json has none.
-_ADDED = {'Collection.environments': '1', 'Collection.step_seconds': '600.0'}
+_ADDED = {
+  'Collection.environments': '1',
+  'Collection.step_seconds': '600.0',
+  'Evaluation.worker': 'False',
+}
 
 
 def open_run(

@@ -1,9 +1,11 @@
 """Evaluates a policy in whole episodes, apart from training."""
 
 import contextlib
+import dataclasses
 from collections.abc import Callable
 from typing import NamedTuple
 
+import gin
 import numpy as np
 from tf_agents.environments import py_environment
 
@@ -11,6 +13,15 @@ from slac import console, errors
 from slac.agents import base, policies, returns
 from slac.environments import checked, limits
 from slac.training import compiled, filming
+
+
+@gin.configurable
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+  """Settings of where a run is evaluated."""
+
+  # In a process of its own, while training goes on.
+  worker: bool = gin.REQUIRED
 
 
 class Episode(NamedTuple):

@@ -78,6 +78,7 @@ class Experiment:
     self.seed = seed
     self.schedule = schedule.Schedule()
     action_repeat = self.schedule.action_repeat
+    self.evaluation = evaluation.Evaluation()
     plan = collection.Collection()
     self.limit = limits.Limit(plan.step_seconds, should_stop)
     is_alone = plan.environments == 1

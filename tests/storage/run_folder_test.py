@@ -97,7 +97,11 @@ def test_a_run_may_be_extended_and_observed_otherwise(tmp_path, capsys):
 
 def test_a_run_from_before_a_setting_came_goes_on_with_what_it_did(tmp_path):
   open_run(tmp_path)
-  now = {'Collection.environments': '1', 'Collection.step_seconds': '600.0'}
+  now = {
+    'Collection.environments': '1',
+    'Collection.step_seconds': '600.0',
+    'Evaluation.worker': 'False',
+  }
   folder = open_run(tmp_path, resolved={**CONFIG, **now})
   versions = json.loads((folder / 'version.json').read_text())
   assert versions == [VERSION, VERSION]  # Nothing has changed.

@@ -1,0 +1,156 @@
+"""An object in a process of its own, which may hang or die there."""
+
+import atexit
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from slac import errors
+from slac.environments import checked
+
+_CLOSE_SECONDS = 3.0
+# What tells the run to stop, which decides what becomes of its environments.
+_IGNORED = (
+  *(signal.SIGINT, signal.SIGTERM, signal.SIGHUP),
+  *(signal.SIGXCPU, signal.SIGUSR1),
+)
+# Forked from this process, they would inherit the locks of its threads. They
+# are forked from one that has imported TensorFlow, which takes seconds, and is
+# waited for.
+FORKED = multiprocessing.get_context('forkserver')
+FORKED.set_forkserver_preload(['slac.environments.requirements'])
+# Or they import it themselves, while this process goes on.
+SPAWNED = multiprocessing.get_context('spawn')
+
+
+class Ended(Exception):
+  """The process has ended; the message says how."""
+
+
+class Raised(Exception):
+  """A method has raised an exception, which the message is about."""
+
+
+class Served:
+  """An object that another process makes, and whose methods are called there.
+
+  The process ends with this one, whatever ends this one. There is one answer
+  to each question, and a first one when the object is made.
+  """
+
+  def __init__(self, make: Callable[[], Any], context: Any):
+    """Begins the process.
+
+    Args:
+      make: makes the object, which has a method `close`; what pickle can take
+        to a new process.
+      context: how it begins, FORKED or SPAWNED.
+    """
+    self._connection, other = context.Pipe()
+    self._process = context.Process(target=_serve, args=(other, make))
+    self._process.start()
+    other.close()
+    # Before multiprocessing's own, which waits for processes for ever.
+    atexit.register(self.close)
+
+  @property
+  def pid(self) -> int:
+    """The number of the process."""
+    return self._process.pid
+
+  def ask(self, name: str, *arguments: Any):
+    """Has a method called."""
+    with contextlib.suppress(OSError):  # Without a process there is no answer.
+      self._connection.send((name, arguments))
+
+  def has_answered(self, seconds: float) -> bool:
+    """Whether there is an answer within seconds, or will never be one."""
+    try:
+      return self._connection.poll(seconds)
+    except OSError:
+      return True
+
+  def answer(self) -> Any:
+    """Returns what a method has returned; None when the object is made.
+
+    Raises:
+      errors.UserError: the method raised it.
+      NotImplementedError: the same.
+      Raised: it raised another exception.
+      Ended: the process has ended.
+    """
+    try:
+      kind, value = self._connection.recv()
+    except (EOFError, OSError) as error:
+      code = self.end()
+      how = f'signal {-code}' if code < 0 else f'exit code {code}'
+      raise Ended(how) from error
+    if kind == 'fault':
+      raise errors.UserError(*value)
+    if kind == 'exception':
+      raise Raised(value)
+    if kind == 'none':
+      raise NotImplementedError(value)
+    return value
+
+  def close(self):
+    """Ends the process, after it has closed the object if it does so."""
+    self._connection.close()
+    self._process.join(_CLOSE_SECONDS)
+    self.end()
+
+  def end(self) -> int:
+    """Ends the process at once; returns its exit code."""
+    atexit.unregister(self.close)
+    self._process.kill()
+    self._process.join()
+    self._connection.close()
+    return self._process.exitcode
+
+
+def _serve(connection, make: Callable[[], Any]):
+  """Makes an object and calls its methods, until nobody asks any more."""
+  for number in _IGNORED:
+    signal.signal(number, signal.SIG_IGN)
+  threading.Thread(target=_end_with_parent, daemon=True).start()
+  made: list[Any] = []
+  outcome = _outcome(lambda: made.append(make()))
+  with contextlib.suppress(EOFError, OSError):
+    while True:
+      _send(connection, outcome)
+      name, arguments = connection.recv()
+      outcome = _outcome(getattr(made[0], name), *arguments)
+  for each in made:
+    each.close()
+
+
+def _outcome(call: Callable, *arguments: Any) -> tuple[str, Any]:
+  """Returns the kind of a call's end, and what goes with it."""
+  try:
+    return 'value', call(*arguments)
+  except errors.UserError as error:
+    return 'fault', (str(error), error.exit_code)
+  except NotImplementedError as error:
+    return 'none', checked.one_line(error)
+  except BaseException as error:  # Its own, whatever it is.
+    return 'exception', checked.one_line(error)
+
+
+def _send(connection, outcome: tuple[str, Any]):
+  """Sends an outcome, or that it is nothing that can be sent."""
+  try:
+    connection.send(outcome)
+  except OSError:
+    raise
+  except Exception as error:
+    connection.send(('exception', checked.one_line(error)))
+
+
+def _end_with_parent():
+  """Ends the process once its parent has ended, even if it hangs."""
+  multiprocessing.parent_process().join()
+  os._exit(os.EX_SOFTWARE)

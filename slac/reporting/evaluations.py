@@ -1,0 +1,203 @@
+"""Evaluates a run: plays its policies, assesses and draws what they did."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from slac.agents import base
+from slac.reporting import pictures, report
+from slac.training import (
+  assessment,
+  evaluation,
+  experiment,
+  faults,
+  schedule,
+)
+
+
+class Due(NamedTuple):
+  """An evaluation that has not come to its end."""
+
+  counters: schedule.Counters  # As they were when it began.
+  variables: list[np.ndarray]  # Of the agent then, see `values_of`.
+
+
+class Evaluations:
+  """Evaluates in this process, while training waits."""
+
+  def __init__(
+    self,
+    parts: experiment.Experiment,
+    counters: schedule.Counters,
+    log: report.Report,
+    should_stop: Callable[[], bool],
+  ):
+    """Plays nothing yet.
+
+    Args:
+      parts: the parts of the run.
+      counters: how far it has come; it goes on counting in them.
+      log: takes what is found.
+      should_stop: whether the run has been told to.
+    """
+    self._agent = parts.agent
+    self._schedule = parts.schedule
+    self._counters = counters
+    self._report = log
+    self._should_stop = should_stop
+    self._evaluators = evaluators(parts)
+    self._due: Due | None = None
+
+  @property
+  def is_under_way(self) -> bool:
+    """Whether there is one that has begun, and not come to its end."""
+    return self._due is not None
+
+  def begin(self):
+    """Reports the returns; a signal leaves all of it to the next start."""
+    if self._evaluate(self._counters):
+      self._count()
+
+  def collect(self):
+    """Reports what has come since; to be called at every turn of the loop."""
+    if self._due:
+      self._evaluate_here()
+
+  def wait(self):
+    """Waits for the end of what is under way, or a signal."""
+    self.collect()
+
+  def draw_pretraining(self):
+    """Draws an episode while the model is pretrained, and assesses it."""
+    counters = self._counters
+    draw = functools.partial(self._draw, 'pretraining', counters.model_updates)
+    run = functools.partial(
+      *(self._evaluators[0].run, 1, counters.env_steps),
+      *(self._should_stop, draw),
+    )
+    if episodes := faults.attempt('picture', counters, run):
+      assessed = self._assess(assessment.of_model, counters, episodes)
+      self._report.assessed_in_pretraining(assessed)
+
+  def close(self):
+    """Ends what serves evaluations."""
+
+  def get_state(self) -> dict[str, Any] | None:
+    """Returns the evaluation that is under way, with all it depends on."""
+    return self._due and {
+      'counters': self._due.counters.get_state(),
+      'variables': self._due.variables,
+    }
+
+  def set_state(self, state: Mapping[str, Any] | None):
+    """Has the one of `get_state` made, whose own process may be gone."""
+    if state:
+      counters = dataclasses.replace(self._counters, **state['counters'])
+      self._due = Due(counters, state['variables'])
+
+  def _count(self):
+    """Counts an evaluation, which is the last at these steps."""
+    counters, interval = self._counters, self._schedule.eval_interval
+    counters.next_evaluation = (counters.env_steps // interval + 1) * interval
+
+  def _evaluate_here(self):
+    """Makes what is under way, with the parameters that it began with."""
+    own = values_of(self._agent)
+    assign(self._agent, self._due.variables)
+    try:
+      if self._evaluate(self._due.counters):
+        self._due = None
+    finally:
+      assign(self._agent, own)
+
+  def _evaluate(self, counters) -> bool:
+    """Evaluates the agent; returns whether no signal has ended that."""
+    with self._report.evaluating():
+      episodes = faults.attempt(
+        'evaluation', counters, lambda: self._run_policies(counters)
+      )
+      if self._should_stop():
+        return False
+      assessed = episodes and self._assess(
+        assessment.of_episodes, counters, episodes[0]
+      )
+    if episodes:
+      self._report.evaluated(*episodes, assessed, counters)
+    return True
+
+  def _run_policies(self, counters):
+    return run_policies(
+      *(self._evaluators, self._schedule, counters.env_steps),
+      *(self._should_stop, lambda x: self._draw_evaluation(counters, x)),
+    )
+
+  def _assess(self, function, counters, episodes):
+    call = functools.partial(function, self._agent, episodes)
+    return faults.attempt('assessment', counters, call) or {}
+
+  def _draw_evaluation(self, counters, episode):
+    """Draws the first episode at once, as the others can take minutes."""
+    env_steps = counters.env_steps
+    if self._counters.drawn_at < env_steps:  # An evaluation may be repeated.
+      self._draw('evaluation', env_steps, episode)
+      self._counters.drawn_at = env_steps
+
+  def _draw(self, name, step, episode):
+    drawn = pictures.of_episode(self._agent, episode, [0, step])
+    self._report.draw(name, step, drawn)
+
+
+def make(parts: experiment.Experiment, *others: Any) -> Evaluations:
+  """Returns evaluations where the settings want them; see `Evaluations`."""
+  if not parts.evaluation.worker:
+    return Evaluations(parts, *others)
+  from slac.reporting import evaluation_worker  # It is built on this module.
+
+  return evaluation_worker.WorkerEvaluations(parts, *others)
+
+
+def evaluators(parts: experiment.Experiment) -> list[evaluation.Evaluator]:
+  """Returns those of the stochastic policy and of the greedy one."""
+  return [
+    evaluation.Evaluator(
+      parts.eval_environment, policy, parts.seed, parts.limit
+    )
+    for policy in (parts.agent.policy, parts.agent.greedy_policy)
+  ]
+
+
+def run_policies(
+  both: Sequence[evaluation.Evaluator],
+  plan: schedule.Schedule,
+  env_steps: int,
+  should_stop: Callable[[], bool],
+  on_episode: Callable[[evaluation.Episode], None],
+) -> tuple[list[evaluation.Episode] | None, list[evaluation.Episode] | None]:
+  """Returns episodes of the stochastic policy, and of the greedy one.
+
+  Args:
+    both: their evaluators.
+    plan: says how many episodes.
+    env_steps: how far the run has come.
+    should_stop: see `Evaluator.run`; so is None instead of episodes.
+    on_episode: is given those of the stochastic policy.
+  """
+  sampled, greedy = both
+  return (
+    sampled.run(plan.eval_episodes, env_steps, should_stop, on_episode),
+    greedy.run(plan.greedy_eval_episodes, env_steps, should_stop),
+  )
+
+
+def values_of(agent: base.Agent) -> list[np.ndarray]:
+  """Returns copies of all variables of an agent, optimizers' included."""
+  return [np.array(variable) for variable in agent.variables]
+
+
+def assign(agent: base.Agent, values: Sequence[np.ndarray]):
+  """Gives an agent the variables that `values_of` has returned of its like."""
+  for variable, value in zip(agent.variables, values, strict=True):
+    variable.assign(value)

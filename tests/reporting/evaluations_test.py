@@ -1,0 +1,188 @@
+"""Tests of evaluations that are under way while a run goes on."""
+
+import contextlib
+import types
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from slac.environments import served
+from slac.reporting import evaluation_worker, evaluations
+from slac.training import evaluation, schedule
+
+
+class Run:
+  """As much of a run as evaluations look at; its return is its variable."""
+
+  def __init__(self, monkeypatch, cls):
+    self.variable = tf.Variable([1.0])
+    self.counters = schedule.Counters(action_repeat=4, agent_steps=25)
+    self.rows, self.drawn = [], []
+    self.stop = False
+    self.fails = 0
+    parts = types.SimpleNamespace(
+      agent=types.SimpleNamespace(
+        variables=[self.variable],
+        model=None,
+        estimated=(),
+        train_sequence_length=99,
+      ),
+      schedule=types.SimpleNamespace(eval_interval=100),
+    )
+    log = types.SimpleNamespace(
+      evaluating=contextlib.nullcontext, evaluated=self._add, draw=self._draw
+    )
+    monkeypatch.setattr(evaluations, 'evaluators', lambda parts: [])
+    monkeypatch.setattr(evaluations, 'run_policies', self._play)
+    monkeypatch.setattr(evaluation_worker.bindings, 'resolved', dict)
+    self.made = cls(parts, self.counters, log, lambda: self.stop)
+
+  def _add(self, episodes, greedy_episodes, assessed, counters):
+    assert greedy_episodes == [] and assessed == {}
+    self.rows.append((counters.env_steps, episodes[0].episode_return))
+
+  def _draw(self, name, step, drawn):
+    self.drawn.append((name, step))
+
+  def _play(self, *_):
+    if self.fails:
+      self.fails -= 1
+      raise OSError('no luck')
+    return [episode(float(self.variable[0]))], []
+
+
+def episode(value):
+  return evaluation.Episode(value, np.zeros([0]), np.zeros([5, 1]))
+
+
+class Served:
+  """A worker in place of another process; it answers what the test says."""
+
+  answers: list
+
+  def __init__(self, make, context):
+    assert context is served.SPAWNED
+    if self.answers and isinstance(self.answers[0], OSError):
+      raise self.answers.pop(0)
+    self.asked = []
+    self.has_ended = False
+
+  def ask(self, *question):
+    self.asked.append(question)
+
+  def has_answered(self, seconds):
+    return bool(self.answers)
+
+  def answer(self):
+    found = self.answers.pop(0)
+    if isinstance(found, Exception):
+      raise found
+    return found
+
+  def end(self):
+    self.has_ended = True
+
+
+@pytest.fixture
+def run(monkeypatch):
+  Served.answers = []
+  monkeypatch.setattr(served, 'Served', Served)
+  monkeypatch.setattr(
+    evaluation_worker.threading,
+    'Thread',
+    lambda target, args, daemon: types.SimpleNamespace(
+      start=lambda: target(*args)
+    ),
+  )
+  return Run(monkeypatch, evaluation_worker.WorkerEvaluations)
+
+
+def go_on(run):
+  """A step, and an update that changes the agent."""
+  run.counters.agent_steps += 10
+  run.variable.assign([7.0])
+
+
+def test_training_goes_on_until_a_row_comes_that_is_of_the_beginning(run):
+  run.made.begin()
+  assert run.counters.next_evaluation == 200
+  go_on(run)
+  run.made.collect()
+  assert run.made.is_under_way and run.rows == []
+  Served.answers = [None]  # It is made,
+  run.made.collect()
+  ((name, values, env_steps),) = run.made._worker.asked
+  assert (name, values, env_steps) == ('evaluate', [[1.0]], 100)
+  Served.answers = [([episode(1.5)], [], {}, {})]
+  run.made.collect()
+  assert run.rows == [(100, 1.5)] and run.drawn == [('evaluation', 100)]
+  assert not run.made.is_under_way and run.counters.drawn_at == 100
+  run.made.begin()  # The same worker is asked again.
+  assert [steps for _, _, steps in run.made._worker.asked] == [100, 140]
+
+
+def test_a_second_one_waits_for_the_first_and_a_signal_for_none(run):
+  run.made.begin()
+  go_on(run)
+  Served.answers = [None, ([episode(1.5)], [], {}, {})]
+  run.made.begin()
+  assert run.rows == [(100, 1.5)]
+  assert run.made.get_state()['counters']['agent_steps'] == 35
+  go_on(run)
+  run.stop = True
+  run.made.begin()
+  assert run.made.get_state()['counters']['agent_steps'] == 35
+  assert run.counters.next_evaluation == 200
+
+
+def test_what_fails_is_repeated_elsewhere_and_then_here(run, capsys):
+  run.made.begin()
+  first = run.made._worker
+  go_on(run)
+  Served.answers = [None, served.Ended('signal 9')]
+  run.made.collect()
+  run.made.collect()
+  assert first.has_ended and run.made._worker is None
+  Served.answers = [OSError('no memory')]  # Where it is to begin.
+  run.made.collect()
+  run.fails = 1  # As ever it is tried twice here.
+  run.made.collect()
+  assert run.rows == [(100, 1.0)]  # Of the agent as it was,
+  assert float(run.variable[0]) == 7.0  # which is again as it is.
+  said = capsys.readouterr().err
+  assert 'in another process: its process ended with signal 9.' in said
+  assert 'here: ' in said and 'no memory' in said
+  run.made.begin()
+  assert run.made._worker and run.made.is_under_way  # Another one is tried.
+
+
+@pytest.mark.parametrize(
+  'cls', [evaluations.Evaluations, evaluation_worker.WorkerEvaluations]
+)
+def test_what_a_checkpoint_held_is_made_again(run, monkeypatch, cls):
+  run.made.begin()
+  go_on(run)
+  state = run.made.get_state()
+  later = Run(monkeypatch, cls)
+  later.variable.assign([7.0])
+  later.counters.set_state(run.counters.get_state())
+  later.made.set_state(state)
+  assert later.made.is_under_way
+  Served.answers = [None, ([episode(1.0)], [], {}, {})]
+  for _ in range(2):
+    later.made.collect()
+  assert later.rows == [(100, 1.0)] and not later.made.is_under_way
+  assert later.made.get_state() is None
+  assert float(later.variable[0]) == 7.0
+
+
+def test_without_a_worker_a_signal_leaves_it_to_the_next_start(monkeypatch):
+  run = Run(monkeypatch, evaluations.Evaluations)
+  run.stop = True
+  run.made.begin()
+  assert run.rows == [] and run.counters.next_evaluation == 0
+  assert run.made.get_state() is None
+  run.stop = False
+  run.made.begin()
+  assert run.rows == [(100, 1.0)] and run.counters.next_evaluation == 200
