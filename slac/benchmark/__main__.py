@@ -224,10 +224,11 @@ def measure_loop(timer, subject, gin_params):
     ).get_concrete_function(*specs),
   )
 
-  update = compiled.CompiledUpdate(agent.updates(batch_size)['train'])
+  train = agent.updates(batch_size)['train']
+  update = compiled.CompiledUpdate(train)
 
   def sample():
-    return compiled.as_tensors(ring.sample(batch_size))
+    return compiled.as_tensors(ring.sample(train.batch_size))
 
   def turn():
     collector.step(policy)
