@@ -47,7 +47,8 @@ def asked(arguments: argparse.Namespace) -> tuple[str, dict[str, float]]:
   """Returns the storage's URI, and what a run takes, by the flags."""
   root = plan.FOLDER / arguments.root_dir
   needs = {'CPU': arguments.cpus, 'GPU': arguments.gpus}
-  storage = arguments.storage or str(root / 'ray')
+  # Not among the runs, of which TensorBoard would show each twice.
+  storage = arguments.storage or f'{root}-ray'
   return uri(storage), {name: value for name, value in needs.items() if value}
 
 

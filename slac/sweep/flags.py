@@ -55,7 +55,7 @@ def add(parser: argparse.ArgumentParser) -> None:
   parser.add_argument(
     '--storage',
     help='where --ray keeps checkpoints: a folder that all nodes see, or a URI '
-    "of pyarrow's file systems; by default ROOT_DIR/ray",
+    "of pyarrow's file systems; by default ROOT_DIR-ray",
   )
   parser.add_argument(
     '--allow_gin_imports',

@@ -188,6 +188,7 @@ def _scheduler(tuned, experiments):
 
 def _fetch(trials, root) -> None:
   """Brings the folders of the runs to the others'."""
+  root.mkdir(parents=True, exist_ok=True)
   for trial in trials:
     folder = root / trial.config['run']['name']
     if trial.checkpoint and not (folder / 'policy').exists():

@@ -149,7 +149,9 @@ def raylet_of(pid: int) -> psutil.Process:
 
 def stored(root: pathlib.Path, name: str) -> list[pathlib.Path]:
   """Returns what has been stored of a run, the newest last."""
-  return sorted((root / 'ray').glob(f'*/{name}/checkpoint_*/checkpoints'))
+  return sorted(
+    pathlib.Path(f'{root}-ray').glob(f'*/{name}/checkpoint_*/checkpoints')
+  )
 
 
 def straight(
