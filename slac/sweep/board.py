@@ -17,9 +17,8 @@ from slac.sweep import trial as trials_
 
 _TABLE_SECONDS = 60.0
 _RETRIES = 20  # On other nodes, or where the system has killed a process.
-_TUNE_INTERRUPT = (
-  signal.SIGUSR1
-)  # At which Tune stores what it knows, and ends.
+# At which Tune stores what it knows, and ends.
+_TUNE_INTERRUPT = signal.SIGUSR1
 _COLUMNS = ('task', 'variant', 'seed', 'phase', 'steps', 'return', 'time left')
 
 

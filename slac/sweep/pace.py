@@ -8,6 +8,7 @@ import numpy as np
 
 from slac.benchmark import run_time
 from slac.storage import run_folder, tables
+from slac.sweep import progress
 from slac.training import schedule
 
 _COUNTERS = ('agent_steps', 'model_updates', 'gradient_steps')
@@ -68,7 +69,7 @@ def read(root: pathlib.Path) -> Runs:
     runs.paces[key] = runs.paces.get(key, nothing) + _pace(table)
     if len(table):
       runs.spent[folder.name] = table[-1, -1] / 3600
-      if (folder / 'policy').exists():  # It is exported in the end.
+      if progress.is_finished(folder):
         runs.finished[folder.name] = _reached(table)
   return runs
 

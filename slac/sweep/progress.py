@@ -28,9 +28,14 @@ def read(folder: pathlib.Path) -> dict[str, Any]:
       found['phase'] = 'pretraining'
   if evaluated:
     found['average_return'] = float(evaluated['average_return'])
-  if (folder / 'policy').is_dir():  # It is exported in the end.
+  if is_finished(folder):
     found['phase'] = 'finished'
   return found
+
+
+def is_finished(folder: pathlib.Path) -> bool:
+  """Whether the run has exported its policy, which it does in the end."""
+  return (folder / 'policy').is_dir()
 
 
 def last_row(path: pathlib.Path) -> Mapping[str, str] | None:
@@ -52,7 +57,7 @@ def last_row(path: pathlib.Path) -> Mapping[str, str] | None:
   )
 
 
-class Pace:
+class TimeLeft:
   """Says how long a run still takes, by the steps that it was seen to take."""
 
   def __init__(self, env_steps: int):
@@ -60,7 +65,7 @@ class Pace:
     self._budget = env_steps
     self._first: tuple[int, float] | None = None
 
-  def seconds_left(self, progress: Mapping[str, Any]) -> float:
+  def seconds(self, progress: Mapping[str, Any]) -> float:
     """Returns them, or NaN before two log entries of training were seen."""
     if progress.get('phase') == 'finished':
       return 0.0

@@ -23,14 +23,12 @@ from ray.tune import result as keys
 from slac.storage import snapshots
 from slac.sweep import progress
 
-STOP_FLAG = (
-  'slac-sweep-stop'  # The name of the actor in the driver's namespace.
-)
+# The name of the actor in the driver's namespace.
+STOP_FLAG = 'slac-sweep-stop'
 _REPORT_SECONDS = 5.0
 _POLL_SECONDS = 0.2
-_SIGNALLED = (
-  128  # A process that heeds a signal exits with this and its number.
-)
+# A process that heeds a signal exits with this and its number.
+_SIGNALLED = 128
 # It ends with this process, whatever ends this one.
 _BOUND = ('setpriv', '--pdeathsig', 'KILL')
 
@@ -68,7 +66,7 @@ class Trial(tune.Trainable):
     self._root = _own_folder()
     self._folder = self._root / self._run['name']
     self._process: subprocess.Popen | None = None
-    self._pace = progress.Pace(self._run['env_steps'])
+    self._time_left = progress.TimeLeft(self._run['env_steps'])
     self._stored: list[str] = []
     self._fault = ''
     threading.Thread(target=self._outlive_no_node, daemon=True).start()
@@ -97,7 +95,7 @@ class Trial(tune.Trainable):
       found |= {'fault': self._fault, 'exit_code': code}
     return {
       **found,
-      'seconds_left': self._pace.seconds_left(found),
+      'seconds_left': self._time_left.seconds(found),
       'stopped': stop,
       keys.DONE: self._is_finished,
       keys.SHOULD_CHECKPOINT: bool(self._new_checkpoints()),
@@ -122,7 +120,7 @@ class Trial(tune.Trainable):
   @property
   def _is_finished(self):
     running = self._process and self._process.poll() is None
-    return not running and (self._folder / 'policy').is_dir()
+    return not running and progress.is_finished(self._folder)
 
   @property
   def _log(self):

@@ -16,7 +16,7 @@ import numpy as np
 
 from slac import errors
 from slac.storage import files
-from slac.sweep import checking, cluster, plan
+from slac.sweep import checking, cluster, plan, progress
 
 _SETTINGS = {
   'TUNE_DISABLE_SIGINT_HANDLER': '1',  # The board has one.
@@ -191,7 +191,7 @@ def _fetch(trials, root) -> None:
   root.mkdir(parents=True, exist_ok=True)
   for trial in trials:
     folder = root / trial.config['run']['name']
-    if trial.checkpoint and not (folder / 'policy').exists():
+    if trial.checkpoint and not progress.is_finished(folder):
       with files.new_folder(folder) as made:
         trial.checkpoint.to_directory(str(made))
 

@@ -54,11 +54,11 @@ def test_the_last_return_and_the_end(tmp_path):
 
 
 def test_the_time_left_follows_from_the_steps_of_training_alone():
-  pace = progress.Pace(1000)
-  assert math.isnan(pace.seconds_left({'phase': 'pretraining'}))
+  left = progress.TimeLeft(1000)
+  assert math.isnan(left.seconds({'phase': 'pretraining'}))
   training = {'phase': 'training', 'env_steps': 100, 'wall_seconds': 50.0}
-  assert math.isnan(pace.seconds_left(training))
+  assert math.isnan(left.seconds(training))
   # 200 steps in 40 seconds, and 700 steps to go.
   later = {**training, 'env_steps': 300, 'wall_seconds': 90.0}
-  assert pace.seconds_left(later) == pytest.approx(140)
-  assert pace.seconds_left({**later, 'phase': 'finished'}) == 0
+  assert left.seconds(later) == pytest.approx(140)
+  assert left.seconds({**later, 'phase': 'finished'}) == 0
