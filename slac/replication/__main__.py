@@ -101,9 +101,10 @@ def write_curves(arguments):
 def make_plan(arguments):
   """Prints, writes or runs the commands; returns the exit code."""
   if arguments.ray:
-    from slac.sweep import cluster
+    from slac.cluster import joining
+    from slac.sweep import place
 
-    cluster.check(arguments.ray, *cluster.asked(arguments))
+    joining.check(place.of(arguments))
   from slac.sweep import command  # With TensorFlow, which curves do not need.
 
   figure = experiments.FIGURES[arguments.figure]

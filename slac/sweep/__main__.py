@@ -87,13 +87,14 @@ if __name__ == '__main__':
   # TensorFlow takes seconds; what is wrong with the command is said before.
   early = packages.start(PROGRAM, parse_arguments)
   with errors.reported_by(PROGRAM):
+    from slac.cluster import joining
     from slac.config import bindings
-    from slac.sweep import cluster, plan
+    from slac.sweep import place, plan
 
     tasks = [plan.task_file(task) for task in early.tasks]
     bindings.check_files([*tasks, *early.overlay])
     if early.ray:
-      cluster.check(early.ray, *cluster.asked(early))
+      joining.check(place.of(early))
 
 from slac.sweep import command, plan
 

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from slac import errors
+from slac.cluster import joining
 from slac.storage import files
-from slac.sweep import checking, cluster, plan, progress
+from slac.sweep import checking, place, plan, progress
 
 _SETTINGS = {
   'TUNE_DISABLE_SIGINT_HANDLER': '1',  # The board has one.
@@ -44,16 +45,16 @@ def run(
     arguments: the flags of `flags.add`.
 
   Raises:
-    UserError: what `cluster.connected` raises; 73 if runs of these names are in
+    UserError: what `joining.joined` raises; 73 if runs of these names are in
       the folder of runs; the exit code of the first run that has failed, when
       the others have ended.
   """
   root = plan.FOLDER / arguments.root_dir
-  storage, needs = cluster.asked(arguments)
+  there = place.of(arguments)
   os.environ.update(_SETTINGS)
   # The board says what becomes of each run, without Tune's stack traces.
   logging.getLogger('ray.tune').setLevel(logging.CRITICAL)
-  with cluster.connected(arguments.ray, storage, needs):
+  with joining.joined(there):
     from ray import tune
 
     from slac.sweep import board, trial
@@ -63,7 +64,7 @@ def run(
       for command, experiment in zip(commands, experiments, strict=True)
     ]
     name = _name(sweep, told)
-    is_new = not _is_stored(f'{storage}/{name}')
+    is_new = not _is_stored(f'{there.storage}/{name}')
     if is_new:
       _refuse_what_is_there(root, commands)
     shown = board.Board()
@@ -72,8 +73,8 @@ def run(
         trial.Trial,
         name=name,
         config={'run': tune.grid_search(told)},
-        resources_per_trial=needs,
-        storage_path=storage,
+        resources_per_trial=there.needs,
+        storage_path=there.storage,
         scheduler=_scheduler(arguments.tune, experiments),
         checkpoint_config=tune.CheckpointConfig(
           num_to_keep=_STORED, checkpoint_at_end=True

@@ -60,3 +60,16 @@ def test_a_value_is_not_given_twice():
 def test_the_first_duplicate_is_found():
   assert flags.duplicate('abcba') == 'b'
   assert flags.duplicate('abc') is None
+
+
+@pytest.mark.parametrize('text', ['local', 'head:6379', '10.0.0.1:6379'])
+def test_an_address(text):
+  assert flags._address(text) == text
+
+
+@pytest.mark.parametrize(
+  'text', ['', 'head', 'ray://head:10001', 'a b:1', ':1']
+)
+def test_no_address(text):
+  with pytest.raises(argparse.ArgumentTypeError, match='nor HOST:PORT'):
+    flags._address(text)

@@ -1,6 +1,5 @@
-"""Tests of slac/sweep/cluster.py: what is refused before anything runs."""
+"""Tests of slac/cluster/joining.py: what is refused before anything runs."""
 
-import argparse
 import contextlib
 import platform
 import socket
@@ -9,8 +8,8 @@ import sys
 import pytest
 
 from slac import errors
+from slac.cluster import joining
 from slac.installation import packages
-from slac.sweep import cluster, flags
 
 GOOD = {
   'sees': True,
@@ -18,6 +17,11 @@ GOOD = {
   'is_guarded': True,
   'package': packages.digest(),
 }
+
+
+def where(address, needs):
+  remedy = 'ask for less with --cpus and --gpus'
+  return joining.Place('--ray', address, 'A run', needs, remedy)
 
 
 @contextlib.contextmanager
@@ -28,54 +32,36 @@ def refused(code, *texts):
   assert all(text in str(caught.value) for text in texts)
 
 
-@pytest.mark.parametrize('text', ['local', 'head:6379', '10.0.0.1:6379'])
-def test_an_address(text):
-  assert flags._address(text) == text
-
-
-@pytest.mark.parametrize(
-  'text', ['', 'head', 'ray://head:10001', 'a b:1', ':1']
-)
-def test_no_address(text):
-  with pytest.raises(argparse.ArgumentTypeError, match='nor HOST:PORT'):
-    flags._address(text)
-
-
-def test_a_folder_is_a_uri_and_a_uri_stays():
-  assert cluster.uri('/a b') == 'file:///a%20b'
-  assert cluster.uri('s3://a/b') == 's3://a/b'
-
-
-def test_no_ray(monkeypatch, tmp_path):
+def test_no_ray(monkeypatch):
   monkeypatch.setitem(sys.modules, 'ray', None)
-  monkeypatch.setattr(cluster, '_LOCAL', {})
+  monkeypatch.setattr(joining, '_LOCAL', {})
   monkeypatch.setenv('RAY_AUTH_MODE', 'token')
-  where = 'local', cluster.uri(str(tmp_path)), {'CPU': 1}
+  place = where('local', {'CPU': 1})
   with refused(69, 'Ray', 'pip install --no-deps -r requirements-cluster.txt'):
-    cluster.check(*where)
+    joining.check(place)
 
 
-def test_a_machine_that_is_too_small(monkeypatch, tmp_path):
-  monkeypatch.setattr(cluster, '_LOCAL', {})
+def test_a_machine_that_is_too_small(monkeypatch):
+  monkeypatch.setattr(joining, '_LOCAL', {})
   monkeypatch.setenv('RAY_AUTH_MODE', 'token')
-  where = 'local', cluster.uri(str(tmp_path)), {'CPU': 4096}
+  place = where('local', {'CPU': 4096})
   with refused(69, 'asks for 4096 CPU', 'at most'):
-    cluster.check(*where)
+    joining.check(place)
 
 
-def test_a_cluster_that_asks_for_no_token(monkeypatch, tmp_path):
+def test_a_cluster_that_asks_for_no_token(monkeypatch):
   monkeypatch.setenv('RAY_AUTH_MODE', 'disabled')
-  where = 'local', cluster.uri(str(tmp_path)), {'CPU': 1}
+  place = where('local', {'CPU': 1})
   with refused(77, "'disabled'", 'unset it'):
-    cluster.check(*where)
+    joining.check(place)
 
 
 def test_nobody_answers_at_an_address():
   with socket.socket() as taken:
     taken.bind(('127.0.0.1', 0))  # And does not listen.
-    where = f'127.0.0.1:{taken.getsockname()[1]}'
-    with refused(69, where, 'does not answer', 'ray start --head'):
-      cluster._check_answers(where)
+    address = f'127.0.0.1:{taken.getsockname()[1]}'
+    with refused(69, f'--ray={address}', 'does not answer', 'ray start --head'):
+      joining._check_answers(where(address, {}))
 
 
 def test_a_cluster_that_cannot_be_begun(monkeypatch):
@@ -87,21 +73,21 @@ def test_a_cluster_that_cannot_be_begun(monkeypatch):
   monkeypatch.setattr(ray, 'init', failing)
   with (
     refused(69, '--ray=local cannot', 'The node timed out.', 'too busy'),
-    cluster.connected('local', 'file:///tmp', {'CPU': 1}),
+    joining.joined(where('local', {'CPU': 1})),
   ):
     pass
 
 
 def test_no_node_has_what_a_run_asks_for():
   nodes = [{'CPU': 4.0}, {'CPU': 1.0, 'GPU': 2.0}]
-  cluster._check_resources(nodes, {'CPU': 1, 'GPU': 0.5})
-  cluster._check_resources(nodes, {'CPU': 4})
+  joining._check_resources(where('local', {'CPU': 1, 'GPU': 0.5}), nodes)
+  joining._check_resources(where('local', {'CPU': 4}), nodes)
   with refused(69, 'asks for 2 CPU, 1 GPU', 'at most 4 CPU, 2 GPU', '--gpus'):
-    cluster._check_resources(nodes, {'CPU': 2, 'GPU': 1})
+    joining._check_resources(where('local', {'CPU': 2, 'GPU': 1}), nodes)
 
 
 def test_a_node_that_is_as_this_one():
-  assert cluster.node_fault(GOOD, 's') is None
+  assert joining.node_fault(GOOD, 's') is None
 
 
 @pytest.mark.parametrize(
@@ -114,7 +100,7 @@ def test_a_node_that_is_as_this_one():
   ],
 )
 def test_a_node_that_differs(changed, text, code):
-  fault, found = cluster.node_fault({**GOOD, **changed}, 'there')
+  fault, found = joining.node_fault({**GOOD, **changed}, 'there')
   assert text in fault and found == code
 
 

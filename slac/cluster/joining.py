@@ -1,19 +1,16 @@
-"""Connects to Ray, or says in a sentence why nothing can be run there."""
+"""Joins a Ray cluster, or says in a sentence why nothing can be run there."""
 
-import argparse
 import contextlib
 import os
-import pathlib
 import platform
 import socket
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from slac import errors
 from slac.environments import processes
 from slac.installation import packages
-from slac.sweep import plan
 
 INSTALL = 'pip install --no-deps -r requirements-cluster.txt'
 # Of Ray, which reads them where it is imported.
@@ -43,22 +40,22 @@ with system.open_output_stream(path + '/{}') as file:
 """
 
 
-def asked(arguments: argparse.Namespace) -> tuple[str, dict[str, float]]:
-  """Returns the storage's URI, and what a run takes, by the flags."""
-  root = plan.FOLDER / arguments.root_dir
-  needs = {'CPU': arguments.cpus, 'GPU': arguments.gpus}
-  # Not among the runs, of which TensorBoard would show each twice.
-  storage = arguments.storage or f'{root}-ray'
-  return uri(storage), {name: value for name, value in needs.items() if value}
+class Place(NamedTuple):
+  """A cluster, and what is asked of it."""
+
+  asked: str  # What a user names it by: a flag, or a setting.
+  address: str  # HOST:PORT, or 'local' for one of this machine's own.
+  who: str  # What runs there: 'A run'.
+  needs: Mapping[str, float]  # What each takes of a node, by Ray's names.
+  remedy: str  # What to do where no node has that.
+  storage: str | None = None  # A URI of pyarrow's file systems.
+
+  def __str__(self) -> str:
+    return f'{self.asked}={self.address}'
 
 
-def check(where: str, storage: str, needs: Mapping[str, float]) -> None:
+def check(place: Place) -> None:
   """Makes sure that there are Ray, a cluster and a storage, by asking them.
-
-  Args:
-    where: the flag --ray.
-    storage: a URI of pyarrow's file systems.
-    needs: what a run takes of a node, by Ray's names: CPU, GPU.
 
   Raises:
     UserError: 69 if Ray is missing, does not answer or is too small; 73 if the
@@ -70,61 +67,61 @@ def check(where: str, storage: str, needs: Mapping[str, float]) -> None:
       'reaches the cluster runs code on it: unset it.',
       os.EX_NOPERM,
     )
-  if where == 'local':
+  if place.address == 'local':
     os.environ.update(_LOCAL)
-    _check_resources([{**needs, 'CPU': _cores()}], needs)
+    _check_resources(place, [{**place.needs, 'CPU': _cores()}])
   try:
     import ray  # noqa: F401
     from ray import tune  # noqa: F401
   except ImportError as error:
     raise errors.UserError(
-      f'Ray, which --ray runs a sweep by, is not here ({error}): {INSTALL}',
+      f'Ray, which {place.asked} asks for, is not here ({error}): {INSTALL}',
       os.EX_UNAVAILABLE,
     ) from error
-  _try(
-    _STORE.format(storage, _MARK),
-    f'--storage={storage} cannot be written',
-    'name a folder that all nodes see, or a URI such as s3://BUCKET/FOLDER',
-    os.EX_CANTCREAT,
-  )
-  if where != 'local':
-    _check_answers(where)
+  if place.storage:
+    _try(
+      _STORE.format(place.storage, _MARK),
+      f'--storage={place.storage} cannot be written',
+      'name a folder that all nodes see, or a URI such as s3://BUCKET/FOLDER',
+      os.EX_CANTCREAT,
+    )
+  if place.address != 'local':
+    _check_answers(place)
 
 
 @contextlib.contextmanager
-def connected(
-  where: str, storage: str, needs: Mapping[str, float]
-) -> Iterator[None]:
+def joined(place: Place) -> Iterator[None]:
   """Connects to a cluster that can run what is asked for.
 
   Args:
-    where, storage, needs: as `check` has found them good. A local cluster
-      listens on the loopback alone, and ends with the context.
+    place: as `check` has found it good. A local cluster listens on the loopback
+      alone, and ends with the context.
 
   Raises:
-    UserError: 69 if no node has what a run needs, or one is not of this
-      version; 73 if one does not see the storage; 77 if it asks for no token.
+    UserError: 69 if no node has what is needed, or one is not of this version;
+      73 if one does not see the storage; 77 if it asks for no token.
   """
   import ray
 
   # The name keeps apart what several drivers call by one name.
   settings: dict[str, Any] = {'namespace': uuid.uuid4().hex}
   settings |= {'log_to_driver': False, 'logging_level': 'error'}
-  if where == 'local':
+  if place.address == 'local':
     settings |= {'num_cpus': _cores(), 'include_dashboard': False}
   try:
-    ray.init(where, **settings)
+    ray.init(place.address, **settings)
   except Exception as error:  # Ray's own have no common class.
     raise errors.UserError(
-      f'--ray={where} cannot be joined or begun ({error}): is this machine too '
-      'busy for it?',
+      f'{place} cannot be joined or begun ({error}): is this machine too busy '
+      'for it?',
       os.EX_UNAVAILABLE,
     ) from error
   try:
     nodes = [node for node in ray.nodes() if node['Alive']]
-    _check_resources([node['Resources'] for node in nodes], needs)
+    _check_resources(place, [node['Resources'] for node in nodes])
     _check_nodes(
-      {node['NodeID']: node['NodeManagerAddress'] for node in nodes}, storage
+      {node['NodeID']: node['NodeManagerAddress'] for node in nodes},
+      place.storage,
     )
     yield
   finally:
@@ -143,19 +140,19 @@ def _try(script: str, fault: str, remedy: str, code: int) -> None:
     )
 
 
-def _check_answers(where: str) -> None:
-  host, _, port = where.rpartition(':')
+def _check_answers(place: Place) -> None:
+  host, _, port = place.address.rpartition(':')
   try:
     socket.create_connection((host, int(port)), _REACH_SECONDS).close()
   except (OSError, OverflowError) as error:
     raise errors.UserError(
-      f'--ray={where} does not answer ({error}): begin a cluster there by `ray '
-      'start --head`, or name the address that it has printed.',
+      f'{place} does not answer ({error}): begin a cluster there by `ray start '
+      '--head`, or name the address that it has printed.',
       os.EX_UNAVAILABLE,
     ) from error
   _try(
-    _CONNECT.format(where),
-    f'--ray={where} is no cluster that this machine is a node of',
+    _CONNECT.format(place.address),
+    f'{place} is no cluster that this machine is a node of',
     'begin a node here by `ray start --address`, with the Ray, the Python and '
     'the token (RAY_AUTH_TOKEN) of the others',
     os.EX_UNAVAILABLE,
@@ -163,9 +160,10 @@ def _check_answers(where: str) -> None:
 
 
 def _check_resources(
-  nodes: Sequence[Mapping[str, float]], needs: Mapping[str, float]
+  place: Place, nodes: Sequence[Mapping[str, float]]
 ) -> None:
-  """Raises a UserError (69) if no node can have a run, which would wait."""
+  """Raises a UserError (69) if none of them can run it, which would wait."""
+  needs = place.needs
   if any(all(n.get(k, 0) >= v for k, v in needs.items()) for n in nodes):
     return
   asked = ', '.join(f'{value:g} {name}' for name, value in needs.items())
@@ -173,13 +171,13 @@ def _check_resources(
     f'{max(node.get(name, 0) for node in nodes):g} {name}' for name in needs
   )
   raise errors.UserError(
-    f'A run asks for {asked}, but the nodes of the cluster have at most '
-    f'{most}: ask for less with --cpus and --gpus, or begin a larger node.',
+    f'{place.who} asks for {asked}, but the nodes of the cluster have at most '
+    f'{most}: {place.remedy}.',
     os.EX_UNAVAILABLE,
   )
 
 
-def _check_nodes(nodes: Mapping[str, str], storage: str) -> None:
+def _check_nodes(nodes: Mapping[str, str], storage: str | None) -> None:
   """Raises the UserError of the first node that is not as this one is.
 
   Args:
@@ -198,8 +196,10 @@ def _check_nodes(nodes: Mapping[str, str], storage: str) -> None:
 
     from pyarrow import fs
 
-    system, path = fs.FileSystem.from_uri(storage)
-    there = system.get_file_info(f'{path}/{mark}').type == fs.FileType.File
+    there = True
+    if storage:
+      system, path = fs.FileSystem.from_uri(storage)
+      there = system.get_file_info(f'{path}/{mark}').type == fs.FileType.File
     found = {
       'sees': there,
       'python': platform.python_version(),
@@ -232,7 +232,7 @@ def _check_nodes(nodes: Mapping[str, str], storage: str) -> None:
 
 
 def node_fault(
-  found: Mapping[str, Any], storage: str
+  found: Mapping[str, Any], storage: str | None
 ) -> tuple[str, int] | None:
   """Returns what is wrong with a node, and the exit code; or None.
 
@@ -266,10 +266,3 @@ def node_fault(
       os.EX_CANTCREAT,
     )
   return None
-
-
-def uri(storage: str) -> str:
-  """Returns the URI of the flag --storage, which may be a folder."""
-  return (
-    storage if '://' in storage else pathlib.Path(storage).absolute().as_uri()
-  )

@@ -1,0 +1,1 @@
+"""Other machines, by Ray: the nodes of a cluster, and collectors there."""
