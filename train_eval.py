@@ -24,6 +24,7 @@ if __name__ == '__main__':
 
 import tensorflow as tf
 
+from slac.cluster import remote_collector
 from slac.config import bindings
 from slac.deployment import exporting
 from slac.environments import rendering
@@ -60,18 +61,15 @@ class Run:
     self._random_policy = compiled.EagerPolicy(parts.random_policy)
     self._collect_policy = compiled.EagerPolicy(agent.collect_policy)
     self._finite_check = faults.FiniteCheck(folder)
-    trace = agent.trace(parts.schedule.batch_size)
-    self._report = report.Report(folder, parts, self.counters, trace)
+    logged = [
+      *agent.trace(parts.schedule.batch_size),
+      *remote_collector.names(parts.collection.workers),
+    ]
+    self._report = report.Report(folder, parts, self.counters, logged)
     self._evaluations = evaluations.make(
       parts, self.counters, self._report, lambda: stop.requested
     )
-    self._collector = collecting.Collector(
-      parts.environments,
-      ring,
-      agent.training_data_spec,
-      self._report.stopwatch,
-      parts.limit,
-    )
+    self._collector = self._make_collector(parts)
     self._checkpoints = checkpoints.Checkpoints(
       folder / 'checkpoints',
       tf.train.Checkpoint(agent=agent, random_policy=parts.random_policy),
@@ -84,6 +82,24 @@ class Run:
       'report': self._report,
     }
     self._restore()
+
+  def _make_collector(self, parts):
+    if parts.collection.workers:
+      return remote_collector.RemoteCollector(
+        parts,
+        self._replay,
+        self._collect_policy,
+        self.counters,
+        self._report.stopwatch,
+        self._report.add,
+      )
+    return collecting.Collector(
+      parts.environments,
+      self._replay,
+      self._agent.training_data_spec,
+      self._report.stopwatch,
+      parts.limit,
+    )
 
   def loop(self):
     """Algorithm 1, until the budget is spent or a signal has come."""

@@ -125,7 +125,7 @@ from slac.config import bindings
 from slac.deployment import exporting, playing, records
 from slac.reporting import pictures
 from slac.storage import checkpoints, run_folder
-from slac.training import devices, evaluation, experiment
+from slac.training import collection, devices, evaluation, experiment
 
 
 def main():
@@ -170,7 +170,7 @@ def play(arguments):
   run_folder.check_is_run(folder)
   run_folder.refuse_what_no_run_makes(folder)
   config = run_folder.read_config(folder / 'config.json')
-  config['Collection.environments'] = '1'  # As nothing is collected here.
+  config |= collection.ALONE
   bindings.load_resolved(config, arguments.allow_gin_imports)
   video = arguments.video or folder / 'videos' / 'play.gif'
   # It takes minutes to make the pictures, so this is asked before.

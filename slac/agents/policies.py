@@ -45,6 +45,12 @@ class SeededPolicy(tf_policy.TFPolicy):
     self._generator = generator
     self._greedy = greedy
 
+  @property
+  def parameters(self) -> list[tf.Variable]:
+    """All variables but those of random draws."""
+    draws = self._generator.state
+    return [v for v in self.variables() if v is not draws]
+
   def reseed(self, seed: int):
     """Starts the draws afresh."""
     self._generator.reset_from_seed(seed)

@@ -67,6 +67,12 @@ class Served:
     with contextlib.suppress(OSError):  # Without a process there is no answer.
       self._connection.send((name, arguments))
 
+  def ask_aside(self, name: str, *arguments: Any):
+    """Does so too, and does not wait: a pipe takes no more than is read."""
+    threading.Thread(
+      target=self.ask, args=(name, *arguments), daemon=True
+    ).start()
+
   def has_answered(self, seconds: float) -> bool:
     """Whether there is an answer within seconds, or will never be one."""
     try:

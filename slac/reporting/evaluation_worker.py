@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from slac import console
 from slac.config import bindings
 from slac.environments import checked, limits, served
 from slac.reporting import evaluations, pictures
-from slac.training import assessment, experiment, memory
+from slac.training import assessment, collection, experiment, memory
 
 _ATTEMPTS = 2  # In processes of their own; the next is in this one.
 
@@ -86,13 +85,9 @@ class WorkerEvaluations(evaluations.Evaluations):
     return None
 
   def _ask(self):
-    """Has the worker evaluate; a pipe takes no more than is read there."""
+    """Has the worker evaluate."""
     due = self._due
-    threading.Thread(
-      target=self._worker.ask,
-      args=('evaluate', due.variables, due.counters.env_steps),
-      daemon=True,
-    ).start()
+    self._worker.ask_aside('evaluate', due.variables, due.counters.env_steps)
 
   def _take(self, episodes, greedy_episodes, assessed, drawn):
     """Reports what the worker has found."""
@@ -126,8 +121,8 @@ class Worker:
     """
     memory.keep_small()
     tf.config.set_visible_devices([], 'GPU')  # That is the run's own.
-    alone = {**resolved, 'Collection.environments': '1'}
-    bindings.load_resolved(alone, allow_imports=True)  # The run has done so.
+    own = {**resolved, **collection.ALONE}
+    bindings.load_resolved(own, allow_imports=True)  # The run has done so.
     self._parts = experiment.Experiment()
     self._evaluators = evaluations.evaluators(self._parts)
 

@@ -154,10 +154,13 @@ class Report:
     """Takes the metrics of one update, a vector, into the next averages."""
     self._averages.add_vector(names, values)
 
+  def add(self, values: Mapping[str, float]):
+    """Takes scalars into the next averages."""
+    self._averages.add(values)
+
   def add_episode(self, episode_return: float, length: int):
     """Takes a finished training episode into the next averages."""
-    values = (episode_return, length)
-    self._averages.add(dict(zip(EPISODE, values, strict=True)))
+    self.add(dict(zip(EPISODE, (episode_return, length), strict=True)))
     self._progress.show(episode_return=episode_return)
 
   def advance(self, iterations: int = 1):

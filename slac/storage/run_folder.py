@@ -29,12 +29,18 @@ MAY_CHANGE = (
   'Schedule.picture_interval',
   'Schedule.checkpoint_seconds',
   'Collection.step_seconds',
+  'Collection.ray',
+  'Collection.resource',
   'Evaluation.worker',
 )
 # Settings that have come since, as runs have them whose config.json has none.
 _ADDED = {
   'Collection.environments': '1',
   'Collection.step_seconds': '600.0',
+  'Collection.workers': '0',
+  'Collection.weight_interval': '100',
+  'Collection.ray': "'local'",
+  'Collection.resource': 'None',
   'Evaluation.worker': 'False',
 }
 

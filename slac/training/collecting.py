@@ -118,6 +118,10 @@ class Collector:
       results = self._each(_Stream.begin, streams)
     return [x for x in results if isinstance(x, checked.Failure)]
 
+  def endings(self) -> list[trajectory.Trajectory | None]:
+    """Returns the rows that the episodes under way would end with now."""
+    return [s.ending() if s.is_under_way else None for s in self._streams]
+
   def get_state(self) -> dict:
     """Returns all that the next step depends on.
 
@@ -187,7 +191,7 @@ class _Stream:
 
   def take(self, step, next_time_step) -> Finished | None:
     """Adds a step; returns the episode if it is the episode's last."""
-    self._add(step.action, next_time_step)
+    self._add_row(self._row(step.action, next_time_step))
     self._policy_state = step.state
     self._time_step = next_time_step
     self._episode_return += float(next_time_step.reward)
@@ -199,14 +203,13 @@ class _Stream:
 
   def end(self):
     """Adds the row that an episode ends with; another episode follows."""
-    first = self._time_step._replace(
-      step_type=np.asarray(ts.StepType.FIRST, np.int32),
-      reward=np.zeros([], np.float32),
-      discount=np.ones([], np.float32),
-    )
-    action = np.zeros(self._environment.action_spec().shape, np.float32)
-    self._add(action, first)
+    self._add_row(self.ending())
     self._time_step = None
+
+  def ending(self) -> trajectory.Trajectory:
+    """Returns the row that the episode ends with if nothing follows."""
+    action = np.zeros(self._environment.action_spec().shape, np.float32)
+    return ending_before(self._row(action, self._time_step))
 
   def get_state(self) -> dict:
     """See `Collector.get_state`."""
@@ -236,18 +239,26 @@ class _Stream:
     self._episode_return = state['episode_return']
     self._length = state['length']
 
-  def _add(self, action, next_time_step):
-    self._add_row(
-      trajectory.Trajectory(
-        step_type=self._time_step.step_type,
-        observation=self._time_step.observation,
-        action=action,
-        policy_info=(),
-        next_step_type=next_time_step.step_type,
-        reward=next_time_step.reward,
-        discount=next_time_step.discount,
-      )
+  def _row(self, action, next_time_step):
+    return trajectory.Trajectory(
+      step_type=self._time_step.step_type,
+      observation=self._time_step.observation,
+      action=action,
+      policy_info=(),
+      next_step_type=next_time_step.step_type,
+      reward=next_time_step.reward,
+      discount=next_time_step.discount,
     )
+
+
+def ending_before(row: trajectory.Trajectory) -> trajectory.Trajectory:
+  """Returns the row that ends an episode in place of the step of `row`."""
+  return row._replace(
+    action=np.zeros_like(row.action),
+    next_step_type=np.asarray(ts.StepType.FIRST, np.int32),
+    reward=np.zeros([], np.float32),
+    discount=np.ones([], np.float32),
+  )
 
 
 def _result(method: Callable, *arguments: Any) -> Any:

@@ -9,10 +9,14 @@ import gin
 import numpy as np
 from tf_agents.environments import py_environment
 
+from slac import errors
 from slac.config import bindings, settings
 from slac.environments import limits, own_process
 
 _MOST = 256  # Processes; more are hardly meant for one machine.
+_MOST_WORKERS = 1000
+# Bindings of a process that collects for no run, or for another's.
+ALONE = {'Collection.environments': '1', 'Collection.workers': '0'}
 
 
 @gin.configurable
@@ -25,6 +29,28 @@ class Collection:
   environments: Annotated[int, settings.Range(1, _MOST)] = gin.REQUIRED
   # The seconds after which a call of an environment ends as a failed episode.
   step_seconds: settings.Positive = gin.REQUIRED
+  # Workers by Ray, on any node of a cluster, which collect instead: each has an
+  # environment and a policy of its own. None where 0.
+  workers: Annotated[int, settings.Range(0, _MOST_WORKERS)] = gin.REQUIRED
+  # Gradient steps after which these are sent new parameters.
+  weight_interval: settings.Count = gin.REQUIRED
+  # HOST:PORT of the cluster, or 'local' for one of this machine's own.
+  ray: str = gin.REQUIRED
+  # A resource of Ray's nodes, such as a robot, of which each worker takes one.
+  resource: str | None = gin.REQUIRED
+
+  @property
+  def streams(self) -> int:
+    """How many environments take steps, each of which follows its own last."""
+    return self.workers or self.environments
+
+  def check(self):
+    """Raises a UserError if these do not go together."""
+    if self.workers and self.environments > 1:
+      raise errors.UserError(
+        f'Collection.workers = {self.workers} collect instead of '
+        f'Collection.environments = {self.environments}: set one of them only.'
+      )
 
 
 def in_processes(
@@ -50,7 +76,7 @@ def in_processes(
   make = functools.partial(make, bindings.resolved())
   environments = [
     own_process.ProcessEnvironment(
-      make, like, functools.partial(_seed, seed, number), limit
+      make, like, functools.partial(seed_of, seed, number), limit
     )
     for number in range(num_environments)
   ]
@@ -59,8 +85,14 @@ def in_processes(
   return environments
 
 
-def _seed(seed: int, number: int, start: int) -> int:
-  """Returns the seed of an environment in its process number `start`."""
+def seed_of(seed: int, number: int, start: int) -> int:
+  """Returns the seed of an environment in its process number `start`.
+
+  Args:
+    seed: the run's.
+    number: the environment's, from 0.
+    start: how often it has been begun before.
+  """
   if not number and not start:
     return seed  # As where there is one environment.
   drawn = np.random.SeedSequence(seed, spawn_key=(number, start))

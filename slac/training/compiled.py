@@ -49,6 +49,11 @@ class EagerPolicy:
     self._policy = policy
     self._compiled = tf.function(self._act, autograph=False)
 
+  @property
+  def parameters(self) -> list[tf.Variable]:
+    """The variables of the policy, but for those of its random draws."""
+    return self._policy.parameters
+
   def get_initial_state(self) -> Any:
     """Returns the state before an episode's first step."""
     return self._policy.get_initial_state(1)

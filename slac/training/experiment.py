@@ -60,6 +60,7 @@ class Experiment:
     agent: Callable[..., base.Agent] = gin.REQUIRED,
     random_policy: Callable[..., policies.SeededPolicy] = gin.REQUIRED,
     should_stop: Callable[[], bool] = lambda: False,
+    like: py_environment.PyEnvironment | None = None,
   ):
     """Builds everything.
 
@@ -67,10 +68,12 @@ class Experiment:
       seed: decides every random draw of the run.
       environment: any function that returns an environment, see
         `requirements.prepare`; called twice, for training and for evaluation,
-        unless several are trained in: these are made where they are.
+        unless others are trained in: these are made where they are.
       agent: a class of agents, such as SlacAgent.
       random_policy: a class of policies; it acts before anything is learned.
       should_stop: whether environments are not to be waited for any longer.
+      like: has the specs that the environment is known to have; nothing is
+        evaluated then, and it is made in a process of its own.
 
     Raises:
       errors.UserError: these do not go together.
@@ -79,13 +82,13 @@ class Experiment:
     self.schedule = schedule.Schedule()
     action_repeat = self.schedule.action_repeat
     self.evaluation = evaluation.Evaluation()
-    plan = collection.Collection()
+    self.collection = plan = collection.Collection()
     self.limit = limits.Limit(plan.step_seconds, should_stop)
-    is_alone = plan.environments == 1
+    is_here = not plan.workers and plan.environments == 1 and not like
     with making():
-      made = [environment() for _ in range(2 if is_alone else 1)]
+      made = [environment() for _ in range(0 if like else 1 + is_here)]
       prepared = [requirements.prepare(own, action_repeat) for own in made]
-    *self.environments, self.eval_environment = prepared
+    *self.environments, self.eval_environment = prepared or [like]
     self.task = requirements.name_of(self.eval_environment)
     specs = tensor_spec.from_spec(
       [
@@ -98,9 +101,9 @@ class Experiment:
     with making():
       for own in prepared:
         requirements.observe(own, observed)
-      if is_alone:
+      if is_here:
         evaluation.seed_environment(self.environments[0], seed)
-      else:
+      elif not plan.workers:
         self.environments = collection.in_processes(
           functools.partial(make_environment, action_repeat, observed),
           self.eval_environment,
@@ -130,7 +133,7 @@ class Experiment:
       self.agent.train_sequence_length,
       self.seed,
       within_episodes=self.agent.within_episodes,
-      num_streams=len(self.environments),
+      num_streams=self.collection.streams,
       **given,
     )
 

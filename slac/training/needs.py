@@ -38,6 +38,7 @@ def check():
       training would begin without a sequence to draw.
   """
   plan = schedule.Schedule()
+  collection.Collection().check()
   sizes = {'Schedule.batch_size': plan.batch_size}
   given = _given(experiment.Experiment)
   sizes |= sizes_of(given.get('agent'))
@@ -45,8 +46,8 @@ def check():
   capacity = _given(replay.Replay).get('capacity')
   if capacity:
     length = _length(sizes) or _total(sizes, 'horizon')
-    environments = collection.Collection().environments
-    check_data(plan, capacity, length + 1, environments)
+    streams = collection.Collection().streams
+    check_data(plan, capacity, length + 1, streams)
 
 
 def check_memory(sizes: Mapping[str, int], image_shape: Sequence[int]):

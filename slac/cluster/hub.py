@@ -1,0 +1,185 @@
+"""Has workers on the nodes of a cluster, and begins others for those lost."""
+
+import contextlib
+import functools
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import ray
+
+from slac import errors
+from slac.cluster import joining, messages, worker
+from slac.training import collection
+
+_WAIT_SECONDS = 1.0  # For the first worker that has anything to tell.
+_BEAT_SECONDS = 2.0
+# A process that does not answer for so long is lost; at first it may be longer,
+# as it imports TensorFlow and makes an environment.
+_LOST_SECONDS, _START_SECONDS = 10.0, 300.0
+_REASON = 300  # Characters.
+
+
+class Hub:
+  """Is what a run asks for steps, in a process that Ray may end with its own.
+
+  It has a session of its own too: a signal to all processes of a batch job
+  would end Ray's among them.
+  """
+
+  def __init__(
+    self,
+    place: joining.Place,
+    resolved: Mapping[str, str],
+    specs: Sequence[Any],
+    seed: int,
+    begun: Sequence[int],
+  ):
+    """Joins the cluster, and begins workers there.
+
+    Args:
+      place: the cluster, as `joining.check` has found it good.
+      resolved, specs: see `worker.Worker.begin`.
+      seed: the run's.
+      begun: how often each worker has been begun before.
+
+    Raises:
+      errors.UserError: what `joining.joined` raises.
+    """
+    with contextlib.suppress(PermissionError):  # It leads a group already.
+      os.setsid()
+    self._ray = contextlib.ExitStack()
+    self._ray.enter_context(joining.joined(place))
+    self._weights: ray.ObjectRef | None = None
+    actor = ray.remote(concurrency_groups={'life': 1})(worker.Worker)
+    make = actor.options(
+      num_cpus=0,
+      resources=dict(place.needs),
+      scheduling_strategy='SPREAD',
+      runtime_env={'env_vars': {'TF_NUM_INTRAOP_THREADS': '1'}},
+    )
+    self._members = [
+      _Member(
+        make.remote,
+        functools.partial(_arguments, resolved, specs, seed, number),
+        start,
+      )
+      for number, start in enumerate(begun)
+    ]
+
+  def take(
+    self, weights: messages.Weights | None, is_random: bool
+  ) -> list[tuple[int, messages.Chunk | messages.Lost]]:
+    """Returns what workers have found since, by their numbers.
+
+    It waits for the first for a second. They go on then, a chunk at a time.
+
+    Args:
+      weights: of the policy from now on, if they are new.
+      is_random: whether to act at random from now on.
+    """
+    if weights:
+      self._weights = ray.put(weights)
+    policy = None if is_random else self._weights
+    until = time.monotonic() + _WAIT_SECONDS
+    while True:
+      found = [
+        (number, news)
+        for number, member in enumerate(self._members)
+        if (news := member.news())
+      ]
+      for member in self._members:
+        member.go_on(policy)
+      if found or time.monotonic() > until:
+        return found
+      pending = [ref for member in self._members for ref in member.pending]
+      ray.wait(pending, timeout=_WAIT_SECONDS)
+
+  def close(self):
+    """Ends the workers, and leaves the cluster."""
+    self._ray.close()
+
+
+class _Member:
+  """A worker, and the one after it where it is lost."""
+
+  def __init__(
+    self,
+    make: Callable[[], Any],
+    arguments: Callable[[int], Sequence[Any]],
+    start: int,
+  ):
+    """Begins a worker.
+
+    Args:
+      make: makes an actor.
+      arguments: returns what it begins with, given how often one was begun.
+      start: how often.
+    """
+    self._make = make
+    self._arguments = arguments
+    self._start = start
+    self._begin()
+
+  @property
+  def pending(self) -> list[ray.ObjectRef]:
+    """What it has not answered yet."""
+    return [ref for ref in (self._call, self._beat) if ref is not None]
+
+  def news(self) -> messages.Chunk | messages.Lost | None:
+    """Returns the chunk that it has answered with, or that it is lost."""
+    ready, _ = ray.wait(self.pending, num_returns=len(self.pending), timeout=0)
+    try:
+      if self._beat in ready:
+        ray.get(self._beat)
+        self._beat = None
+      if self._call in ready:
+        call, self._call = self._call, None
+        return self._answered(ray.get(call, timeout=_LOST_SECONDS))
+    except Exception as error:  # Ray's, or whatever the worker has raised.
+      return self._lose(_short(error))
+    now = time.monotonic()
+    if self._beat is None and now > self._asked + _BEAT_SECONDS:
+      self._beat, self._asked = self._actor.beat.remote(), now
+    limit = _LOST_SECONDS if self._has_begun else _START_SECONDS
+    if self._beat is not None and now > self._asked + limit:
+      return self._lose(f'it has not answered for {limit:.0f} s')
+    return None
+
+  def go_on(self, weights: ray.ObjectRef | None):
+    """Has it collect the next chunk, unless it is at work."""
+    if self._call is None:
+      self._call = self._actor.collect.remote(weights)
+
+  def _answered(self, answer):
+    if self._has_begun:
+      return answer
+    if answer:
+      return self._lose(answer[0])
+    self._has_begun = True
+    return None
+
+  def _begin(self):
+    self._actor = self._make()
+    self._has_begun = False
+    self._call = self._actor.begin.remote(*self._arguments(self._start))
+    self._beat, self._asked = self._actor.beat.remote(), time.monotonic()
+
+  def _lose(self, reason: str) -> messages.Lost:
+    lost = messages.Lost(reason, self._has_begun)
+    with contextlib.suppress(Exception):  # It may be gone.
+      ray.kill(self._actor)
+    self._start += 1
+    self._begin()
+    return lost
+
+
+def _arguments(resolved, specs, seed, number, start):
+  return resolved, specs, collection.seed_of(seed, number, start)
+
+
+def _short(error: Exception) -> str:
+  """Returns one line of Ray's many, which end with an exception's own."""
+  line = -1 if isinstance(error, ray.exceptions.RayTaskError) else 0
+  return errors.short(str(error).strip().splitlines()[line], _REASON)

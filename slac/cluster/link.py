@@ -1,0 +1,117 @@
+"""Asks a hub in a process of its own, which may be lost."""
+
+import functools
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from slac import errors
+from slac.cluster import joining
+from slac.environments import checked, limits, served
+
+_WAIT_SECONDS = 1.0  # In one call.
+# A hub answers within seconds, and says within minutes that it has joined.
+_ANSWER_SECONDS, _JOIN_SECONDS = 60.0, 300.0
+_PAUSE_SECONDS = 10.0  # Before another is begun.
+
+
+class HubLost(Exception):
+  """The hub is lost, and its workers with it; the message says why."""
+
+
+class Link:
+  """A run's side of its hub."""
+
+  def __init__(self, *arguments: Any, should_stop: Callable[[], bool]):
+    """Begins no hub yet.
+
+    Args:
+      *arguments: those of `hub.Hub`, but for the last.
+      should_stop: whether it is not to be waited for any longer.
+    """
+    self._arguments = arguments
+    self._should_stop = should_stop
+    self._process: served.Served | None = None
+    self._is_late: Callable[[], bool] | None = None  # While an answer is due.
+    self._pause_end = 0.0
+
+  def join(self, begun: Sequence[int]):
+    """Begins the first hub, and waits until it has joined the cluster.
+
+    Args:
+      begun: see `hub.Hub`.
+
+    Raises:
+      errors.UserError: it cannot.
+      HubLost: its process has ended.
+    """
+    if self._process or self._pause_end:
+      return
+    self._begin(begun)
+    while not self._process.has_answered(limits.TICK):
+      if self._should_stop():
+        return
+    self._receive()
+
+  def is_idle(self, begun: Sequence[int]) -> bool:
+    """Whether the hub can be told something; begins one where there is none."""
+    if not self._process:
+      left = self._pause_end - time.monotonic()
+      time.sleep(min(max(left, 0.0), _WAIT_SECONDS))
+      if left <= _WAIT_SECONDS:
+        self._begin(begun)
+    return self._process is not None and not self._is_late
+
+  def tell(self, *arguments: Any):
+    """Asks for the steps that workers make; the arguments: see `Hub.take`."""
+    self._process.ask_aside('take', *arguments)
+    self._is_late = limits.Limit(_ANSWER_SECONDS).start()
+
+  def found(self) -> list[tuple[int, Any]]:
+    """Returns what has come of that, or nothing where it takes a second.
+
+    Raises:
+      HubLost: another one is begun later.
+    """
+    end = time.monotonic() + _WAIT_SECONDS
+    while self._is_late:
+      if self._process.has_answered(limits.TICK):
+        try:
+          return self._receive() or []
+        except errors.UserError as error:
+          raise HubLost(self._end(checked.one_line(error))) from error
+      if self._is_late():
+        raise HubLost(self._end('it does not answer'))
+      if self._should_stop() or time.monotonic() > end:
+        break
+    return []
+
+  def _begin(self, begun):
+    make = functools.partial(_hub, *self._arguments, begun)
+    self._process = served.Served(make, served.SPAWNED)
+    self._is_late = limits.Limit(_JOIN_SECONDS).start()
+
+  def _receive(self):
+    """Returns the answer that has come."""
+    self._is_late = None
+    try:
+      return self._process.answer()
+    except served.Ended as how:
+      raise HubLost(self._end(f'its process ended with {how}')) from how
+    except served.Raised as error:
+      raise HubLost(self._end(f'it raised {error}')) from error
+
+  def _end(self, why: str) -> str:
+    """Ends the process, whatever has become of it."""
+    self._process.end()
+    self._process = self._is_late = None
+    self._pause_end = time.monotonic() + _PAUSE_SECONDS
+    return why
+
+
+def _hub(place: joining.Place, *arguments: Any) -> Any:
+  """Makes a hub, in its own process; the run's has nothing of Ray."""
+  joining.check(place)
+  from slac.cluster import hub
+
+  return hub.Hub(place, *arguments)

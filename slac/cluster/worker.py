@@ -1,0 +1,132 @@
+"""Acts in an environment on some node of a cluster, as a run tells it to."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ray
+import tensorflow as tf
+from tf_agents.environments import py_environment
+from tf_agents.trajectories import trajectory
+from tf_agents.utils import nest_utils
+
+from slac import errors
+from slac.cluster import messages
+from slac.config import bindings
+from slac.training import (
+  collecting,
+  collection,
+  compiled,
+  experiment,
+  memory,
+  metrics,
+)
+
+# A chunk has at most so many agent steps, and ends after about so many seconds.
+_STEPS, _SECONDS = 10, 1.0
+
+
+class Like(py_environment.PyEnvironment):
+  """Has the specs of an environment that is elsewhere."""
+
+  def __init__(self, observation_spec: Any, action_spec: Any):
+    super().__init__()
+    self._specs = observation_spec, action_spec
+
+  def observation_spec(self) -> Any:
+    """Returns the specs of what is observed."""
+    return self._specs[0]
+
+  def action_spec(self) -> Any:
+    """Returns the spec of the actions."""
+    return self._specs[1]
+
+  def _reset(self):
+    raise NotImplementedError
+
+  def _step(self, action):
+    raise NotImplementedError
+
+
+class Rows(list):
+  """Takes what a replay does."""
+
+  def add(self, row: trajectory.Trajectory, stream: int):
+    """Appends a row, whose stream is the only one."""
+    del stream
+    self.append(row)
+
+
+class Worker:
+  """Collects in an environment, which has a process of its own on that node."""
+
+  def begin(
+    self, resolved: Mapping[str, str], specs: Sequence[Any], seed: int
+  ) -> tuple[str, int] | None:
+    """Makes the environment and its policies.
+
+    Args:
+      resolved: what `bindings.resolved` has returned in the run's process.
+      specs: of the observations and of the action.
+      seed: decides every random draw.
+
+    Returns:
+      A fault that a user can mend, and its exit code; or None.
+    """
+    memory.keep_small()
+    tf.config.set_visible_devices([], 'GPU')  # That is the learner's.
+    own = {**resolved, **collection.ALONE, 'Experiment.seed': str(seed)}
+    try:
+      bindings.load_resolved(own, allow_imports=True)  # The run has done so.
+      parts = experiment.Experiment(like=Like(*specs))
+    except errors.UserError as error:
+      return str(error), error.exit_code
+    self._agent = parts.agent
+    self._random_policy = compiled.EagerPolicy(parts.random_policy)
+    self._policy = compiled.EagerPolicy(parts.agent.collect_policy)
+    self._weights: messages.Weights | None = None
+    self._rows = Rows()
+    self._collector = collecting.Collector(
+      parts.environments,
+      self._rows,
+      parts.agent.training_data_spec,
+      metrics.Stopwatch(),
+    )
+    return None
+
+  def collect(self, weights: messages.Weights | None) -> messages.Chunk:
+    """Returns a few steps.
+
+    Args:
+      weights: of the policy; None to act at random.
+    """
+    policy = self._random_policy
+    if weights:
+      self._assign(weights)
+      policy = self._policy
+    steps: list[messages.Step] = []
+    until = time.monotonic() + _SECONDS
+    while len(steps) < _STEPS and time.monotonic() < until:
+      turn = self._collector.step(policy)
+      of = weights and weights.gradient_steps
+      steps.append(messages.Step(list(self._rows), turn, of))
+      self._rows.clear()
+    (ending,) = self._collector.endings()
+    spec = self._agent.training_data_spec
+    return messages.Chunk(
+      steps, ending and nest_utils.prune_extra_keys(spec, ending)
+    )
+
+  @ray.method(concurrency_group='life')
+  def beat(self):
+    """Answers, so that one knows that this process runs and can be reached."""
+
+  def _assign(self, weights):
+    if self._weights and weights.gradient_steps == self._weights.gradient_steps:
+      return
+    pairs = zip(self._policy.parameters, weights.values, strict=True)
+    for variable, value in pairs:
+      variable.assign(value)
+    # The noise of some policies falls with it.
+    self._agent.train_step_counter.assign(weights.gradient_steps)
+    self._weights = weights
