@@ -28,17 +28,8 @@ def digests(folder):
   for name in sorted(reader.get_variable_to_shape_map()):
     if 'OBJECT_GRAPH' not in name:
       parts[name] = np.asarray(reader.get_tensor(name)).tobytes()
-  manifest = json.loads((checkpoint / 'manifest.json').read_text())
-  rows = {}
-  for segment in manifest['segments']:
-    path = folder / 'checkpoints' / 'replay' / segment['name']
-    skipped = max(0, manifest['oldest_row'] - segment['start'])
-    with np.load(path, allow_pickle=False) as arrays:
-      for name in arrays:
-        rows.setdefault(name, []).append(arrays[name][skipped:])
-  # How the steps are cut into files depends on when there was a checkpoint.
-  for name, chunks in rows.items():
-    parts[f'replay/{name}'] = np.concatenate(chunks).tobytes()
+  for name, values in rows(folder).items():
+    parts[f'replay/{name}'] = values.tobytes()
   with np.load(checkpoint / 'arrays.npz', allow_pickle=False) as arrays:
     parts.update({name: arrays[name].tobytes() for name in arrays})
   state = state_of(checkpoint)
@@ -46,6 +37,23 @@ def digests(folder):
   del report['wall_seconds'], report['logs']
   parts['state'] = json.dumps(state, sort_keys=True).encode()
   return {k: hashlib.sha256(v).hexdigest() for k, v in parts.items()}
+
+
+def rows(folder):
+  """The replay of a run's newest checkpoint, an array of each field.
+
+  How the steps are cut into files depends on when there was a checkpoint.
+  """
+  _, checkpoint = newest(folder)
+  manifest = json.loads((checkpoint / 'manifest.json').read_text())
+  chunks = {}
+  for segment in manifest['segments']:
+    path = folder / 'checkpoints' / 'replay' / segment['name']
+    skipped = max(0, manifest['oldest_row'] - segment['start'])
+    with np.load(path, allow_pickle=False) as arrays:
+      for name in arrays:
+        chunks.setdefault(name, []).append(arrays[name][skipped:])
+  return {name: np.concatenate(values) for name, values in chunks.items()}
 
 
 def state_of(checkpoint):

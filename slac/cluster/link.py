@@ -33,6 +33,7 @@ class Link:
     self._should_stop = should_stop
     self._process: served.Served | None = None
     self._is_late: Callable[[], bool] | None = None  # While an answer is due.
+    self._has_joined = False  # As one hub at least.
     self._pause_end = 0.0
 
   def join(self, begun: Sequence[int]):
@@ -48,10 +49,8 @@ class Link:
     if self._process or self._pause_end:
       return
     self._begin(begun)
-    while not self._process.has_answered(limits.TICK):
-      if self._should_stop():
-        return
-    self._receive()
+    while self._is_late and not self._should_stop():
+      self.found()
 
   def is_idle(self, begun: Sequence[int]) -> bool:
     """Whether the hub can be told something; begins one where there is none."""
@@ -71,15 +70,13 @@ class Link:
     """Returns what has come of that, or nothing where it takes a second.
 
     Raises:
+      errors.UserError: the first hub cannot join.
       HubLost: another one is begun later.
     """
     end = time.monotonic() + _WAIT_SECONDS
     while self._is_late:
       if self._process.has_answered(limits.TICK):
-        try:
-          return self._receive() or []
-        except errors.UserError as error:
-          raise HubLost(self._end(checked.one_line(error))) from error
+        return self._receive() or []
       if self._is_late():
         raise HubLost(self._end('it does not answer'))
       if self._should_stop() or time.monotonic() > end:
@@ -95,11 +92,18 @@ class Link:
     """Returns the answer that has come."""
     self._is_late = None
     try:
-      return self._process.answer()
+      answer = self._process.answer()
+    except errors.UserError as error:
+      why = self._end(checked.one_line(error))
+      if self._has_joined:
+        raise HubLost(why) from error
+      raise
     except served.Ended as how:
       raise HubLost(self._end(f'its process ended with {how}')) from how
     except served.Raised as error:
       raise HubLost(self._end(f'it raised {error}')) from error
+    self._has_joined = True
+    return answer
 
   def _end(self, why: str) -> str:
     """Ends the process, whatever has become of it."""

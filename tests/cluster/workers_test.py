@@ -1,0 +1,77 @@
+"""A run whose workers by Ray are killed, and that is killed itself."""
+
+import time
+
+import psutil
+import pytest
+
+from tests import run_folders
+from tests.cluster import pace
+
+pytest.importorskip('ray', reason='Ray is not installed.')
+pytestmark = pytest.mark.slow
+
+SECONDS = 400  # After so many a process hangs, on a busy machine too.
+STEPS = 3000
+
+
+def wait_until(process, is_time):
+  deadline = time.monotonic() + SECONDS
+  while not is_time():
+    assert process.poll() is None and time.monotonic() < deadline
+    time.sleep(0.05)
+
+
+def test_no_step_is_lost_or_doubled_when_processes_are_killed(tmp_path):
+  params = 'Collection.workers = 2', f'Schedule.env_steps = {STEPS}'
+  folder, log = tmp_path / 'run', tmp_path / 'run.log'
+
+  def begin():
+    return pace.start(tmp_path, 'run', *params, seconds=0.02)
+
+  def saved():
+    return run_folders.newest(folder)[0]
+
+  process = begin()
+  wait_until(process, lambda: saved() > 200)
+  killed = pace.workers(process)[0]
+  killed.kill()
+  wait_until(process, lambda: 'worker' in log.read_text())
+  before = saved()
+  wait_until(process, lambda: saved() > before and pace.workers(process)[1:])
+  children = psutil.Process(process.pid).children(recursive=True)
+  process.kill()
+  process.wait()
+  _, alive = psutil.wait_procs(children, SECONDS)
+  assert not alive
+  assert saved() < STEPS
+  process = begin()
+  assert process.wait(SECONDS) == 0, log.read_text()
+
+  said = log.read_text()
+  assert said.count('Another begins, as worker') == 1
+  assert 'Continuing at' in said and 'Traceback' not in said
+  lengths = pace.episodes(folder)
+  assert sorted(lengths) == [0, 1]
+  cut = [n for own in lengths.values() for n in own[:-1] if n != pace.LENGTH]
+  assert len(cut) <= 3  # Of the worker, and of both where the run was killed.
+  assert sum(map(sum, lengths.values())) == STEPS
+  rows = run_folders.table(folder, 'train')
+  first = next(row for row in rows if int(row['gradient_steps']))
+  for row in rows:
+    if updates := int(row['gradient_steps']):
+      since = int(row['agent_steps']) - int(first['agent_steps'])
+      assert updates - int(first['gradient_steps']) == since
+  lags = [float(row[r]) for row in rows if row[r := 'collection/lag']]
+  assert 0 < max(lags) < 200
+  speeds = [
+    float(row[s]) for row in rows if row[s := 'collection/1/steps_per_second']
+  ]
+  assert 0 < max(speeds) < 60
+  evaluated = run_folders.table(folder, 'eval')
+  assert [row['env_steps'] for row in evaluated] == [
+    '0',
+    '1000',
+    '2000',
+    '3000',
+  ]
