@@ -29,6 +29,7 @@ Reach.seconds = {seconds}
 ACTION_REPEAT = 1
 DECODER_VARIANCE = 0.1
 SoftActorCritic.hidden_size = 32
+SoftActorCritic.learning_rate = 3e-3
 Replay.capacity = 20000
 Schedule.random_episodes = 10
 Schedule.model_updates = 0
@@ -119,8 +120,20 @@ def episodes(folder: pathlib.Path) -> dict[int, list[int]]:
 
 def workers(process: subprocess.Popen) -> list[psutil.Process]:
   """Returns the processes of a run's workers on this machine."""
-  children = psutil.Process(process.pid).children(recursive=True)
+  children = _descendants(psutil.Process(process.pid))
   return [x for x in children if _title(x).startswith('ray::Worker')]
+
+
+def at_work(process: subprocess.Popen) -> list[psutil.Process]:
+  """Returns those that have made their environment, in another process."""
+  return [x for x in workers(process) if len(_descendants(x)) > 1]
+
+
+def _descendants(process):
+  try:
+    return process.children(recursive=True)
+  except psutil.Error:
+    return []
 
 
 def _title(process):

@@ -11,7 +11,7 @@ from slac.training import collecting, compiled, experiment, metrics
 from tests.cluster import pace
 
 pytest.importorskip('ray', reason='Ray is not installed.')
-from slac.cluster import messages, worker  # noqa: E402
+from slac.cluster import messages, worker
 
 SEED = 5
 

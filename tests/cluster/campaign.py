@@ -1,0 +1,229 @@
+"""What collectors on a cluster stand: `python -m tests.cluster.campaign`.
+
+First how many steps a second workers take in an environment of 50 ms a step,
+by how many there are. Then a run whose workers and which itself are killed,
+stopped and slowed at random moments, beside runs that nothing disturbs. It
+exits with 1 if a step was lost or the policy learned worse.
+"""
+
+import argparse
+import contextlib
+import functools
+import pathlib
+import random
+import signal
+import sys
+import tempfile
+import time
+
+import numpy as np
+
+from tests import run_folders
+from tests.cluster import pace
+
+_SLOW_SECONDS = 5.0  # Less than a worker may take to answer.
+_SECONDS = 900.0
+_SOLVED = 3.0  # A return of so many deviations below is worse.
+
+
+def main():
+  """Runs the command line."""
+  parser = argparse.ArgumentParser(
+    prog='python -m tests.cluster.campaign', description=__doc__
+  )
+  parser.add_argument('--speeds', type=int, nargs='*', default=[1, 2, 4, 8])
+  parser.add_argument('--measured_seconds', type=float, default=40.0)
+  parser.add_argument('--workers', type=int, default=4)
+  parser.add_argument('--kills', type=int, default=20, help='of workers')
+  parser.add_argument('--run_kills', type=int, default=5, help='of the run')
+  parser.add_argument('--stops', type=int, default=1, help='for ever')
+  parser.add_argument('--slow', type=int, default=1, help='stopped for 5 s')
+  parser.add_argument('--seeds', type=int, default=5, help='not disturbed')
+  parser.add_argument('--env_steps', type=int, default=6000)
+  arguments = parser.parse_args()
+  with tempfile.TemporaryDirectory() as root:
+    for number in arguments.speeds:
+      print_speed(pathlib.Path(root), number, arguments.measured_seconds)
+    if arguments.seeds:
+      sys.exit(not survives(pathlib.Path(root), arguments))
+
+
+def print_speed(root: pathlib.Path, number: int, seconds: float):
+  """Prints the steps per second of so many workers that act at random."""
+  name = f'speed{number}'
+  process = pace.start(
+    root,
+    name,
+    f'Collection.workers = {number}',
+    'Schedule.random_agent_steps = 1000000',
+    'Schedule.env_steps = 2000000',
+    'Replay.capacity = 1000000',
+    seconds=0.05,
+  )
+  _wait(process, lambda: len(pace.at_work(process)) == number)
+  time.sleep(5.0)
+  before = _last(root / name)
+  time.sleep(seconds)
+  after = _last(root / name)
+  process.terminate()
+  process.wait()
+  steps, took = (
+    float(y) - float(x) for x, y in zip(before, after, strict=True)
+  )
+  print(
+    f'{number} workers: {steps / took:.1f} steps per second, '
+    f'{steps / took / number:.2f} each',
+    flush=True,
+  )
+
+
+def survives(root: pathlib.Path, arguments: argparse.Namespace) -> bool:
+  """Disturbs a run; prints the outcome; returns whether all is well."""
+  params = (
+    f'Collection.workers = {arguments.workers}',
+    f'Schedule.env_steps = {arguments.env_steps}',
+  )
+  returns = []
+  for seed in range(arguments.seeds):
+    process = pace.start(root, f'straight{seed}', *params, seed=seed)
+    _succeed(process.wait(), root, f'straight{seed}')
+    returns.append(_last_return(root / f'straight{seed}'))
+  run = disturbed(root, params, arguments)
+  _succeed(run.process.wait(), root, 'run')
+  lengths = pace.episodes(root / 'run')
+  cut = [n for own in lengths.values() for n in own[:-1] if n != pace.LENGTH]
+  last = _last_return(root / 'run')
+  mean, deviation = np.mean(returns), np.std(returns)
+  steps = sum(map(sum, lengths.values()))
+  table = {
+    'workers killed, stopped, slowed; the run killed': (
+      f'{arguments.kills}, {arguments.stops}, {arguments.slow}; '
+      f'{arguments.run_kills}'
+    ),
+    'seconds until a killed worker is missed': _spread(run.seconds['missed']),
+    'seconds until another is at work': _spread(run.seconds['replaced']),
+    'seconds until a stopped one is replaced': _spread(run.seconds['stopped']),
+    'steps asked for, in the replay': f'{arguments.env_steps}, {steps}',
+    'episodes cut short': len(cut),
+    'return in the end': f'{last:.1f}',
+    'of runs not disturbed': f'{mean:.1f}, deviation {deviation:.1f}',
+  }
+  print('\n'.join(f'{name + ":":<50}{value}' for name, value in table.items()))
+  is_whole = steps == arguments.env_steps
+  return is_whole and last > mean - _SOLVED * max(deviation, 1.0)
+
+
+class Disturbed:
+  """A run whose workers have faults, and which is killed itself.
+
+  Attributes:
+    process: that of the last start.
+    seconds: until a killed worker was missed, until another was at work, and
+      until one was at work in place of a stopped one.
+  """
+
+  def __init__(self, root, params, number):
+    self._begin = functools.partial(
+      pace.start, root, 'run', *params, seconds=0.2
+    )
+    self._log = root / 'run.log'
+    self._number = number
+    self.process = self._begin()
+    self.seconds: dict[str, list[float]] = {
+      'missed': [],
+      'replaced': [],
+      'stopped': [],
+    }
+
+  def wait(self):
+    """Waits until all workers are at work."""
+    _wait(self.process, self._are_there)
+
+  def kill_run(self, victim):
+    """Kills the run, and continues it."""
+    del victim
+    self.process.kill()
+    self.process.wait()
+    self.process = self._begin()
+
+  def kill(self, victim):
+    """Kills a worker."""
+    said, began = self._said(), time.monotonic()
+    victim.kill()
+    _wait(self.process, lambda: self._said() > said)
+    self.seconds['missed'].append(time.monotonic() - began)
+    _wait(self.process, lambda: self._are_there(without=victim))
+    self.seconds['replaced'].append(time.monotonic() - began)
+
+  def stop(self, victim):
+    """Stops a worker for ever."""
+    began = time.monotonic()
+    victim.send_signal(signal.SIGSTOP)
+    _wait(self.process, lambda: self._are_there(without=victim))
+    self.seconds['stopped'].append(time.monotonic() - began)
+
+  def slow(self, victim):
+    """Stops a worker for a while, which nobody misses."""
+    said = self._said()
+    victim.send_signal(signal.SIGSTOP)
+    time.sleep(_SLOW_SECONDS)
+    victim.send_signal(signal.SIGCONT)
+    assert self._said() == said
+
+  def _are_there(self, without=None):
+    there = pace.at_work(self.process)
+    return without not in there and len(there) == self._number
+
+  def _said(self):
+    return self._log.read_text().count(' is lost ')
+
+
+def disturbed(root, params, arguments) -> Disturbed:
+  """Returns a run that has had all its faults."""
+  chosen = random.Random(0)
+  run = Disturbed(root, params, arguments.workers)
+  faults = [run.kill] * arguments.kills + [run.kill_run] * arguments.run_kills
+  faults += [run.stop] * arguments.stops + [run.slow] * arguments.slow
+  chosen.shuffle(faults)
+  for fault in faults:
+    run.wait()
+    time.sleep(chosen.uniform(0, 4))
+    print(fault.__name__, flush=True)
+    fault(chosen.choice(pace.at_work(run.process)))
+  return run
+
+
+def _wait(process, is_time):
+  deadline = time.monotonic() + _SECONDS
+  while not is_time():
+    if process.poll() is not None or time.monotonic() > deadline:
+      sys.exit('The run has ended before its faults, or does not go on.')
+    time.sleep(0.1)
+
+
+def _succeed(code, root, name):
+  if code:
+    sys.exit((root / f'{name}.log').read_text())
+
+
+def _last(folder):
+  """Returns the agent steps of the last row, and its time."""
+  with contextlib.suppress(FileNotFoundError):
+    header, *rows = (folder / 'train.csv').read_text().strip().split('\n')
+    row = dict(zip(header.split(','), rows[-1].split(','), strict=True))
+    return row['agent_steps'], row['wall_seconds']
+  return '0', '0'
+
+
+def _last_return(folder):
+  return float(run_folders.table(folder, 'eval')[-1]['average_return'])
+
+
+def _spread(seconds):
+  if not seconds:
+    return 'none'
+  return f'{np.median(seconds):.1f} (at most {max(seconds):.1f})'
+
+
+if __name__ == '__main__':
+  main()
