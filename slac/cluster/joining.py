@@ -3,6 +3,7 @@
 import contextlib
 import os
 import platform
+import re
 import socket
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +13,7 @@ from slac import errors
 from slac.environments import processes
 from slac.installation import packages
 
+_ADDRESS = re.compile(r'[\w.-]+:\d{1,5}')
 INSTALL = 'pip install --no-deps -r requirements-cluster.txt'
 # Of Ray, which reads them where it is imported.
 _LOCAL = {
@@ -54,13 +56,24 @@ class Place(NamedTuple):
     return f'{self.asked}={self.address}'
 
 
+def is_address(text: str) -> bool:
+  """Whether it may be a `Place.address`."""
+  return text == 'local' or bool(_ADDRESS.fullmatch(text))
+
+
 def check(place: Place) -> None:
   """Makes sure that there are Ray, a cluster and a storage, by asking them.
 
   Raises:
     UserError: 69 if Ray is missing, does not answer or is too small; 73 if the
-      storage cannot be written; 77 if tokens are switched off.
+      storage cannot be written; 77 if tokens are switched off; 78 if the
+      address is none.
   """
+  if not is_address(place.address):
+    raise errors.UserError(
+      f'{errors.short(str(place))} is neither local nor HOST:PORT, which `ray '
+      'start --head` prints.'
+    )
   if os.environ.setdefault('RAY_AUTH_MODE', 'token') != 'token':
     raise errors.UserError(
       f'RAY_AUTH_MODE is {os.environ["RAY_AUTH_MODE"]!r}, with which whoever '

@@ -3,9 +3,14 @@
 _EVALUATION = 'evaluation/'
 _HELD_OUT = 'Of evaluation episodes, which are never trained on. '
 _PRETRAINING = 'pretraining/'  # The same curves, over updates of the model.
-_GRADIENT_NORM = (
-  "Global norm of that loss's gradient, before it is clipped, if it is."
-)
+_BY_END = {
+  '/gradient_norm': (
+    "Global norm of that loss's gradient, before it is clipped, if it is."
+  ),
+  '/steps_per_second': (
+    'Agent steps per second of one worker, with the time that it waits.'
+  ),
+}
 _BY_TAG = {
   'evaluation/average_return': (
     'Mean return of the evaluation episodes, in which the policy draws its '
@@ -94,6 +99,10 @@ _BY_TAG = {
   ),
   'alpha/loss': 'Loss of the temperature.',
   'alpha/alpha': 'Temperature: the weight of the entropy.',
+  'collection/lag': (
+    'By how many gradient steps the policy of a worker on a cluster was behind '
+    'the agent when its step was taken.'
+  ),
   'speed/updates_per_second': 'Updates of any kind per second of wall time.',
   'speed/resident_gigabytes': 'Memory of the process.',
 }
@@ -102,8 +111,9 @@ _BY_TAG = {
 def of(tag: str) -> str | None:
   """Returns the description of a scalar, if it has one."""
   tag = tag.removeprefix(_PRETRAINING)
-  if tag.endswith('/gradient_norm'):
-    return _GRADIENT_NORM
+  for end, description in _BY_END.items():
+    if tag.endswith(end):
+      return description
   trained = _BY_TAG.get(tag.removeprefix(_EVALUATION))
   if trained and tag not in _BY_TAG:
     return f'{_HELD_OUT}{trained}'

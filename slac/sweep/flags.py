@@ -5,14 +5,13 @@ import contextlib
 import io
 import math
 import pathlib
-import re
 import tokenize
 from collections.abc import Hashable, Iterable
 
 from slac import errors
+from slac.cluster import joining
 from slac.sweep import draws
 
-_ADDRESS = re.compile(r'[\w.-]+:\d{1,5}')
 _EXAMPLE = "'SlacAgent.model_learning_rate = [1e-4, 3e-4]'"
 
 
@@ -78,7 +77,7 @@ def tuned(text: str) -> str | int:
 
 def _address(text: str) -> str:
   """Returns the value of the flag --ray."""
-  if text != 'local' and not _ADDRESS.fullmatch(text):
+  if not joining.is_address(text):
     raise argparse.ArgumentTypeError(
       f'{errors.short(text)!r} is neither local nor HOST:PORT, which `ray '
       'start --head` prints'

@@ -56,6 +56,11 @@ def test_a_cluster_that_asks_for_no_token(monkeypatch):
     joining.check(place)
 
 
+def test_what_is_no_address():
+  with refused(78, '--ray=head is neither local nor HOST:PORT'):
+    joining.check(where('head', {}))
+
+
 def test_nobody_answers_at_an_address():
   with socket.socket() as taken:
     taken.bind(('127.0.0.1', 0))  # And does not listen.
