@@ -207,6 +207,20 @@ FAULTS = [
     '--gin_param=Collection.step_seconds = 0',
   ),
   tiny(
+    'workers beside environments',
+    78,
+    'Collection.workers = 2 collect instead of Collection.environments = 3',
+    '--gin_param=Collection.workers = 2',
+    '--gin_param=Collection.environments = 3',
+  ),
+  tiny(
+    'workers of no cluster',
+    69,
+    'Collection.ray',  # Where there is no Ray, that is said.
+    '--gin_param=Collection.workers = 1',
+    "--gin_param=Collection.ray = '127.0.0.1:1'",
+  ),
+  tiny(
     'a number of processes that evaluate',
     78,
     'Evaluation.worker = 2: must be True or False',
