@@ -14,6 +14,19 @@ from slac.installation import loading
 LAYER_NORM_EPSILON = 1e-5
 
 
+class RoundedDense(tf.keras.layers.Dense):
+  """A dense layer whose product, and the product's gradients, are bfloat16.
+
+  Bias and activation are float32. TensorFlow would fuse those of bfloat16 with
+  the product, into an operation that does not use a CPU's matrix unit.
+  """
+
+  def call(self, inputs):
+    """Maps `[B, D]` to `[B, units]`."""
+    pair = (tf.cast(x, tf.bfloat16) for x in (inputs, self.kernel))
+    return self.activation(tf.cast(tf.matmul(*pair), tf.float32) + self.bias)
+
+
 @gin.configurable
 class Mlp(tf.Module):
   """Two hidden layers and a linear output, with orthogonal weights.
@@ -43,19 +56,18 @@ class Mlp(tf.Module):
     loading.check_keras()
     self.compute_dtype = compute_dtype
     layers = tf.keras.layers
-    policy = 'float32' if compute_dtype == 'float32' else 'mixed_bfloat16'
 
-    def dense(size, activation=None, dtype='float32'):
-      return layers.Dense(
-        size, activation, kernel_initializer='orthogonal', dtype=dtype
-      )
+    def dense(size, activation=None, layer=layers.Dense):
+      return layer(size, activation, kernel_initializer='orthogonal')
+
+    rounded = layers.Dense if compute_dtype == 'float32' else RoundedDense
 
     first = [dense(hidden_size, 'elu')]
     if normed:
       norm = layers.LayerNormalization(epsilon=LAYER_NORM_EPSILON)
       first = [dense(hidden_size), norm, layers.Activation('tanh')]
     self._network = tf.keras.Sequential(
-      [*first, dense(hidden_size, 'elu', policy), dense(output_size)]
+      [*first, dense(hidden_size, 'elu', rounded), dense(output_size)]
     )
     self._network.build([None, input_size])
 

@@ -84,7 +84,7 @@ class Worker:
     self._agent = parts.agent
     self._random_policy = compiled.EagerPolicy(parts.random_policy)
     self._policy = compiled.EagerPolicy(parts.agent.collect_policy)
-    self._weights: messages.Weights | None = None
+    self._gradient_steps: int | None = None  # Of the policy's parameters.
     self._rows = Rows()
     self._collector = collecting.Collector(
       parts.environments,
@@ -122,11 +122,11 @@ class Worker:
     """Answers, so that one knows that this process runs and can be reached."""
 
   def _assign(self, weights):
-    if self._weights and weights.gradient_steps == self._weights.gradient_steps:
+    if weights.gradient_steps == self._gradient_steps:
       return
     pairs = zip(self._policy.parameters, weights.values, strict=True)
     for variable, value in pairs:
       variable.assign(value)
     # The noise of some policies falls with it.
     self._agent.train_step_counter.assign(weights.gradient_steps)
-    self._weights = weights
+    self._gradient_steps = weights.gradient_steps

@@ -1,6 +1,7 @@
 """What collectors on a cluster stand: `python -m tests.cluster.campaign`.
 
-First how many steps a second workers take in an environment of 50 ms a step,
+With --soak, only whether the memory of all processes stays flat for so long. Else
+first how many steps a second workers take in an environment of 50 ms a step,
 by how many there are. Then a run whose workers and which itself are killed,
 stopped and slowed at random moments, beside runs that nothing disturbs. It
 exits with 1 if a step was lost or the policy learned worse.
@@ -23,6 +24,7 @@ from tests.cluster import pace
 
 _SLOW_SECONDS = 5.0  # Less than a worker may take to answer.
 _SECONDS = 900.0
+_MEGABYTES = 20.0  # That a process may grow by.
 _SOLVED = 3.0  # A return of so many deviations below is worse.
 
 
@@ -31,6 +33,7 @@ def main():
   parser = argparse.ArgumentParser(
     prog='python -m tests.cluster.campaign', description=__doc__
   )
+  parser.add_argument('--soak', type=float, help='minutes')
   parser.add_argument('--speeds', type=int, nargs='*', default=[1, 2, 4, 8])
   parser.add_argument('--measured_seconds', type=float, default=40.0)
   parser.add_argument('--workers', type=int, default=4)
@@ -42,6 +45,8 @@ def main():
   parser.add_argument('--env_steps', type=int, default=6000)
   arguments = parser.parse_args()
   with tempfile.TemporaryDirectory() as root:
+    if arguments.soak:
+      sys.exit(not stays_flat(pathlib.Path(root), arguments.soak))
     for number in arguments.speeds:
       print_speed(pathlib.Path(root), number, arguments.measured_seconds)
     if arguments.seeds:
@@ -75,6 +80,40 @@ def print_speed(root: pathlib.Path, number: int, seconds: float):
     f'{steps / took / number:.2f} each',
     flush=True,
   )
+
+
+def stays_flat(root: pathlib.Path, minutes: float) -> bool:
+  """Prints memory and open files of two workers' run, in two fifths of it."""
+  process = pace.start(
+    root,
+    'soak',
+    *('Collection.workers = 2', 'Schedule.env_steps = 2000000'),
+    seconds=0.05,
+  )
+  _wait(process, lambda: len(pace.at_work(process)) == 2)
+  begun, end = time.monotonic(), time.monotonic() + 60 * minutes
+  readings: list[dict[int, tuple[float, int]]] = []
+  while time.monotonic() < end:
+    time.sleep(10.0)
+    readings.append(pace.resources(process))
+  tenth, is_flat = len(readings) // 5, True
+  for pid, name in pace.names(process).items():
+    first, last = (
+      [reading[pid] for reading in some if pid in reading]
+      for some in (readings[tenth : 2 * tenth], readings[-tenth:])
+    )
+    before, after = (
+      tuple(map(max, zip(*x, strict=True))) for x in (first, last)
+    )
+    is_flat &= after[0] < before[0] + _MEGABYTES and after[1] <= before[1]
+    print(
+      f'{name:<40}{before[0]:8.1f} MB, {before[1]:4} files; then '
+      f'{after[0] - before[0]:+.1f} MB, {after[1] - before[1]:+} files'
+    )
+  process.terminate()
+  process.wait()
+  print(f'after {(time.monotonic() - begun) / 60:.0f} minutes')
+  return is_flat
 
 
 def survives(root: pathlib.Path, arguments: argparse.Namespace) -> bool:

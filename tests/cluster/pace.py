@@ -4,6 +4,7 @@ What they have put into the replay can be checked: a step leads from one row to
 the next. Gin files may `import tests.cluster.pace`.
 """
 
+import contextlib
 import os
 import pathlib
 import subprocess
@@ -127,6 +128,37 @@ def workers(process: subprocess.Popen) -> list[psutil.Process]:
 def at_work(process: subprocess.Popen) -> list[psutil.Process]:
   """Returns those that have made their environment, in another process."""
   return [x for x in workers(process) if len(_descendants(x)) > 1]
+
+
+def resources(process: subprocess.Popen) -> dict[int, tuple[float, int]]:
+  """Returns megabytes and open files of all processes of a run, by their pid."""
+  found = {}
+  for each in _all(process):
+    with contextlib.suppress(psutil.Error):
+      found[each.pid] = each.memory_info().rss / 1e6, each.num_fds()
+  return found
+
+
+def names(process: subprocess.Popen) -> dict[int, str]:
+  """Returns what these processes are, by their pid."""
+  return {each.pid: _name(_title(each)) for each in _all(process)}
+
+
+def _name(title):
+  """Returns the last of a command's paths that says what it is."""
+  kinds = (
+    'train_eval',
+    'spawn_main',
+    'forkserver',
+    'gcs_server',
+    'raylet/raylet',
+  )
+  return next((kind for kind in kinds if kind in title), title[-40:])
+
+
+def _all(process):
+  own = psutil.Process(process.pid)
+  return [own, *_descendants(own)]
 
 
 def _descendants(process):
