@@ -131,7 +131,7 @@ def at_work(process: subprocess.Popen) -> list[psutil.Process]:
 
 
 def resources(process: subprocess.Popen) -> dict[int, tuple[float, int]]:
-  """Returns megabytes and open files of all processes of a run, by their pid."""
+  """Returns memory in megabytes and open files of a run's processes, by pid."""
   found = {}
   for each in _all(process):
     with contextlib.suppress(psutil.Error):

@@ -1,5 +1,6 @@
 """Tests of slac/cluster/remote_collector.py, with a hub that is played."""
 
+import time
 import types
 
 import numpy as np
@@ -33,6 +34,7 @@ class PlayedHub:
     self.told = []
     self.answers = []
     self.joined = []
+    self.seconds = 0.0  # That an answer takes.
 
   def join(self, begun):
     self.joined.append(list(begun))
@@ -44,6 +46,7 @@ class PlayedHub:
     self.told.append(arguments)
 
   def found(self):
+    time.sleep(self.seconds)
     answer = self.answers.pop(0)
     if isinstance(answer, Exception):
       raise answer
@@ -151,6 +154,18 @@ def test_no_step_for_long_is_a_failure(made, monkeypatch):
   for _ in range(2):
     (failure,) = made.collector.step(made.random).failures
     assert 'no worker has made a step for 0 s' in str(failure)
+
+
+def test_seconds_before_a_step_do_not_count_after_it(made, monkeypatch):
+  monkeypatch.setattr(remote_collector, '_NO_STEP_SECONDS', 0.3)
+  made.hub.seconds = 0.2
+  made.hub.answers = [
+    [],
+    [(0, messages.Chunk([step(row(FIRST, 0))], None))],
+    [],
+  ]
+  for _ in range(3):
+    assert not made.collector.step(made.random).failures
 
 
 def test_a_lost_worker_s_episode_ends_without_a_termination(made, capsys):
