@@ -39,7 +39,7 @@ def main():
   parser.add_argument(
     '--seconds', type=float, default=30.0, help='of each partition'
   )
-  parser.add_argument('--env_steps', type=int, default=8000)
+  parser.add_argument('--env_steps', type=int, default=16000)
   parser.add_argument('--seed', type=int, default=0, help='of the moments')
   arguments = parser.parse_args()
   sys.exit(namespaces.run(_SCRIPT.format(arguments)))

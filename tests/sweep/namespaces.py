@@ -58,8 +58,13 @@ def run(script: str) -> int:
     return subprocess.run(
       [*command, sys.executable, '-c', script],
       cwd=bindings.ROOT,
-      # A trial removes the folders of processes that it does not see.
-      env={**os.environ, **clusters.variables(), 'TMPDIR': folder},
+      env={
+        **os.environ,
+        **clusters.variables(),
+        'RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER': '1',  # More than the loopback.
+        # A trial removes the folders of processes that it does not see.
+        'TMPDIR': folder,
+      },
     ).returncode
 
 
