@@ -85,6 +85,7 @@ def survives(arguments: argparse.Namespace) -> bool:
     name = f'cartpole-tiny-seed{seed}'
     if found := results.faults(runs / name, root / 'straight' / name):
       lost[name] = found
+    print(f'{name}: {found or "as undisturbed"}', flush=True)
   table = {
     'runs, nodes': f'{arguments.runs}, {arguments.nodes}',
     'nodes killed, cut off': f'{arguments.kills}, {arguments.partitions}',
