@@ -1,24 +1,26 @@
 """Whether a sweep survives its nodes: `python -m tests.sweep.campaign`.
 
 Runs tiny networks on a cluster of this machine, whose nodes are killed and cut
-off at random moments, and compares each run with one that nothing disturbed.
+off from the others at random moments, and compares each run with one that
+nothing disturbed.
 """
 
 import argparse
 import functools
 import pathlib
 import random
-import signal
 import sys
 import tempfile
 import time
 
-import psutil
-
 from tests.faults import results
-from tests.sweep import clusters
+from tests.sweep import clusters, namespaces
 
-_FROZEN_SECONDS = 30.0
+_SCRIPT = """
+from argparse import Namespace
+from tests.sweep import campaign
+raise SystemExit(not campaign.survives({!r}))
+"""
 
 
 def main():
@@ -32,48 +34,62 @@ def main():
     '--kills', type=int, default=4, help='SIGKILLs of raylets'
   )
   parser.add_argument(
-    '--freezes', type=int, default=1, help='raylets stopped for 30 s'
+    '--partitions', type=int, default=1, help='nodes that are cut off'
   )
-  parser.add_argument('--env_steps', type=int, default=8000)
+  parser.add_argument(
+    '--seconds', type=float, default=30.0, help='of each partition'
+  )
+  parser.add_argument('--env_steps', type=int, default=16000)
   parser.add_argument('--seed', type=int, default=0, help='of the moments')
   arguments = parser.parse_args()
-  with tempfile.TemporaryDirectory() as root:
-    sys.exit(not survives(pathlib.Path(root), arguments))
+  sys.exit(namespaces.run(_SCRIPT.format(arguments)))
 
 
-def survives(root: pathlib.Path, arguments: argparse.Namespace) -> bool:
-  """Disturbs a sweep; prints the outcome; returns if all is well."""
+def survives(arguments: argparse.Namespace) -> bool:
+  """Disturbs a sweep; prints the outcome; returns if all is well.
+
+  Args:
+    arguments: the flags.
+  """
+  root = pathlib.Path(tempfile.mkdtemp())
   overlay, runs = root / 'tiny.gin', root / 'runs'
   clusters.write_settings(overlay, arguments.env_steps, seconds=1.0)
   chosen = random.Random(arguments.seed)
-  faults = ['kill'] * arguments.kills + ['freeze'] * arguments.freezes
+  faults = ['kill'] * arguments.kills + ['partition'] * arguments.partitions
   chosen.shuffle(faults)
   at_work = functools.partial(clusters.trials, overlay)
   begun = time.monotonic()
-  with clusters.cluster(arguments.nodes) as cluster:
-    seeds = '--seeds', str(arguments.runs)
-    process = clusters.sweep(cluster.address, overlay, runs, *seeds)
-    for fault in faults:
-      clusters.wait_for(at_work, process)
-      time.sleep(chosen.uniform(0, 30))
-      pids = clusters.wait_for(at_work, process)
-      pid = chosen.choice(sorted(pids))
-      _disturb(fault, clusters.raylet_of(pid), cluster)
-      print(
-        f'{time.monotonic() - begun:.0f} s: {fault} {pids[pid]}', flush=True
-      )
-    code = process.wait()
+  cluster = namespaces.Cluster(arguments.nodes)
+  seeds = '--seeds', str(arguments.runs)
+  process = clusters.sweep(cluster.address, overlay, runs, *seeds)
+  for fault in faults:
+    clusters.wait_for(at_work, process)
+    time.sleep(chosen.uniform(0, 30))
+    pids = clusters.wait_for(at_work, process)
+    pid = chosen.choice(sorted(pids))
+    print(f'{time.monotonic() - begun:.0f} s: {fault} {pids[pid]}', flush=True)
+    raylet = clusters.raylet_of(pid)
+    if fault == 'kill':
+      raylet.kill()
+      cluster.add_node()
+    else:
+      with cluster.cut(raylet):
+        time.sleep(arguments.seconds)
+  code = process.wait()
   took = time.monotonic() - begun
-  print(runs.with_suffix('.log').read_text())
+  said = runs.with_suffix('.log').read_text()
+  print(said)
   lost = {}
   for seed in range(arguments.runs):
     clusters.straight(overlay, root / 'straight', seed).wait()
     name = f'cartpole-tiny-seed{seed}'
     if found := results.faults(runs / name, root / 'straight' / name):
       lost[name] = found
+    print(f'{name}: {found or "as undisturbed"}', flush=True)
   table = {
     'runs, nodes': f'{arguments.runs}, {arguments.nodes}',
-    'nodes killed, frozen': f'{arguments.kills}, {arguments.freezes}',
+    'nodes killed, cut off': f'{arguments.kills}, {arguments.partitions}',
+    'runs that went on elsewhere': said.count(' was lost '),
     'seconds of the sweep': f'{took:.0f}',
     'exit code': code,
     'runs with the sha256 of an undisturbed one': arguments.runs - len(lost),
@@ -81,17 +97,6 @@ def survives(root: pathlib.Path, arguments: argparse.Namespace) -> bool:
   }
   print('\n'.join(f'{name + ":":<46}{value}' for name, value in table.items()))
   return not lost and code == 0
-
-
-def _disturb(fault: str, raylet: psutil.Process, cluster: clusters.Cluster):
-  if fault == 'kill':
-    raylet.kill()
-    cluster.add_node()
-    return
-  # The run on it goes on, and nobody hears of it.
-  raylet.send_signal(signal.SIGSTOP)
-  time.sleep(_FROZEN_SECONDS)
-  raylet.send_signal(signal.SIGCONT)
 
 
 if __name__ == '__main__':

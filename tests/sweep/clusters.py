@@ -116,7 +116,7 @@ def sweep(
         *('--ray', where, *more),
       ],
       cwd=bindings.ROOT,
-      env={**os.environ, **variables()},
+      env={**variables(), **os.environ},  # A namespace has its own.
       stdout=log,
       stderr=subprocess.STDOUT,
     )
