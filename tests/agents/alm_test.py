@@ -554,8 +554,12 @@ def test_bfloat16_is_of_the_second_hidden_layer(agent):
       for layer in first:
         x = layer(x)
         assert x.dtype == tf.float32
+      kernel, bias = hidden.weights
+      product = tf.matmul(*(tf.cast(y, second) for y in (x, kernel)))
+      expected = tf.nn.elu(tf.cast(product, tf.float32) + bias)
       x = hidden(x)
-      assert (x.dtype, output(x).dtype) == (second, tf.float32)
+      np.testing.assert_allclose(x, expected, rtol=1e-5, atol=1e-6)
+      assert x.dtype == output(x).dtype == tf.float32
       assert all(v.dtype == tf.float32 for v in network.trainable_variables)
 
 

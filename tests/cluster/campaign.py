@@ -1,10 +1,10 @@
 """What collectors on a cluster stand: `python -m tests.cluster.campaign`.
 
 With --soak, only whether the memory of all processes stays flat for so long.
-Else first how many steps a second workers take in an environment of 50 ms a step,
-by how many there are. Then a run whose workers and which itself are killed,
-stopped and slowed at random moments, beside runs that nothing disturbs. It
-exits with 1 if a step was lost or the policy learned worse.
+Else first how many steps a second workers take in an environment of 50 ms a
+step, by how many there are. Then a run whose workers and which itself are
+killed, stopped and slowed at random moments, beside runs that nothing disturbs.
+It exits with 1 if a step was lost or the policy learned worse.
 """
 
 import argparse
