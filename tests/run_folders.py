@@ -63,12 +63,17 @@ def state_of(checkpoint):
 
 def table(folder, name):
   """A CSV file's rows, without what is measured by the clock."""
+  return [
+    {
+      key: value
+      for key, value in row.items()
+      if not re.match('wall_seconds|seconds/|speed/', key)
+    }
+    for row in raw_table(folder, name)
+  ]
+
+
+def raw_table(folder, name):
+  """A CSV file's rows, as they are."""
   with open(folder / f'{name}.csv') as file:
-    return [
-      {
-        key: value
-        for key, value in row.items()
-        if not re.match('wall_seconds|seconds/|speed/', key)
-      }
-      for row in csv.DictReader(file)
-    ]
+    return list(csv.DictReader(file))

@@ -8,7 +8,6 @@ It exits with 1 if a step was lost or the policy learned worse.
 """
 
 import argparse
-import contextlib
 import functools
 import pathlib
 import random
@@ -66,15 +65,14 @@ def print_speed(root: pathlib.Path, number: int, seconds: float):
     seconds=0.05,
   )
   _wait(process, lambda: len(pace.at_work(process)) == number)
+  _wait(process, lambda: _last(root / name))
   time.sleep(5.0)
   before = _last(root / name)
   time.sleep(seconds)
   after = _last(root / name)
   process.terminate()
   process.wait()
-  steps, took = (
-    float(y) - float(x) for x, y in zip(before, after, strict=True)
-  )
+  steps, took = (y - x for x, y in zip(before, after, strict=True))
   print(
     f'{number} workers: {steps / took:.1f} steps per second, '
     f'{steps / took / number:.2f} each',
@@ -246,12 +244,13 @@ def _succeed(code, root, name):
 
 
 def _last(folder):
-  """Returns the agent steps of the last row, and its time."""
-  with contextlib.suppress(FileNotFoundError):
-    header, *rows = (folder / 'train.csv').read_text().strip().split('\n')
-    row = dict(zip(header.split(','), rows[-1].split(','), strict=True))
-    return row['agent_steps'], row['wall_seconds']
-  return '0', '0'
+  """Returns the agent steps and the time of the last row, if there is one."""
+  try:
+    rows = run_folders.raw_table(folder, 'train')
+  except FileNotFoundError:
+    return None
+  names = 'agent_steps', 'wall_seconds'
+  return rows and [float(rows[-1][name]) for name in names]
 
 
 def _last_return(folder):
