@@ -214,13 +214,6 @@ FAULTS = [
     '--gin_param=Collection.environments = 3',
   ),
   tiny(
-    'workers of no cluster',
-    69,
-    'Collection.ray',  # Where there is no Ray, that is said.
-    '--gin_param=Collection.workers = 1',
-    "--gin_param=Collection.ray = '127.0.0.1:1'",
-  ),
-  tiny(
     'a number of processes that evaluate',
     78,
     'Evaluation.worker = 2: must be True or False',

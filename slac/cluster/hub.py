@@ -49,6 +49,7 @@ class Hub:
     """
     with contextlib.suppress(PermissionError):  # It leads a group already.
       os.setsid()
+    _be_quiet()
     self._ray = contextlib.ExitStack()
     self._ray.enter_context(joining.joined(place))
     self._weights: ray.ObjectRef | None = None
@@ -173,6 +174,14 @@ class _Member:
     self._start += 1
     self._begin()
     return lost
+
+
+def _be_quiet():
+  """Keeps off the screen what Ray writes; what matters the run says."""
+  nowhere = os.open(os.devnull, os.O_WRONLY)
+  for stream in (1, 2):
+    os.dup2(nowhere, stream)
+  os.close(nowhere)
 
 
 def _arguments(resolved, specs, seed, number, start):

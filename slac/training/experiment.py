@@ -83,6 +83,7 @@ class Experiment:
     action_repeat = self.schedule.action_repeat
     self.evaluation = evaluation.Evaluation()
     self.collection = plan = collection.Collection()
+    plan.check()
     self.limit = limits.Limit(plan.step_seconds, should_stop)
     is_here = not plan.workers and plan.environments == 1 and not like
     with making():

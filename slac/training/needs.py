@@ -38,7 +38,6 @@ def check():
       training would begin without a sequence to draw.
   """
   plan = schedule.Schedule()
-  collection.Collection().check()
   sizes = {'Schedule.batch_size': plan.batch_size}
   given = _given(experiment.Experiment)
   sizes |= sizes_of(given.get('agent'))

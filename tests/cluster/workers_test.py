@@ -12,7 +12,7 @@ pytest.importorskip('ray', reason='Ray is not installed.')
 pytestmark = pytest.mark.slow
 
 SECONDS = 400  # After so many a process hangs, on a busy machine too.
-STEPS = 3000
+STEPS = 1200
 
 
 def wait_until(process, is_time):
@@ -27,13 +27,13 @@ def test_no_step_is_lost_or_doubled_when_processes_are_killed(tmp_path):
   folder, log = tmp_path / 'run', tmp_path / 'run.log'
 
   def begin():
-    return pace.start(tmp_path, 'run', *params, seconds=0.02)
+    return pace.start(tmp_path, 'run', *params, seconds=0.01)
 
   def saved():
     return run_folders.newest(folder)[0]
 
   process = begin()
-  wait_until(process, lambda: saved() > 200)
+  wait_until(process, lambda: saved() > 100)
   killed = pace.workers(process)[0]
   killed.kill()
   wait_until(process, lambda: 'worker' in log.read_text())
@@ -67,11 +67,14 @@ def test_no_step_is_lost_or_doubled_when_processes_are_killed(tmp_path):
   speeds = [
     float(row[s]) for row in rows if row[s := 'collection/1/steps_per_second']
   ]
-  assert 0 < max(speeds) < 60
+  assert 0 < max(speeds) < 110
   evaluated = run_folders.table(folder, 'eval')
-  assert [row['env_steps'] for row in evaluated] == [
-    '0',
-    '1000',
-    '2000',
-    '3000',
-  ]
+  assert [row['env_steps'] for row in evaluated] == ['0', '1000']
+
+
+def test_no_cluster_at_the_address_is_one_sentence(tmp_path):
+  params = 'Collection.workers = 1', "Collection.ray = '127.0.0.1:1'"
+  assert pace.start(tmp_path, 'run', *params).wait(SECONDS) == 69
+  said = (tmp_path / 'run.log').read_text()
+  assert said.count('Collection.ray=127.0.0.1:1 does not answer') == 1
+  assert 'Traceback' not in said

@@ -68,7 +68,7 @@ class Served:
     self.asked = []
     self.has_ended = False
 
-  def ask(self, *question):
+  def ask_aside(self, *question):
     self.asked.append(question)
 
   def has_answered(self, seconds):
@@ -88,13 +88,6 @@ class Served:
 def run(monkeypatch):
   Served.answers = []
   monkeypatch.setattr(served, 'Served', Served)
-  monkeypatch.setattr(
-    evaluation_worker.threading,
-    'Thread',
-    lambda target, args, daemon: types.SimpleNamespace(
-      start=lambda: target(*args)
-    ),
-  )
   return Run(monkeypatch, evaluation_worker.WorkerEvaluations)
 
 

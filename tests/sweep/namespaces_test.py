@@ -13,7 +13,12 @@ from tests.sweep import namespaces
 
 pytestmark = pytest.mark.slow
 
-RUN = 'from tests.sweep import namespaces\n'
+# Who begins the tests may ignore SIGINT, as a shell does in the background.
+RUN = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from tests.sweep import namespaces
+"""
 SCRIPT = """
 from tests.sweep import namespaces_test
 namespaces_test.inside({!r})

@@ -9,7 +9,12 @@ from slac import errors
 from slac.sweep import pace
 from tests.sweep import runs
 
-SHARED = {'A.x': '1', 'Collection.environments': '1'}
+SHARED = {
+  'A.x': '1',
+  'Collection.environments': '1',
+  'Collection.weight_interval': '100',
+  'Collection.workers': '0',
+}
 CONFIG = {**SHARED, 'Experiment.seed': '0'}
 KEY = frozenset(SHARED.items())
 
