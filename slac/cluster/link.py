@@ -52,8 +52,8 @@ class Link:
     while self._is_late and not self._should_stop():
       self.found()
 
-  def is_idle(self, begun: Sequence[int]) -> bool:
-    """Whether the hub can be told something; begins one where there is none."""
+  def get_ready(self, begun: Sequence[int]) -> bool:
+    """Begins a hub where there is none; returns if it can be told something."""
     if not self._process:
       left = self._pause_end - time.monotonic()
       time.sleep(min(max(left, 0.0), _WAIT_SECONDS))

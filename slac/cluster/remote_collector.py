@@ -141,7 +141,7 @@ class RemoteCollector:
   def _fetch(self, policy):
     """Takes what has come of workers, which go on with newer weights."""
     began = time.monotonic()
-    if self._link.is_idle(self._begun):
+    if self._link.get_ready(self._begun):
       is_random = policy is not self._policy
       weights = None if is_random else self._new_weights()
       self._link.tell(weights, is_random)

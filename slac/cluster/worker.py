@@ -5,20 +5,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ray
-import tensorflow as tf
 from tf_agents.environments import py_environment
 from tf_agents.trajectories import trajectory
 from tf_agents.utils import nest_utils
 
 from slac import errors
 from slac.cluster import messages
-from slac.config import bindings
 from slac.training import (
   collecting,
   collection,
   compiled,
   experiment,
-  memory,
   metrics,
 )
 
@@ -73,11 +70,8 @@ class Worker:
     Returns:
       A fault that a user can mend, and its exit code; or None.
     """
-    memory.keep_small()
-    tf.config.set_visible_devices([], 'GPU')  # That is the learner's.
-    own = {**resolved, **collection.ALONE, 'Experiment.seed': str(seed)}
     try:
-      bindings.load_resolved(own, allow_imports=True)  # The run has done so.
+      collection.load_beside(resolved, **{'Experiment.seed': str(seed)})
       parts = experiment.Experiment(like=Like(*specs))
     except errors.UserError as error:
       return str(error), error.exit_code

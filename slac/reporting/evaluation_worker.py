@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from slac import console
 from slac.config import bindings
 from slac.environments import checked, limits, served
 from slac.reporting import evaluations, pictures
-from slac.training import assessment, collection, experiment, memory
+from slac.training import assessment, collection, experiment
 
 _ATTEMPTS = 2  # In processes of their own; the next is in this one.
 
@@ -119,10 +118,7 @@ class Worker:
     Args:
       resolved: what `bindings.resolved` has returned in the run's process.
     """
-    memory.keep_small()
-    tf.config.set_visible_devices([], 'GPU')  # That is the run's own.
-    own = {**resolved, **collection.ALONE}
-    bindings.load_resolved(own, allow_imports=True)  # The run has done so.
+    collection.load_beside(resolved)
     self._parts = experiment.Experiment()
     self._evaluators = evaluations.evaluators(self._parts)
 

@@ -7,15 +7,17 @@ from typing import Annotated
 
 import gin
 import numpy as np
+import tensorflow as tf
 from tf_agents.environments import py_environment
 
 from slac import errors
 from slac.config import bindings, settings
 from slac.environments import limits, own_process
+from slac.training import memory
 
 _MOST = 256  # Processes; more are hardly meant for one machine.
 _MOST_WORKERS = 1000
-# Bindings of a process that collects for no run, or for another's.
+# Of a process that collects in no environment, or in one of its own.
 ALONE = {'Collection.environments': '1', 'Collection.workers': '0'}
 
 
@@ -51,6 +53,19 @@ class Collection:
         f'Collection.workers = {self.workers} collect instead of '
         f'Collection.environments = {self.environments}: set one of them only.'
       )
+
+
+def load_beside(resolved: Mapping[str, str], **own: str):
+  """Has this process do a part of a run's work, by its settings, on the CPU.
+
+  Args:
+    resolved: what `bindings.resolved` has returned in the run's process.
+    own: settings of this process, by their names.
+  """
+  memory.keep_small()
+  tf.config.set_visible_devices([], 'GPU')  # That is the run's own.
+  # The run has been allowed what it imports.
+  bindings.load_resolved({**resolved, **ALONE, **own}, allow_imports=True)
 
 
 def in_processes(

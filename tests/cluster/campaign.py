@@ -22,7 +22,6 @@ from tests import run_folders
 from tests.cluster import pace
 
 _SLOW_SECONDS = 5.0  # Less than a worker may take to answer.
-_SECONDS = 900.0
 _MEGABYTES = 20.0  # That a process may grow by.
 _SOLVED = 3.0  # A return of so many deviations below is worse.
 
@@ -64,8 +63,8 @@ def print_speed(root: pathlib.Path, number: int, seconds: float):
     'Replay.capacity = 1000000',
     seconds=0.05,
   )
-  _wait(process, lambda: len(pace.at_work(process)) == number)
-  _wait(process, lambda: _last(root / name))
+  pace.wait_until(process, lambda: len(pace.at_work(process)) == number)
+  pace.wait_until(process, lambda: _last(root / name))
   time.sleep(5.0)
   before = _last(root / name)
   time.sleep(seconds)
@@ -88,17 +87,17 @@ def stays_flat(root: pathlib.Path, minutes: float) -> bool:
     *('Collection.workers = 2', 'Schedule.env_steps = 2000000'),
     seconds=0.05,
   )
-  _wait(process, lambda: len(pace.at_work(process)) == 2)
+  pace.wait_until(process, lambda: len(pace.at_work(process)) == 2)
   begun, end = time.monotonic(), time.monotonic() + 60 * minutes
   readings: list[dict[int, tuple[float, int]]] = []
   while time.monotonic() < end:
     time.sleep(10.0)
     readings.append(pace.resources(process))
-  tenth, is_flat = len(readings) // 5, True
+  fifth, is_flat = len(readings) // 5, True
   for pid, name in pace.names(process).items():
     first, last = (
       [reading[pid] for reading in some if pid in reading]
-      for some in (readings[tenth : 2 * tenth], readings[-tenth:])
+      for some in (readings[fifth : 2 * fifth], readings[-fifth:])
     )
     before, after = (
       tuple(map(max, zip(*x, strict=True))) for x in (first, last)
@@ -174,7 +173,7 @@ class Disturbed:
 
   def wait(self):
     """Waits until all workers are at work."""
-    _wait(self.process, self._are_there)
+    pace.wait_until(self.process, self._are_there)
 
   def kill_run(self, victim):
     """Kills the run, and continues it."""
@@ -187,16 +186,16 @@ class Disturbed:
     """Kills a worker."""
     said, began = self._said(), time.monotonic()
     victim.kill()
-    _wait(self.process, lambda: self._said() > said)
+    pace.wait_until(self.process, lambda: self._said() > said)
     self.seconds['missed'].append(time.monotonic() - began)
-    _wait(self.process, lambda: self._are_there(without=victim))
+    pace.wait_until(self.process, lambda: self._are_there(without=victim))
     self.seconds['replaced'].append(time.monotonic() - began)
 
   def stop(self, victim):
     """Stops a worker for ever."""
     began = time.monotonic()
     victim.send_signal(signal.SIGSTOP)
-    _wait(self.process, lambda: self._are_there(without=victim))
+    pace.wait_until(self.process, lambda: self._are_there(without=victim))
     self.seconds['stopped'].append(time.monotonic() - began)
 
   def slow(self, victim):
@@ -228,14 +227,6 @@ def disturbed(root, params, arguments) -> Disturbed:
     print(fault.__name__, flush=True)
     fault(chosen.choice(pace.at_work(run.process)))
   return run
-
-
-def _wait(process, is_time):
-  deadline = time.monotonic() + _SECONDS
-  while not is_time():
-    if process.poll() is not None or time.monotonic() > deadline:
-      sys.exit('The run has ended before its faults, or does not go on.')
-    time.sleep(0.1)
 
 
 def _succeed(code, root, name):

@@ -60,9 +60,9 @@ def test_what_it_is_told_it_answers_once(make):
   linked.join([0])
   linked.join([1])  # It has.
   for what in ('a', 'b'):
-    assert linked.is_idle([2])
+    assert linked.get_ready([2])
     linked.tell(what)
-    assert not linked.is_idle([2])
+    assert not linked.get_ready([2])
     assert answer(linked) == [what, [0]]
   assert linked.found() == []
 
@@ -77,7 +77,7 @@ def test_one_that_is_lost_is_followed_by_another(make, monkeypatch):
   monkeypatch.setattr(link, '_ANSWER_SECONDS', 0.5)
 
   def wait(begun):
-    while not linked.is_idle([begun]):
+    while not linked.get_ready([begun]):
       linked.found()
 
   linked = make('join')
@@ -93,7 +93,7 @@ def test_one_that_is_lost_is_followed_by_another(make, monkeypatch):
     linked.tell(what)
     with pytest.raises(link.HubLost, match=why):
       answer(linked)
-    assert not linked.is_idle([begun + 1])  # It has only begun.
+    assert not linked.get_ready([begun + 1])  # It has only begun.
   wait(3)
   linked.tell('a')
   assert answer(linked) == ['a', [3]]

@@ -10,6 +10,7 @@ import pathlib
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 import gin
 import gymnasium
@@ -20,6 +21,7 @@ from tests import run_folders
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 LENGTH = 20
+SECONDS = 900.0  # After so many a process hangs, on a busy machine too.
 GIN = """
 import tests.cluster.pace
 include 'gin/slac.gin'
@@ -85,6 +87,14 @@ def start(
       stderr=log,
       start_new_session=True,
     )
+
+
+def wait_until(process: subprocess.Popen, is_time: Callable[[], object]):
+  """Waits, while the process goes on, until it is time."""
+  deadline = time.monotonic() + SECONDS
+  while not is_time():
+    assert process.poll() is None and time.monotonic() < deadline
+    time.sleep(0.05)
 
 
 def episodes(folder: pathlib.Path) -> dict[int, list[int]]:

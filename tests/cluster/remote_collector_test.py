@@ -39,7 +39,7 @@ class PlayedHub:
   def join(self, begun):
     self.joined.append(list(begun))
 
-  def is_idle(self, begun):
+  def get_ready(self, begun):
     return True
 
   def tell(self, *arguments):

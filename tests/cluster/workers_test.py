@@ -1,7 +1,5 @@
 """A run whose workers by Ray are killed, and that is killed itself."""
 
-import time
-
 import psutil
 import pytest
 
@@ -11,15 +9,7 @@ from tests.cluster import pace
 pytest.importorskip('ray', reason='Ray is not installed.')
 pytestmark = pytest.mark.slow
 
-SECONDS = 400  # After so many a process hangs, on a busy machine too.
 STEPS = 1200
-
-
-def wait_until(process, is_time):
-  deadline = time.monotonic() + SECONDS
-  while not is_time():
-    assert process.poll() is None and time.monotonic() < deadline
-    time.sleep(0.05)
 
 
 def test_no_step_is_lost_or_doubled_when_processes_are_killed(tmp_path):
@@ -33,20 +23,22 @@ def test_no_step_is_lost_or_doubled_when_processes_are_killed(tmp_path):
     return run_folders.newest(folder)[0]
 
   process = begin()
-  wait_until(process, lambda: saved() > 100)
+  pace.wait_until(process, lambda: saved() > 100)
   killed = pace.workers(process)[0]
   killed.kill()
-  wait_until(process, lambda: 'worker' in log.read_text())
+  pace.wait_until(process, lambda: 'worker' in log.read_text())
   before = saved()
-  wait_until(process, lambda: saved() > before and pace.workers(process)[1:])
+  pace.wait_until(
+    process, lambda: saved() > before and pace.workers(process)[1:]
+  )
   children = psutil.Process(process.pid).children(recursive=True)
   process.kill()
   process.wait()
-  _, alive = psutil.wait_procs(children, SECONDS)
+  _, alive = psutil.wait_procs(children, pace.SECONDS)
   assert not alive
   assert saved() < STEPS
   process = begin()
-  assert process.wait(SECONDS) == 0, log.read_text()
+  assert process.wait(pace.SECONDS) == 0, log.read_text()
 
   said = log.read_text()
   assert said.count('Another begins, as worker') == 1
@@ -74,7 +66,7 @@ def test_no_step_is_lost_or_doubled_when_processes_are_killed(tmp_path):
 
 def test_no_cluster_at_the_address_is_one_sentence(tmp_path):
   params = 'Collection.workers = 1', "Collection.ray = '127.0.0.1:1'"
-  assert pace.start(tmp_path, 'run', *params).wait(SECONDS) == 69
+  assert pace.start(tmp_path, 'run', *params).wait(pace.SECONDS) == 69
   said = (tmp_path / 'run.log').read_text()
   assert said.count('Collection.ray=127.0.0.1:1 does not answer') == 1
   assert 'Traceback' not in said
