@@ -8,6 +8,7 @@ It exits with 1 if a step was lost or the policy learned worse.
 """
 
 import argparse
+import contextlib
 import functools
 import pathlib
 import random
@@ -63,9 +64,7 @@ def print_speed(root: pathlib.Path, number: int, seconds: float):
     'Replay.capacity = 1000000',
     seconds=0.05,
   )
-  pace.wait_until(process, lambda: len(pace.at_work(process)) == number)
-  pace.wait_until(process, lambda: _last(root / name))
-  time.sleep(5.0)
+  pace.wait_until(process, lambda: _heard(root / name) == number)
   before = _last(root / name)
   time.sleep(seconds)
   after = _last(root / name)
@@ -234,14 +233,21 @@ def _succeed(code, root, name):
     sys.exit((root / f'{name}.log').read_text())
 
 
-def _last(folder):
-  """Returns the agent steps and the time of the last row, if there is one."""
-  try:
+def _heard(folder):
+  """Returns of how many workers there has been a step."""
+  with contextlib.suppress(FileNotFoundError):
     rows = run_folders.raw_table(folder, 'train')
-  except FileNotFoundError:
-    return None
-  names = 'agent_steps', 'wall_seconds'
-  return rows and [float(rows[-1][name]) for name in names]
+    end = '/steps_per_second'
+    return len(
+      {k for row in rows for k, v in row.items() if v and k.endswith(end)}
+    )
+  return 0
+
+
+def _last(folder):
+  """Returns the agent steps and the time of the last row."""
+  row = run_folders.raw_table(folder, 'train')[-1]
+  return float(row['agent_steps']), float(row['wall_seconds'])
 
 
 def _last_return(folder):

@@ -137,7 +137,8 @@ def workers(process: subprocess.Popen) -> list[psutil.Process]:
 
 def at_work(process: subprocess.Popen) -> list[psutil.Process]:
   """Returns those that have made their environment, in another process."""
-  return [x for x in workers(process) if len(_descendants(x)) > 1]
+  # multiprocessing's tracker, what processes are forked from, the environment.
+  return [x for x in workers(process) if len(_descendants(x)) == 3]
 
 
 def resources(process: subprocess.Popen) -> dict[int, tuple[float, int]]:
