@@ -44,7 +44,6 @@ class AlmAgent(base.Agent):
   does not say what is differentiated, the authors' code decides.
   """
 
-  within_episodes = True  # A sequence is K + 1 steps of one episode.
   estimated = ('q', 'bound')
   networks_class: type[alm_networks.AlmNetworks] = alm_networks.AlmNetworks
 
@@ -85,6 +84,7 @@ class AlmAgent(base.Agent):
     )
     self._noise = alm_networks.ActionNoise()
     self._horizon = horizon
+    self.joined = horizon, 1  # Sequences for the model, and single steps.
     self._kl_weight = kl_weight
     self._value_weight = value_weight
     self._classifier_weight = classifier_weight
@@ -250,10 +250,10 @@ class AlmAgent(base.Agent):
     nets, seeds = self._networks, self._draw_seeds(4)
     half = experience.reward.shape[0] // 2
     sequences, pairs = slac_agent.split(experience, half)
-    state, next_state = tf.unstack(pairs.observation['state'][:, :2], axis=1)
+    state, next_state = tf.unstack(pairs.observation['state'][:, -2:], axis=1)
     step = Transition(
       state,
-      *(x[:, 0] for x in (pairs.action, pairs.reward, pairs.discount)),
+      *(x[:, -2] for x in (pairs.action, pairs.reward, pairs.discount)),
       nets.target_encoder(state),
       nets.target_encoder(next_state),
     )

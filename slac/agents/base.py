@@ -35,8 +35,9 @@ class Agent(tf_agent.TFAgent):
   among its variables, so a checkpoint holds them.
   """
 
-  # Whether all steps of a sequence of experience are of one episode.
-  within_episodes = False
+  # For each of the equal parts that a batch of experience has, how many pairs
+  # of steps, from a sequence's end, are of one episode each.
+  joined: tuple[int, ...] = (1,)
   # What of `returns.Estimates` it has.
   estimated: tuple[str, ...] = ()
   # A subclass's method, which an instance replaces by its compiled form.

@@ -133,7 +133,7 @@ class Experiment:
       self.agent.training_data_spec,
       self.agent.train_sequence_length,
       self.seed,
-      within_episodes=self.agent.within_episodes,
+      joined=self.agent.joined,
       num_streams=self.collection.streams,
       **given,
     )

@@ -5,6 +5,8 @@ import pathlib
 
 import psutil
 
+from slac import errors
+
 # The names of the limit, of the usage, and of the file cache that the kernel
 # gives up under pressure, in the two versions of Linux control groups.
 _V1 = ('memory.limit_in_bytes', 'memory.usage_in_bytes', 'total_inactive_file')
@@ -35,6 +37,23 @@ def available() -> int:
   groups of this process (containers, batch systems) leave it.
   """
   return min([psutil.virtual_memory().available, *free_in_cgroups()])
+
+
+def check_fits(setting: str, count: int, nbytes: int):
+  """Raises a UserError if `count` things of `nbytes` each are too many.
+
+  Args:
+    setting: the gin setting that says how many they are.
+    count: how many they are.
+    nbytes: bytes of each.
+  """
+  there_is = available()
+  if count * nbytes > there_is:
+    raise errors.UserError(
+      f'{setting} = {count} takes {count * nbytes / 1e9:.2f} GB of memory but '
+      f'{there_is / 1e9:.2f} GB are available: set it to '
+      f'{there_is // nbytes} at most.'
+    )
 
 
 def free_in_cgroups(root: str = '/') -> list[int]:

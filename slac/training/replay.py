@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from concurrent import futures
 from typing import Any
 
@@ -43,7 +44,7 @@ class Replay:
     sequence_length: int,
     seed: int,
     capacity: settings.Count = gin.REQUIRED,
-    within_episodes: bool = False,
+    joined: Sequence[int] = (1,),
     num_streams: int = 1,
   ):
     """Allocates the ring, whose pages are committed only as it fills.
@@ -54,7 +55,8 @@ class Replay:
       sequence_length: T + 1, at least 2.
       seed: decides which sequences are drawn.
       capacity: the number of steps kept.
-      within_episodes: whether a sequence is of one episode, not its end alone.
+      joined: for each of the equal parts that a batch has, how many pairs of
+        steps, from a sequence's end, are of one episode each, 1 to T.
       num_streams: how many environments' steps there are.
 
     Raises:
@@ -67,11 +69,10 @@ class Replay:
       ('/'.join(map(str, path)), leaf.shape, _numpy_dtype(leaf))
       for path, leaf in tree.flatten_with_path(spec)
     ]
-    # How many pairs of steps, from a sequence's end, are of one episode each.
-    num_joined = sequence_length - 1 if within_episodes else 1
-    sizes = sequence_length, capacity, num_joined
-    self._order = streams.make(num_streams, *sizes)
-    self._check_fits_memory(leaves)
+    self._joined = joined
+    self._order = streams.make(num_streams, sequence_length, capacity)
+    step = 1 + sum(math.prod(s) * dtype.itemsize for _, s, dtype in leaves)
+    memory.check_fits('Replay.capacity', capacity, step)
     self._rows = {
       name: np.empty((capacity, *shape), dtype) for name, shape, dtype in leaves
     }
@@ -126,11 +127,13 @@ class Replay:
     self._mark(self._num_added - 1, self._num_added)
 
   def sample(self, batch_size: int) -> Any:
-    """Draws sequences, each valid one with the same probability.
+    """Draws sequences, each valid one of a part with the same probability.
 
     A sequence is T + 1 successive steps. It may run over the end of an
-    episode, unless it is to be `within_episodes`, but its last pair may not:
-    z_{T+1} would not follow from z_T.
+    episode, but its last pair may not: z_{T+1} would not follow from z_T.
+
+    Args:
+      batch_size: a multiple of the number of parts, which it has in turn.
 
     Returns:
       A nest like `spec` of new arrays [batch_size, T + 1, ...].
@@ -221,18 +224,24 @@ class Replay:
     The choice takes some 50 microseconds and is made here, so that the worker
     only reads the ring.
     """
+    generator_state = self._generator.bit_generator.state
+    size = batch_size // len(self._joined)
+    ends = np.concatenate([self._choose(size, n) for n in self._joined])
+    return self._copy_out(self._order.sequences(ends), generator_state)
+
+  def _choose(self, size, num_joined):
+    """Returns the numbers of the steps that sequences end with, `[size]`."""
     oldest = self._num_added - self.size
-    slots = np.flatnonzero(self._order.can_end(self._continues, oldest))
+    can_end = self._order.can_end(self._continues, oldest, num_joined)
+    slots = np.flatnonzero(can_end)
     if not slots.size:
       raise errors.UserError(
         f'The {self.size} steps in the replay hold no sequence of '
         f'{self._sequence_length} steps: raise Schedule.random_agent_steps, or '
         f'Replay.capacity = {self._capacity}.'
       )
-    generator_state = self._generator.bit_generator.state
-    slots = slots[self._generator.integers(slots.size, size=batch_size)]
-    ends = oldest + (slots - oldest) % self._capacity
-    return self._copy_out(self._order.sequences(ends), generator_state)
+    slots = slots[self._generator.integers(slots.size, size=size)]
+    return oldest + (slots - oldest) % self._capacity
 
   def _copy_out(self, indices, generator_state, lost=None) -> _Draw:
     """Starts to copy steps `indices`, those no longer there from `lost`."""
@@ -282,18 +291,6 @@ class Replay:
           f'{there.get(name, "missing")} there and '
           f'{here.get(name, "missing")} here.'
         )
-
-  def _check_fits_memory(self, leaves):
-    """Raises a UserError if `capacity` steps do not fit into memory."""
-    step = 1 + sum(math.prod(s) * dtype.itemsize for _, s, dtype in leaves)
-    wanted = step * self._capacity
-    there_is = memory.available()
-    if wanted > there_is:
-      raise errors.UserError(
-        f'Replay.capacity = {self._capacity} takes {wanted / 1e9:.2f} GB of '
-        f'memory but {there_is / 1e9:.2f} GB are available: set it to '
-        f'{there_is // step} at most.'
-      )
 
 
 def _numpy_dtype(spec) -> np.dtype:

@@ -7,21 +7,17 @@ the ring, and a sequence is of one of them.
 import numpy as np
 
 
-def make(
-  num_streams: int, sequence_length: int, capacity: int, num_joined: int
-) -> 'OneStream':
+def make(num_streams: int, sequence_length: int, capacity: int) -> 'OneStream':
   """Returns what keeps the order of steps in a ring.
 
   Args:
     num_streams: of how many streams they are.
     sequence_length: T + 1.
     capacity: how many steps the ring holds.
-    num_joined: how many pairs of successive steps, from a sequence's end, are
-      to be of one episode each, 1 to T.
   """
   if num_streams == 1:
-    return OneStream(sequence_length, capacity, num_joined)
-  return SeveralStreams(sequence_length, capacity, num_joined, num_streams)
+    return OneStream(sequence_length, capacity)
+  return SeveralStreams(sequence_length, capacity, num_streams)
 
 
 class OneStream:
@@ -29,11 +25,10 @@ class OneStream:
 
   nbytes = 0  # Of memory, beside `fields`.
 
-  def __init__(self, sequence_length: int, capacity: int, num_joined: int):
+  def __init__(self, sequence_length: int, capacity: int):
     """Takes what `make` does."""
     self._sequence_length = sequence_length
     self._capacity = capacity
-    self._num_joined = num_joined
     # What a step in the ring needs beside its own values, by name.
     self.fields: dict[str, np.ndarray] = {}
 
@@ -47,16 +42,20 @@ class OneStream:
     """Returns the numbers of the steps before, or negative ones, `[n]`."""
     return numbers - 1
 
-  def can_end(self, continues: np.ndarray, oldest: int) -> np.ndarray:
+  def can_end(
+    self, continues: np.ndarray, oldest: int, num_joined: int
+  ) -> np.ndarray:
     """Returns in which slots a sequence can end, `[capacity]`.
 
     Args:
       continues: whether the step in each slot is of the same episode as the
         one before, `[capacity]`.
       oldest: the number of the oldest step in the ring.
+      num_joined: how many pairs of successive steps, from a sequence's end, are
+        to be of one episode each, 1 to T.
     """
     still, can_end = continues, continues.copy()
-    for _ in range(1, self._num_joined):
+    for _ in range(1, num_joined):
       still = self._of_the_step_before(still)
       can_end &= still
     can_end[self._too_early(oldest)] = False
@@ -82,15 +81,9 @@ class OneStream:
 class SeveralStreams(OneStream):
   """Every step follows the one of its stream that was added before it."""
 
-  def __init__(
-    self,
-    sequence_length: int,
-    capacity: int,
-    num_joined: int,
-    num_streams: int,
-  ):
+  def __init__(self, sequence_length: int, capacity: int, num_streams: int):
     """Takes what `make` does."""
-    super().__init__(sequence_length, capacity, num_joined)
+    super().__init__(sequence_length, capacity)
     self._stream = np.empty(capacity, np.int32)
     self.fields = {'stream': self._stream}
     # The numbers of a step's predecessor, and of the one T steps before it.

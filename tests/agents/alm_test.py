@@ -378,15 +378,37 @@ def test_each_loss_is_of_what_the_one_before_it_has_left(agent, monkeypatch):
   assert baselines_test.moved(before, seen[0]) == trained
 
 
-def test_both_batches_are_halves_of_one(agent):
+def test_both_batches_are_halves_of_one(agent, monkeypatch):
   assert agent.updates(5)['train'].batch_size == 10
   assert agent.train_sequence_length == K + 1
-  # What of the second half belongs to later steps plays no part.
   experience = make_experience(agent)
-  reward = experience.reward.numpy()
-  reward[:B] = reward[B:, 1:] = np.nan
-  info = agent.train(experience._replace(reward=tf.constant(reward)))
-  assert np.isfinite(info.loss)
+  discount = np.random.default_rng(1).integers(2, size=[2 * B, K + 1])
+  experience = experience._replace(discount=tf.cast(discount, tf.float32))
+  # Those of the second half are from the last step but one to the last.
+  states = experience.observation['state'][B:]
+  state, next_state = states[:, -2], states[:, -1]
+  encode = agent._networks.target_encoder
+  expected = {
+    'state': state,
+    **{
+      name: getattr(experience, name)[B:, -2]
+      for name in ('action', 'reward', 'discount')
+    },
+    'encoded': encode(state).mean(),
+    'next_encoded': encode(next_state).mean(),
+  }
+  seen, critic_loss = [], agent.critic_loss
+
+  def seeing(step, seed):
+    seen.append(step._asdict())
+    return critic_loss(step, seed)
+
+  monkeypatch.setattr(agent, 'critic_loss', seeing)
+  agent.train(experience)
+  for name, value in expected.items():
+    found = seen[0][name]
+    found = found.mean() if 'encoded' in name else found
+    np.testing.assert_array_equal(found, value, err_msg=name)
 
 
 def test_the_classifier_learns_a_known_log_ratio(by_hand):
@@ -466,7 +488,7 @@ def broken_by(agent, experience):
 def test_one_bad_reward_undoes_the_losses_before_it(agent, bad):
   experience = make_experience(agent)
   reward = experience.reward.numpy()
-  reward[B, 0] = bad
+  reward[B, -2] = bad
   experience = experience._replace(reward=tf.constant(reward))
   broken = broken_by(agent, experience)
   assert {'reward/loss', 'estimates/gradient_norm', 'critic/loss'} <= broken
@@ -639,7 +661,7 @@ def test_the_noise_of_acting_falls_with_the_gradient_steps(agent):
   np.testing.assert_allclose(stddevs, [1.0, 0.55, 0.1, 0.1], rtol=1e-6)
 
 
-def test_sequences_are_of_one_episode_and_end_with_it(agent):
+def test_sequences_are_of_one_episode_and_steps_are_all_there_are(agent):
   """Episodes of 4 and of 3 steps, of which the second terminates."""
   spec = ts.time_step_spec({'state': tf.TensorSpec([1], tf.float32)})
   agent = tiny.agent(
@@ -650,7 +672,7 @@ def test_sequences_are_of_one_episode_and_end_with_it(agent):
     agent.train_sequence_length,
     0,
     capacity=40,
-    within_episodes=agent.within_episodes,
+    joined=agent.joined,
   )
   collector = collecting.Collector(
     [collecting_test.Counting()],
@@ -661,11 +683,19 @@ def test_sequences_are_of_one_episode_and_end_with_it(agent):
   policy = compiled.EagerPolicy(agent.collect_policy)
   for _ in range(50):  # The ring overflows.
     collector.step(policy)
-  batch = ring.sample(400)
+  batch = ring.sample(4000)
   frames = batch.observation['state'][:, :, 0].astype(int)
-  np.testing.assert_array_equal(frames - frames[:, :1], [[0, 1, 2]] * 400)
-  # Frames 0 to 3 and 4 to 6 are an episode each, and so on every 7 frames.
-  assert set(frames[:, 0] % 7) == {0, 1, 4}
   # Only the step into the terminal state has no value after it.
   into = frames[:, 1:] % 7
-  np.testing.assert_array_equal(batch.discount[:, :-1], into != 6)
+  np.testing.assert_array_equal(batch.discount[:, -2], into[:, -1] != 6)
+  # Frames 0 to 3 and 4 to 6 are an episode each, and so on every 7 frames.
+  sequences, steps = np.split(frames, 2)
+  np.testing.assert_array_equal(
+    sequences - sequences[:, :1], [[0, 1, 2]] * 2000
+  )
+  assert set(sequences[:, 0] % 7) == {0, 1, 4}
+  # Single steps are all that there are, each as probable as any other.
+  np.testing.assert_array_equal(steps[:, -1] - steps[:, -2], 1)
+  count = np.bincount(steps[:, -2] % 7, minlength=7)
+  assert not count[[3, 6]].any()
+  assert np.all(np.abs(count[[0, 1, 2, 4, 5]] - 400) < 120)

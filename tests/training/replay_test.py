@@ -26,22 +26,18 @@ def numbered(number, step_type=MID):
   return Step(np.int32(step_type), {'pixels': np.full(2, number, np.uint8)})
 
 
-def filled(
-  step_types, capacity=100, sequence_length=3, seed=0, within_episodes=False
-):
-  ring = replay.Replay(SPEC, sequence_length, seed, capacity, within_episodes)
+def filled(step_types, capacity=100, sequence_length=3, seed=0, joined=(1,)):
+  ring = replay.Replay(SPEC, sequence_length, seed, capacity, joined)
   for number, step_type in enumerate(step_types):
     ring.add(numbered(number, step_type))
   return ring
 
 
 def interleaved(
-  steps, num_streams=2, capacity=100, sequence_length=3, within_episodes=False
+  steps, num_streams=2, capacity=100, sequence_length=3, joined=(1,)
 ):
   """A ring of steps, each given as its stream and its type."""
-  ring = replay.Replay(
-    *(SPEC, sequence_length, 0, capacity, within_episodes, num_streams)
-  )
+  ring = replay.Replay(SPEC, sequence_length, 0, capacity, joined, num_streams)
   for number, (stream, step_type) in enumerate(steps):
     ring.add(numbered(number, step_type), stream)
   return ring
@@ -116,12 +112,26 @@ def test_within_episodes_by_enumeration_of_all_short_histories():
     ]
     # The ring of five steps has lost the first.
     valid = {(t, t + 1, t + 2) for t in range(1, 4) if all(joined[t : t + 2])}
-    ring = filled(types, capacity=5, within_episodes=True)
+    ring = filled(types, capacity=5, joined=(2,))
     if valid:
       assert set(drawn(ring.sample(100))) == valid, types
     else:
       with pytest.raises(errors.UserError, match='random_agent_steps'):
         ring.sample(100)
+
+
+def test_each_part_of_a_batch_is_drawn_by_itself():
+  types = [FIRST, MID, MID, LAST, FIRST, MID, MID, MID, LAST]
+  ring = filled(types, joined=(2, 1))
+  for _ in range(2):
+    batch = drawn(ring.sample(400))
+    assert set(batch[:200]) == {*within(0, 3), *within(4, 8)}
+    assert set(batch[200:]) == {*within(0, 3), (3, 4, 5), *within(4, 8)}
+
+
+def within(first, last):
+  """Three successive steps each, from those numbered `first` to `last`."""
+  return [(t, t + 1, t + 2) for t in range(first, last - 1)]
 
 
 def test_episode_that_was_cut_off_is_joined_to_nothing():
@@ -381,7 +391,7 @@ def test_within_episodes_of_each_stream_in_a_ring_that_wraps():
     streams = rng.integers(2, size=n)
     types = rng.choice([FIRST, MID, MID, MID, MID, LAST], size=n)
     steps = list(zip(streams, types, strict=True))
-    ring = interleaved(steps, capacity=20, within_episodes=True)
+    ring = interleaved(steps, capacity=20, joined=(2,))
     of_stream = [np.flatnonzero(streams == stream) for stream in range(2)]
     expected = {
       tuple(chain.tolist())
