@@ -15,9 +15,9 @@ from slac.training import collection
 
 _WAIT_SECONDS = 1.0  # For the first worker that has anything to tell.
 _BEAT_SECONDS = 2.0
-# A process that does not answer for so long is lost; at first it may be longer,
-# as it imports TensorFlow and makes an environment.
-_LOST_SECONDS, _START_SECONDS = 10.0, 300.0
+# A process that does not answer for so long is lost. It may be longer while it
+# makes its environment, and before, while it imports TensorFlow.
+_LOST_SECONDS, _BEGIN_SECONDS, _START_SECONDS = 10.0, 60.0, 300.0
 _REASON = 300  # Characters.
 
 
@@ -134,7 +134,7 @@ class _Member:
     try:
       if self._beat in ready:
         ray.get(self._beat)
-        self._beat = None
+        self._beat, self._limit = None, min(self._limit, _BEGIN_SECONDS)
       if self._call in ready:
         call, self._call = self._call, None
         return self._answered(ray.get(call, timeout=_LOST_SECONDS))
@@ -143,9 +143,8 @@ class _Member:
     now = time.monotonic()
     if self._beat is None and now > self._asked + _BEAT_SECONDS:
       self._beat, self._asked = self._actor.beat.remote(), now
-    limit = _LOST_SECONDS if self._has_begun else _START_SECONDS
-    if self._beat is not None and now > self._asked + limit:
-      return self._lose(f'it has not answered for {limit:.0f} s')
+    if self._beat is not None and now > self._asked + self._limit:
+      return self._lose(f'it has not answered for {self._limit:.0f} s')
     return None
 
   def go_on(self, weights: ray.ObjectRef | None):
@@ -158,12 +157,12 @@ class _Member:
       return answer
     if answer:
       return self._lose(answer[0])
-    self._has_begun = True
+    self._has_begun, self._limit = True, _LOST_SECONDS
     return None
 
   def _begin(self):
     self._actor = self._make()
-    self._has_begun = False
+    self._has_begun, self._limit = False, _START_SECONDS
     self._call = self._actor.begin.remote(*self._arguments(self._start))
     self._beat, self._asked = self._actor.beat.remote(), time.monotonic()
 

@@ -19,11 +19,10 @@ import time
 
 import numpy as np
 
-from tests import run_folders
+from tests import processes, run_folders
 from tests.cluster import pace
 
 _SLOW_SECONDS = 5.0  # Less than a worker may take to answer.
-_MEGABYTES = 20.0  # That a process may grow by.
 _SOLVED = 3.0  # A return of so many deviations below is worse.
 
 
@@ -79,7 +78,7 @@ def print_speed(root: pathlib.Path, number: int, seconds: float):
 
 
 def stays_flat(root: pathlib.Path, minutes: float) -> bool:
-  """Prints memory and open files of two workers' run, in two fifths of it."""
+  """Returns whether a run with two workers keeps memory and files flat."""
   process = pace.start(
     root,
     'soak',
@@ -87,28 +86,9 @@ def stays_flat(root: pathlib.Path, minutes: float) -> bool:
     seconds=0.05,
   )
   pace.wait_until(process, lambda: len(pace.at_work(process)) == 2)
-  begun, end = time.monotonic(), time.monotonic() + 60 * minutes
-  readings: list[dict[int, tuple[float, int]]] = []
-  while time.monotonic() < end:
-    time.sleep(10.0)
-    readings.append(pace.resources(process))
-  fifth, is_flat = len(readings) // 5, True
-  for pid, name in pace.names(process).items():
-    first, last = (
-      [reading[pid] for reading in some if pid in reading]
-      for some in (readings[fifth : 2 * fifth], readings[-fifth:])
-    )
-    before, after = (
-      tuple(map(max, zip(*x, strict=True))) for x in (first, last)
-    )
-    is_flat &= after[0] < before[0] + _MEGABYTES and after[1] <= before[1]
-    print(
-      f'{name:<40}{before[0]:8.1f} MB, {before[1]:4} files; then '
-      f'{after[0] - before[0]:+.1f} MB, {after[1] - before[1]:+} files'
-    )
+  is_flat = processes.stay_flat(process, minutes)
   process.terminate()
   process.wait()
-  print(f'after {(time.monotonic() - begun) / 60:.0f} minutes')
   return is_flat
 
 

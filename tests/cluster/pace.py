@@ -4,7 +4,6 @@ What they have put into the replay can be checked: a step leads from one row to
 the next. Gin files may `import tests.cluster.pace`.
 """
 
-import contextlib
 import os
 import pathlib
 import subprocess
@@ -17,7 +16,7 @@ import gymnasium
 import numpy as np
 import psutil
 
-from tests import run_folders
+from tests import processes, run_folders
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 LENGTH = 20
@@ -131,56 +130,11 @@ def episodes(folder: pathlib.Path) -> dict[int, list[int]]:
 
 def workers(process: subprocess.Popen) -> list[psutil.Process]:
   """Returns the processes of a run's workers on this machine."""
-  children = _descendants(psutil.Process(process.pid))
-  return [x for x in children if _title(x).startswith('ray::Worker')]
+  children = processes.descendants(psutil.Process(process.pid))
+  return [x for x in children if processes.title(x).startswith('ray::Worker')]
 
 
 def at_work(process: subprocess.Popen) -> list[psutil.Process]:
   """Returns those that have made their environment, in another process."""
   # multiprocessing's tracker, what processes are forked from, the environment.
-  return [x for x in workers(process) if len(_descendants(x)) == 3]
-
-
-def resources(process: subprocess.Popen) -> dict[int, tuple[float, int]]:
-  """Returns memory in megabytes and open files of a run's processes, by pid."""
-  found = {}
-  for each in _all(process):
-    with contextlib.suppress(psutil.Error):
-      found[each.pid] = each.memory_info().rss / 1e6, each.num_fds()
-  return found
-
-
-def names(process: subprocess.Popen) -> dict[int, str]:
-  """Returns what these processes are, by their pid."""
-  return {each.pid: _name(_title(each)) for each in _all(process)}
-
-
-def _name(title):
-  """Returns the last of a command's paths that says what it is."""
-  kinds = (
-    'train_eval',
-    'spawn_main',
-    'forkserver',
-    'gcs_server',
-    'raylet/raylet',
-  )
-  return next((kind for kind in kinds if kind in title), title[-40:])
-
-
-def _all(process):
-  own = psutil.Process(process.pid)
-  return [own, *_descendants(own)]
-
-
-def _descendants(process):
-  try:
-    return process.children(recursive=True)
-  except psutil.Error:
-    return []
-
-
-def _title(process):
-  try:
-    return ' '.join(process.cmdline())
-  except psutil.Error:
-    return ''
+  return [x for x in workers(process) if len(processes.descendants(x)) == 3]

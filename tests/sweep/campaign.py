@@ -2,7 +2,8 @@
 
 Runs tiny networks on a cluster of this machine, whose nodes are killed and cut
 off from the others at random moments, and compares each run with one that
-nothing disturbed.
+nothing disturbed. With --soak, only whether the memory of all processes stays
+flat for so long, in a sweep on this machine.
 """
 
 import argparse
@@ -13,6 +14,8 @@ import sys
 import tempfile
 import time
 
+from tests import processes
+from tests.cluster import pace
 from tests.faults import results
 from tests.sweep import clusters, namespaces
 
@@ -28,6 +31,7 @@ def main():
   parser = argparse.ArgumentParser(
     prog='python -m tests.sweep.campaign', description=__doc__
   )
+  parser.add_argument('--soak', type=float, help='minutes')
   parser.add_argument('--runs', type=int, default=12)
   parser.add_argument('--nodes', type=int, default=3)
   parser.add_argument(
@@ -42,7 +46,24 @@ def main():
   parser.add_argument('--env_steps', type=int, default=16000)
   parser.add_argument('--seed', type=int, default=0, help='of the moments')
   arguments = parser.parse_args()
+  if arguments.soak:
+    with tempfile.TemporaryDirectory() as root:
+      sys.exit(not stays_flat(pathlib.Path(root), arguments.soak))
   sys.exit(namespaces.run(_SCRIPT.format(arguments)))
+
+
+def stays_flat(root: pathlib.Path, minutes: float) -> bool:
+  """Returns whether a sweep of one run after another stays flat."""
+  overlay = root / 'pace.gin'
+  # 50 ms a step, so a run takes five minutes.
+  settings = pace.GIN.format(seconds=0.05) + '\nSchedule.env_steps = 6000\n'
+  overlay.write_text(settings)
+  flags = '--allow_gin_imports', '--seeds', '1000', '--jobs', '1'
+  process = clusters.sweep('local', overlay, root / 'runs', *flags)
+  is_flat = processes.stay_flat(process, minutes)
+  process.terminate()
+  process.wait()
+  return is_flat
 
 
 def survives(arguments: argparse.Namespace) -> bool:

@@ -1,0 +1,125 @@
+"""Tests of slac/cluster/hub.py: when a worker is given up."""
+
+import types
+
+import pytest
+
+pytest.importorskip('ray', reason='needs requirements-cluster.txt')
+
+from slac.cluster import hub, messages
+
+CHUNK = messages.Chunk([], None)
+
+
+class Calls:
+  """Takes the place of Ray and of the clock; one answers calls by hand."""
+
+  def __init__(self):
+    self.now = 0.0
+    self.answers = {}
+    self.killed = []
+    self.open = {}
+
+  def wait(self, refs, num_returns, timeout):
+    return [ref for ref in refs if ref in self.answers], []
+
+  def get(self, ref, timeout=None):
+    return self.answers[ref]
+
+  def kill(self, actor):
+    self.killed.append(actor)
+
+  def monotonic(self):
+    return self.now
+
+  def actor(self):
+    def method(name):
+      def remote(*arguments):
+        ref = object()
+        self.open[name] = ref, arguments
+        return ref
+
+      return types.SimpleNamespace(remote=remote)
+
+    names = 'begin', 'beat', 'collect'
+    return types.SimpleNamespace(**{name: method(name) for name in names})
+
+  def answer(self, name, value=None):
+    ref, _ = self.open.pop(name)
+    self.answers[ref] = value
+
+
+@pytest.fixture
+def calls(monkeypatch):
+  made = Calls()
+  monkeypatch.setattr(hub, 'ray', made)
+  monkeypatch.setattr(hub, 'time', made)
+  return made
+
+
+@pytest.fixture
+def member(calls):
+  return hub._Member(calls.actor, lambda start: (f'start {start}',), 3)
+
+
+def ask_again(calls, member):
+  """A beat is asked for two seconds after the one before."""
+  calls.now += 2.1
+  assert member.news() is member.news() is None
+  assert 'beat' in calls.open
+
+
+def imports(calls, member):
+  """Nothing has been answered yet."""
+
+
+def makes_its_environment(calls, member):
+  calls.answer('beat')
+  ask_again(calls, member)
+
+
+def is_at_work(calls, member):
+  calls.answer('beat')
+  calls.answer('begin')
+  ask_again(calls, member)
+  member.go_on(None)
+
+
+@pytest.mark.parametrize(
+  ('phase', 'seconds'),
+  [(imports, 300), (makes_its_environment, 60), (is_at_work, 10)],
+)
+def test_how_long_a_worker_may_be_silent(phase, seconds, calls, member):
+  phase(calls, member)
+  calls.now += seconds - 0.1
+  assert member.news() is None
+  assert not calls.killed
+  calls.now += 0.2
+  has_begun = phase is is_at_work
+  why = f'it has not answered for {seconds} s'
+  assert member.news() == messages.Lost(why, has_begun)
+  assert len(calls.killed) == 1
+  # Another is begun, which may take its time again.
+  assert calls.open['begin'][1] == ('start 4',)
+  calls.now += 299
+  assert member.news() is None
+
+
+def test_who_answers_is_kept_for_ever_and_its_chunks_are_news(calls, member):
+  is_at_work(calls, member)
+  for _ in range(20):
+    calls.answer('beat')
+    ask_again(calls, member)
+  assert not calls.killed
+  calls.answer('collect', CHUNK)
+  assert member.news() == CHUNK
+  member.go_on('weights')
+  assert calls.open['collect'][1] == ('weights',)
+  member.go_on('newer')  # It is at work.
+  assert calls.open['collect'][1] == ('weights',)
+
+
+def test_a_fault_in_the_beginning_is_told_once(calls, member):
+  calls.answer('begin', ('There is no such task.', 78))
+  assert member.news() == messages.Lost('There is no such task.', False)
+  assert calls.open['begin'][1] == ('start 4',)
