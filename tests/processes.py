@@ -31,7 +31,7 @@ def stay_flat(process: subprocess.Popen, minutes: float) -> bool:
   titles: dict[int, str] = {}
   while time.monotonic() < end:
     time.sleep(_SECONDS)
-    assert process.poll() is None
+    assert process.poll() is None, 'It has ended.'
     readings.append(_resources(process, titles))
   fifth, is_flat = len(readings) // 5, True
   parts = readings[fifth : 2 * fifth], readings[-fifth:]

@@ -54,12 +54,13 @@ def main():
 
 def stays_flat(root: pathlib.Path, minutes: float) -> bool:
   """Returns whether a sweep of one run after another stays flat."""
-  overlay = root / 'pace.gin'
-  # 50 ms a step, so a run takes five minutes.
-  settings = pace.GIN.format(seconds=0.05) + '\nSchedule.env_steps = 6000\n'
-  overlay.write_text(settings)
+  task, overlay = root / 'pace.gin', root / 'five_minutes.gin'
+  task.write_text(pace.GIN.format(seconds=0.05))
+  overlay.write_text('Schedule.env_steps = 6000')
   flags = '--allow_gin_imports', '--seeds', '1000', '--jobs', '1'
-  process = clusters.sweep('local', overlay, root / 'runs', *flags)
+  process = clusters.sweep(
+    'local', overlay, root / 'runs', *flags, task=str(task)
+  )
   is_flat = processes.stay_flat(process, minutes)
   process.terminate()
   process.wait()

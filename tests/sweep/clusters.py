@@ -105,13 +105,17 @@ def write_settings(path: pathlib.Path, env_steps: int, seconds: float) -> None:
 
 
 def sweep(
-  where: str, overlay: pathlib.Path, root: pathlib.Path, *more: str
+  where: str,
+  overlay: pathlib.Path,
+  root: pathlib.Path,
+  *more: str,
+  task: str = 'cartpole',
 ) -> subprocess.Popen:
   """Begins a sweep on a cluster; returns its process."""
   with open(root.with_suffix('.log'), 'ab') as log:
     return subprocess.Popen(
       [
-        *(sys.executable, '-m', 'slac.sweep', '--tasks', 'cartpole'),
+        *(sys.executable, '-m', 'slac.sweep', '--tasks', task),
         *('--overlay', str(overlay), '--root_dir', str(root)),
         *('--ray', where, *more),
       ],
