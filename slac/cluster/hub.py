@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -13,7 +14,7 @@ from slac import errors
 from slac.cluster import joining, messages, worker
 from slac.training import collection
 
-_WAIT_SECONDS = 1.0  # For the first worker that has anything to tell.
+_WAIT_SECONDS = 1.0  # For what workers have to tell.
 _BEAT_SECONDS = 2.0
 # A process that does not answer for so long is lost. It may be longer while it
 # makes its environment, and before, while it imports TensorFlow.
@@ -68,6 +69,11 @@ class Hub:
       )
       for number, start in enumerate(begun)
     ]
+    self._news: list[tuple[int, messages.Chunk | messages.Lost]] = []
+    self._lock = threading.Lock()  # Of these and of the members.
+    self._is_closed = threading.Event()
+    self._watcher = threading.Thread(target=self._watch, daemon=True)
+    self._watcher.start()
 
   def take(
     self, weights: messages.Weights | None, is_random: bool
@@ -85,21 +91,32 @@ class Hub:
     policy = None if is_random else self._weights
     until = time.monotonic() + _WAIT_SECONDS
     while True:
-      found = [
-        (number, news)
-        for number, member in enumerate(self._members)
-        if (news := member.news())
-      ]
-      for member in self._members:
-        member.go_on(policy)
+      with self._lock:
+        self._look()
+        found, self._news = self._news, []
+        for member in self._members:
+          member.go_on(policy)
+        pending = [ref for member in self._members for ref in member.pending]
       if found or time.monotonic() > until:
         return found
-      pending = [ref for member in self._members for ref in member.pending]
       ray.wait(pending, timeout=_WAIT_SECONDS)
 
   def close(self):
     """Ends the workers, and leaves the cluster."""
+    self._is_closed.set()
+    self._watcher.join()
     self._ray.close()
+
+  def _watch(self):
+    """Sees to the workers while the run does something else."""
+    while not self._is_closed.wait(_WAIT_SECONDS):
+      with self._lock:
+        self._look()
+
+  def _look(self):
+    for number, member in enumerate(self._members):
+      if news := member.news():
+        self._news.append((number, news))
 
 
 class _Member:

@@ -1,5 +1,7 @@
 """Tests of slac/cluster/hub.py: when a worker is given up."""
 
+import contextlib
+import threading
 import types
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 pytest.importorskip('ray', reason='needs requirements-cluster.txt')
 
 from slac.cluster import hub, messages
+from slac.training import collection
 
 CHUNK = messages.Chunk([], None)
 
@@ -20,7 +23,7 @@ class Calls:
     self.killed = []
     self.open = {}
 
-  def wait(self, refs, num_returns, timeout):
+  def wait(self, refs, num_returns=1, timeout=None):
     return [ref for ref in refs if ref in self.answers], []
 
   def get(self, ref, timeout=None):
@@ -31,6 +34,10 @@ class Calls:
 
   def monotonic(self):
     return self.now
+
+  def remote(self, **options):
+    options = types.SimpleNamespace(remote=self.actor)
+    return lambda cls: types.SimpleNamespace(options=lambda **kwargs: options)
 
   def actor(self):
     def method(name):
@@ -60,6 +67,23 @@ def calls(monkeypatch):
 @pytest.fixture
 def member(calls):
   return hub._Member(calls.actor, lambda start: (f'start {start}',), 3)
+
+
+@pytest.fixture
+def make_hub(calls, monkeypatch):
+  monkeypatch.setattr(hub, '_be_quiet', lambda: None)
+  monkeypatch.setattr(hub.os, 'setsid', lambda: None)
+  monkeypatch.setattr(hub.joining, 'joined', contextlib.nullcontext)
+  monkeypatch.setattr(hub, '_WAIT_SECONDS', 0.01)
+  with contextlib.ExitStack() as made:
+
+    def make():
+      place = types.SimpleNamespace(needs={})
+      return made.enter_context(
+        contextlib.closing(hub.Hub(place, {}, (), 0, [0]))
+      )
+
+    yield make
 
 
 def ask_again(calls, member):
@@ -123,3 +147,20 @@ def test_a_fault_in_the_beginning_is_told_once(calls, member):
   calls.answer('begin', ('There is no such task.', 78))
   assert member.news() == messages.Lost('There is no such task.', False)
   assert calls.open['begin'][1] == ('start 4',)
+
+
+def test_who_is_lost_while_nobody_asks_is_replaced_then(calls, make_hub):
+  """A run that evaluates asks for nothing, for minutes."""
+  is_replaced, kill = threading.Event(), calls.kill
+
+  def killing(actor):
+    kill(actor)
+    is_replaced.set()
+
+  calls.kill = killing
+  made = make_hub()
+  calls.now += 301
+  assert is_replaced.wait(60)
+  ((number, lost),) = made.take(None, is_random=True)
+  assert (number, lost.has_begun) == (0, False)
+  assert calls.open['begin'][1] == ({}, (), collection.seed_of(0, 0, 1))
