@@ -1,5 +1,6 @@
 """Prepares and names the devices that TensorFlow computes on."""
 
+import os
 import pathlib
 
 import gin
@@ -8,6 +9,8 @@ import tensorflow as tf
 CPU_INFO = pathlib.Path('/proc/cpuinfo')
 # The first GPUs with units for bfloat16 are NVIDIA's of this capability.
 BFLOAT16_CAPABILITY = (8, 0)
+# Beside a GPU a run needs one for itself, and one for TensorFlow and rendering.
+SPARE_CORES = 4
 
 
 def prepare():
@@ -22,6 +25,16 @@ def names() -> list[str]:
     tf.config.experimental.get_device_details(gpu).get('device_name', gpu.name)
     for gpu in tf.config.list_physical_devices('GPU')
   ] or ['CPU']
+
+
+@gin.configurable
+def has_spare_cores() -> bool:
+  """Returns whether a GPU computes updates, and leaves four cores or more.
+
+  Without a GPU updates take all cores that there are.
+  """
+  gpus = tf.config.list_physical_devices('GPU')
+  return bool(gpus) and len(os.sched_getaffinity(0)) >= SPARE_CORES
 
 
 @gin.configurable

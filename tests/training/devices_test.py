@@ -1,4 +1,6 @@
-"""The choice of the data type by the device."""
+"""What is chosen by the device."""
+
+import os
 
 import pytest
 import tensorflow as tf
@@ -59,3 +61,20 @@ def test_an_unknown_cpu_computes_in_float32(machine, monkeypatch, tmp_path):
   machine('avx512_bf16')
   monkeypatch.setattr(devices, 'CPU_INFO', tmp_path / 'missing')
   assert devices.fastest_dtype() == 'float32'
+
+
+@pytest.mark.parametrize(
+  ('gpus', 'cores', 'has_spare'),
+  [
+    ([], 64, False),
+    ([(9, 0)], 3, False),
+    ([(9, 0)], 4, True),
+    ([(7, 0)], 16, True),
+  ],
+)
+def test_cores_are_spare_beside_a_gpu(
+  gpus, cores, has_spare, machine, monkeypatch
+):
+  machine('avx512_bf16', gpus)
+  monkeypatch.setattr(os, 'sched_getaffinity', lambda pid: set(range(cores)))
+  assert devices.has_spare_cores() is has_spare
