@@ -1,5 +1,6 @@
 """Has workers on the nodes of a cluster, and begins others for those lost."""
 
+import collections
 import contextlib
 import functools
 import os
@@ -69,7 +70,10 @@ class Hub:
       )
       for number, start in enumerate(begun)
     ]
-    self._news: list[tuple[int, messages.Chunk | messages.Lost]] = []
+    # What each worker has told, which the run has not taken yet.
+    self._news: list[collections.deque[messages.Chunk | messages.Lost]] = [
+      collections.deque() for _ in begun
+    ]
     self._lock = threading.Lock()  # Of these and of the members.
     self._is_closed = threading.Event()
     self._watcher = threading.Thread(target=self._watch, daemon=True)
@@ -78,7 +82,7 @@ class Hub:
   def take(
     self, weights: messages.Weights | None, is_random: bool
   ) -> list[tuple[int, messages.Chunk | messages.Lost]]:
-    """Returns what workers have found since, by their numbers.
+    """Returns what workers have told since, one thing each, by their numbers.
 
     It waits for the first for a second. They go on then, a chunk at a time.
 
@@ -93,7 +97,11 @@ class Hub:
     while True:
       with self._lock:
         self._look()
-        found, self._news = self._news, []
+        found = [
+          (number, told.popleft())
+          for number, told in enumerate(self._news)
+          if told
+        ]
         for member in self._members:
           member.go_on(policy)
         pending = [ref for member in self._members for ref in member.pending]
@@ -114,9 +122,9 @@ class Hub:
         self._look()
 
   def _look(self):
-    for number, member in enumerate(self._members):
+    for told, member in zip(self._news, self._members, strict=True):
       if news := member.news():
-        self._news.append((number, news))
+        told.append(news)
 
 
 class _Member:
