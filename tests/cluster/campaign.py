@@ -61,6 +61,7 @@ def print_speed(root: pathlib.Path, number: int, seconds: float):
     'Schedule.random_agent_steps = 1000000',
     'Schedule.env_steps = 2000000',
     'Replay.capacity = 1000000',
+    'Schedule.eval_interval = 2000000',  # Workers wait meanwhile.
     seconds=0.05,
   )
   pace.wait_until(process, lambda: _heard(root / name) == number)
