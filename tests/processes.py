@@ -24,7 +24,7 @@ def stay_flat(process: subprocess.Popen, minutes: float) -> bool:
   """Prints memory and open files of a process and of all that it has begun.
 
   Those of its second fifth are compared with those of the last. What is not
-  there in both, as one run of many, is not looked at.
+  there in both, as one run of many, is not looked at. It is ended then.
   """
   begun, end = time.monotonic(), time.monotonic() + 60 * minutes
   readings: list[dict[int, tuple[float, int]]] = []
@@ -36,21 +36,18 @@ def stay_flat(process: subprocess.Popen, minutes: float) -> bool:
   fifth, is_flat = len(readings) // 5, True
   parts = readings[fifth : 2 * fifth], readings[-fifth:]
   for pid, name in titles.items():
-    # Memory and files at most, of either part.
-    first, last = (
-      np.max([reading[pid] for reading in some if pid in reading], 0)
-      if any(pid in reading for reading in some)
-      else None
-      for some in parts
-    )
-    if first is None or last is None:
+    found = [[each[pid] for each in part if pid in each] for part in parts]
+    if not all(found):
       continue
+    first, last = (np.max(part, axis=0) for part in found)
     memory, files = last - first
     is_flat &= memory < _MEGABYTES and files <= 0
     print(
       f'{name:<40}{first[0]:8.1f} MB, {first[1]:4.0f} files; then '
       f'{memory:+.1f} MB, {files:+.0f} files'
     )
+  process.terminate()
+  process.wait()
   print(f'after {(time.monotonic() - begun) / 60:.0f} minutes')
   return is_flat
 
@@ -81,5 +78,5 @@ def _resources(process, titles):
   return found
 
 
-def _name(title):
-  return next((kind for kind in _KINDS if kind in title), title[-40:])
+def _name(command):
+  return next((kind for kind in _KINDS if kind in command), command[-40:])

@@ -9,8 +9,8 @@ import tensorflow as tf
 CPU_INFO = pathlib.Path('/proc/cpuinfo')
 # The first GPUs with units for bfloat16 are NVIDIA's of this capability.
 BFLOAT16_CAPABILITY = (8, 0)
-# Beside a GPU a run needs one for itself, and one for TensorFlow and rendering.
-SPARE_CORES = 4
+# Of so many a run whose updates a GPU computes leaves some idle.
+ENOUGH_CORES = 4
 
 
 def prepare():
@@ -29,12 +29,12 @@ def names() -> list[str]:
 
 @gin.configurable
 def has_spare_cores() -> bool:
-  """Returns whether a GPU computes updates, and leaves four cores or more.
+  """Returns whether a GPU computes updates, and there are cores enough.
 
-  Without a GPU updates take all cores that there are.
+  Without a GPU updates take all that there are.
   """
   gpus = tf.config.list_physical_devices('GPU')
-  return bool(gpus) and len(os.sched_getaffinity(0)) >= SPARE_CORES
+  return bool(gpus) and len(os.sched_getaffinity(0)) >= ENOUGH_CORES
 
 
 @gin.configurable

@@ -87,10 +87,7 @@ def stays_flat(root: pathlib.Path, minutes: float) -> bool:
     seconds=0.05,
   )
   pace.wait_until(process, lambda: len(pace.at_work(process)) == 2)
-  is_flat = processes.stay_flat(process, minutes)
-  process.terminate()
-  process.wait()
-  return is_flat
+  return processes.stay_flat(process, minutes)
 
 
 def survives(root: pathlib.Path, arguments: argparse.Namespace) -> bool:

@@ -87,6 +87,14 @@ def make_hub(calls, monkeypatch):
     yield make
 
 
+def wait_until(it_is_time):
+  """Waits for what the hub does by itself."""
+  deadline = time.monotonic() + 60
+  while not it_is_time():
+    assert time.monotonic() < deadline
+    time.sleep(0.01)
+
+
 def ask_again(calls, member):
   """A beat is asked for two seconds after the one before."""
   calls.now += 2.1
@@ -163,16 +171,13 @@ def test_who_is_lost_while_nobody_asks_is_replaced_then(calls, make_hub):
   with made._lock:
     calls.answer('beat')
     calls.answer('begin')
-  while not made._members[0]._has_begun:
-    time.sleep(0.01)
+  wait_until(lambda: made._members[0]._has_begun)
   with made._lock:
     made._members[0].go_on(None)
     calls.answer('collect', CHUNK)
     calls.now += 3
-  while not made._news[0]:
-    time.sleep(0.01)
-  while 'beat' not in calls.open:
-    time.sleep(0.01)
+  wait_until(lambda: made._news[0])
+  wait_until(lambda: 'beat' in calls.open)
   calls.now += 11
   assert is_replaced.wait(60)
   assert calls.open['begin'][1] == ({}, (), collection.seed_of(0, 0, 1))

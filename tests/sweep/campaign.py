@@ -61,10 +61,7 @@ def stays_flat(root: pathlib.Path, minutes: float) -> bool:
   process = clusters.sweep(
     'local', overlay, root / 'runs', *flags, task=str(task)
   )
-  is_flat = processes.stay_flat(process, minutes)
-  process.terminate()
-  process.wait()
-  return is_flat
+  return processes.stay_flat(process, minutes)
 
 
 def survives(arguments: argparse.Namespace) -> bool:
