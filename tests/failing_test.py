@@ -94,7 +94,7 @@ def failed(tmp_path_factory):
   evaluation = [
     *('exit', None, None),  # At 0 environment steps.
     *(None, None),  # At 40.
-    *(None,),  # The picture of pretraining, after two finished episodes.
+    *(None, None),  # In pretraining, after two finished episodes.
     *('reset', None, 'nan'),  # At 80, twice.
   ]
   return root, *run(root, {'training': training, 'evaluation': evaluation})

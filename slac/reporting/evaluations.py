@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from slac.agents import base
+from slac.agents import base, policies
 from slac.reporting import pictures, report
 from slac.training import (
   assessment,
@@ -49,6 +49,8 @@ class Evaluations:
     self._report = log
     self._should_stop = should_stop
     self._evaluators = evaluators(parts)
+    self._held_out = evaluator(parts, parts.held_out_policy)
+    self._held_out_episodes: list[evaluation.Episode] | None = None
     self._due: Due | None = None
 
   @property
@@ -71,16 +73,26 @@ class Evaluations:
     self.collect()
 
   def draw_pretraining(self):
-    """Draws an episode while the model is pretrained, and assesses it."""
-    counters = self._counters
-    draw = functools.partial(self._draw, 'pretraining', counters.model_updates)
-    run = functools.partial(
-      *(self._evaluators[0].run, 1, counters.env_steps),
-      *(self._should_stop, draw),
-    )
-    if episodes := faults.attempt('picture', counters, run):
+    """Assesses the model while it is pretrained, and draws an episode.
+
+    The episodes are random, as those that it learns from, and always the same,
+    so that only the model changes what is said of them.
+    """
+    counters, num_episodes = self._counters, self._schedule.eval_episodes
+    if not self._held_out_episodes:
+      run = functools.partial(
+        *(self._held_out.run, num_episodes, counters.env_steps),
+        self._should_stop,
+      )
+      self._held_out_episodes = faults.attempt(
+        'evaluation in pretraining', counters, run
+      )
+    if episodes := self._held_out_episodes:
+      self._draw('pretraining', counters.model_updates, episodes[0])
       assessed = self._assess(assessment.of_model, counters, episodes)
       self._report.assessed_in_pretraining(assessed)
+    if counters.model_updates == self._schedule.model_updates:
+      self._held_out_episodes = None
 
   def close(self):
     """Ends what serves evaluations."""
@@ -161,12 +173,17 @@ def make(parts: experiment.Experiment, *others: Any) -> Evaluations:
 
 def evaluators(parts: experiment.Experiment) -> list[evaluation.Evaluator]:
   """Returns those of the stochastic policy and of the greedy one."""
-  return [
-    evaluation.Evaluator(
-      parts.eval_environment, policy, parts.seed, parts.limit
-    )
-    for policy in (parts.agent.policy, parts.agent.greedy_policy)
-  ]
+  agent = parts.agent
+  return [evaluator(parts, p) for p in (agent.policy, agent.greedy_policy)]
+
+
+def evaluator(
+  parts: experiment.Experiment, policy: policies.SeededPolicy
+) -> evaluation.Evaluator:
+  """Returns what plays a policy where a run is evaluated."""
+  return evaluation.Evaluator(
+    parts.eval_environment, policy, parts.seed, parts.limit
+  )
 
 
 def run_policies(

@@ -112,9 +112,12 @@ class Experiment:
           seed,
           self.limit,
         )
-    (generator,) = policies.spawn_generators([seed, 1], 1)
-    self.random_policy = random_policy(
-      self.agent.time_step_spec, self.agent.action_spec, generator=generator
+    # One collects, one plays what the model is assessed by in pretraining.
+    self.random_policy, self.held_out_policy = (
+      random_policy(
+        self.agent.time_step_spec, self.agent.action_spec, generator=generator
+      )
+      for generator in policies.spawn_generators([seed, 1], 2)
     )
     if self.schedule.model_updates and not self.agent.model:
       raise errors.UserError(

@@ -18,7 +18,8 @@ class Run:
   def __init__(self, monkeypatch, cls):
     self.variable = tf.Variable([1.0])
     self.counters = schedule.Counters(action_repeat=4, agent_steps=25)
-    self.rows, self.drawn = [], []
+    self.rows, self.drawn, self.assessed = [], [], []
+    self.played = []
     self.stop = False
     self.fails = 0
     parts = types.SimpleNamespace(
@@ -28,12 +29,23 @@ class Run:
         estimated=(),
         train_sequence_length=99,
       ),
-      schedule=types.SimpleNamespace(eval_interval=100),
+      schedule=types.SimpleNamespace(
+        eval_interval=100, eval_episodes=2, model_updates=30
+      ),
+      held_out_policy='random',
     )
     log = types.SimpleNamespace(
-      evaluating=contextlib.nullcontext, evaluated=self._add, draw=self._draw
+      evaluating=contextlib.nullcontext,
+      evaluated=self._add,
+      draw=self._draw,
+      assessed_in_pretraining=self.assessed.append,
     )
     monkeypatch.setattr(evaluations, 'evaluators', lambda parts: [])
+    monkeypatch.setattr(evaluations, 'evaluator', self._make_evaluator)
+    monkeypatch.setattr(
+      *(evaluations.assessment, 'of_model'),
+      lambda agent, episodes: [own.episode_return for own in episodes],
+    )
     monkeypatch.setattr(evaluations, 'run_policies', self._play)
     monkeypatch.setattr(evaluation_worker.bindings, 'resolved', dict)
     self.made = cls(parts, self.counters, log, lambda: self.stop)
@@ -44,6 +56,17 @@ class Run:
 
   def _draw(self, name, step, drawn):
     self.drawn.append((name, step))
+
+  def _make_evaluator(self, parts, policy):
+    def play(num_episodes, env_steps, should_stop):
+      if self.fails:
+        self.fails -= 1
+        raise OSError('no luck')
+      self.played.append((policy, env_steps))
+      numbers = range(len(self.played), len(self.played) + num_episodes)
+      return None if should_stop() else list(map(episode, numbers))
+
+    return types.SimpleNamespace(run=play)
 
   def _play(self, *_):
     if self.fails:
@@ -179,3 +202,32 @@ def test_without_a_worker_a_signal_leaves_it_to_the_next_start(monkeypatch):
   run.stop = False
   run.made.begin()
   assert run.rows == [(100, 1.0)] and run.counters.next_evaluation == 200
+
+
+def test_pretraining_is_assessed_by_the_same_random_episodes(
+  monkeypatch, capsys
+):
+  run = Run(monkeypatch, evaluations.Evaluations)
+  monkeypatch.setattr(
+    *(evaluations.pictures, 'of_episode'),
+    lambda agent, own, label: own.episode_return,
+  )
+
+  def pretrain(updates):
+    run.counters.model_updates = updates
+    run.made.draw_pretraining()
+
+  run.fails = 2  # It is tried no third time.
+  pretrain(5)
+  assert 'The evaluation in pretraining after 100' in capsys.readouterr().err
+  run.stop = True
+  pretrain(10)
+  assert run.assessed == run.drawn == []
+  run.stop = False
+  for updates in (15, 20, 30):
+    pretrain(updates)
+  # The first was stopped, and all that follow are of the second.
+  assert run.played == [('random', 100)] * 2
+  assert run.assessed == [[2, 3]] * 3
+  assert run.drawn == [('pretraining', updates) for updates in (15, 20, 30)]
+  assert run.made._held_out_episodes is None  # They take much memory.

@@ -77,6 +77,8 @@ def test_environments_are_two_and_only_training_s_is_seeded():
   assert (action_spec.maximum == 1).all()
   assert seed == 7
   assert parts.random_policy.action_spec == tiny.action_spec(2)
+  # What plays for the assessment takes no draw of what collects.
+  assert parts.held_out_policy is not parts.random_policy
 
 
 @pytest.mark.parametrize('model_updates', [0, 5])
