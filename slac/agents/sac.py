@@ -9,6 +9,7 @@ from tf_agents.utils import common
 
 from slac.agents import base, networks, optimizers, returns
 from slac.config import settings
+from slac.models import latents
 
 
 @gin.configurable
@@ -117,12 +118,15 @@ class SoftActorCritic(base.Agent):
     """
     pi = self._actor(next_actor_inputs)
     next_action, log_pi = pi.experimental_sample_and_log_prob(seed=seed)
-    next_q = _minimum(self._target_critics, next_inputs, next_action)
+    of_targets, of_critics = latents.split_seed(seed)  # For their dropout.
+    next_q = _minimum(
+      self._target_critics, next_inputs, next_action, of_targets
+    )
     next_value = next_q - self.alpha * log_pi
     target = tf.stop_gradient(
       self._reward_scale * reward + self._gamma * discount * next_value
     )
-    q = tf.stack([critic(inputs, action) for critic in self._critics])
+    q = tf.stack(_values(self._critics, inputs, action, of_critics))
     td_error = q - target
     loss = 0.5 * tf.reduce_sum(tf.reduce_mean(tf.square(td_error), axis=1))
     return loss, {
@@ -148,7 +152,8 @@ class SoftActorCritic(base.Agent):
     """
     pi = self._actor(actor_inputs)
     action, log_pi = pi.experimental_sample_and_log_prob(seed=seed)
-    q = _minimum(self._critics, critic_inputs, action)
+    (dropout_seed,) = latents.split_seed(seed, 1)
+    q = _minimum(self._critics, critic_inputs, action, dropout_seed)
     loss = tf.reduce_mean(self.alpha * log_pi - q)
     return (
       loss,
@@ -232,7 +237,7 @@ class SoftActorCritic(base.Agent):
     gains = self._reward_scale * rewards[first:]
     gains = gains + self._gamma * self.alpha.numpy() * entropy[1:]
     taken = critic_inputs[:-1], actions[first:-1]
-    q = np.mean([critic(*taken) for critic in self._critics], axis=0)
+    q = np.mean(_values(self._critics, *taken), axis=0)
     return returns.Estimates(returns.seen(gains, self._gamma, last), q)
 
   def _see_episode(self, observation, actions):
@@ -261,8 +266,19 @@ class SoftActorCritic(base.Agent):
     )
 
 
-def _minimum(critics, inputs, action):
-  return tf.minimum(*[critic(inputs, action) for critic in critics])
+def _minimum(critics, inputs, action, dropout_seed=None):
+  return tf.minimum(*_values(critics, inputs, action, dropout_seed))
+
+
+def _values(critics, inputs, action, dropout_seed=None):
+  """Returns what each critic says; one without a seed leaves no unit out."""
+  seeds = [None] * len(critics)
+  if dropout_seed is not None:
+    seeds = latents.split_seed(dropout_seed, len(critics))
+  return [
+    critic(inputs, action, seed)
+    for critic, seed in zip(critics, seeds, strict=True)
+  ]
 
 
 def _variables(modules):

@@ -80,3 +80,36 @@ def test_critic_is_two_relu_layers_on_input_and_action():
   expected = tiny.mlp(critic, np.concatenate([x, action], 1), tiny.relu)
   assert value.shape == [6]
   np.testing.assert_allclose(value, expected[:, 0], rtol=1e-4, atol=1e-6)
+
+
+def test_a_critics_layers_are_normalised_before_their_relu():
+  critic = tiny.shake(agent_networks.Critic(3, 2, 4, layer_norm=True))
+  rng = np.random.default_rng(0)
+  x, action = (rng.normal(size=[6, size]).astype(np.float32) for size in (3, 2))
+  value = critic(tf.constant(x), tf.constant(action))
+  y = np.concatenate([x, action], 1)
+  *hidden, (kernel, bias) = tiny.weights(critic)
+  for (k, b), norm in zip(hidden, critic._norms, strict=True):
+    y = y @ k.numpy() + b.numpy()
+    y = (y - y.mean(1, keepdims=True)) / np.sqrt(y.var(1, keepdims=True) + 1e-3)
+    y = tiny.relu(y * norm.gamma.numpy() + norm.beta.numpy())
+  expected = y @ kernel.numpy() + bias.numpy()
+  np.testing.assert_allclose(value, expected[:, 0], rtol=1e-4, atol=1e-6)
+  assert len(critic.trainable_variables) == 3 * 2 + 2 * 2
+
+
+def test_a_critics_units_are_left_out_where_there_is_a_seed():
+  critic = agent_networks.Critic(3, 2, 1, dropout=0.5)
+  # One unit in each layer, 1 in the first, and passed on by the others.
+  for (kernel, bias), passed in zip(
+    tiny.weights(critic), (0, 1, 1), strict=True
+  ):
+    kernel.assign(tf.fill(kernel.shape, float(passed)))
+    bias.assign([1.0 - passed])
+  n = 10_000
+  steps = tf.zeros([n, 3]), tf.zeros([n, 2])
+  assert np.all(critic(*steps) == 1)
+  values, counts = np.unique(critic(*steps, [1, 2]), return_counts=True)
+  # Each layer leaves out half of its units, and doubles the others.
+  assert list(values) == [0, 4]
+  assert counts[1] / n == pytest.approx(0.25, abs=0.02)

@@ -349,3 +349,31 @@ def test_parameter_counts(agent):
     'actor': (4 * 6 + 6) + hidden + (6 * 4 + 4),
     'critics': 2 * ((5 * 6 + 6) + hidden + (6 + 1)),
   }
+
+
+def test_each_critic_drops_units_of_its_own_and_none_where_it_is_assessed():
+  agent, seen = make_agent(), []
+
+  def recording(critic):
+    def call(inputs, action, dropout_seed=None):
+      seen.append(dropout_seed)
+      return critic(inputs, action)
+
+    return call
+
+  agent._critics = [recording(own) for own in agent._critics]
+  agent._target_critics = [recording(own) for own in agent._target_critics]
+  agent.critic_loss(**batch(), seed=SEED)
+  agent.actor_loss(vectors(ACTOR_SIZE, 5), vectors(CRITIC_SIZE, 6), SEED)
+  seeds = {tuple(seed.numpy()) for seed in seen}
+  # Those of the actor's loss may be those of another: its own is another.
+  assert len(seen) == 6 and len({tuple(s.numpy()) for s in seen[:4]}) == 4
+  assert tuple(seen[4].numpy()) != tuple(seen[5].numpy())
+  assert tuple(SEED.numpy()) not in seeds  # The action's.
+  agent._see_episode = lambda *_: (
+    vectors(ACTOR_SIZE, 5),
+    vectors(CRITIC_SIZE, 6),
+  )
+  seen.clear()
+  agent.estimates({}, np.zeros([5, ACTIONS], np.float32), np.ones(4), False)
+  assert seen == [None] * 4
