@@ -4,7 +4,7 @@ import functools
 import math
 import pathlib
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib
 import numpy as np
@@ -93,7 +93,10 @@ def draw(
     else:
       band = statistics.band([selection.curves])
       _draw_band(area, band, f'{name}: {selection.number}', styles[name])
-  for marker, row in zip('os^v', item.reported, strict=False):
+  reach = _reach({n: s.curves.steps for n, s in item.sides.items()})
+  rows = [row.until(reach) for row in item.reported]
+  rows = [row for row in rows if row.steps]
+  for marker, row in zip('os^v', rows, strict=False):
     area.errorbar(
       *row[1:],
       fmt=marker,
@@ -105,8 +108,8 @@ def draw(
     )
   area.set_title(item.title)
   area.set_ylabel(ylabel)
-  area.set_ylim(*_range(item))
-  _finish(area, _reach({n: s.curves.steps for n, s in item.sides.items()}))
+  area.set_ylim(*_range(item, rows))
+  _finish(area, reach)
 
 
 def draw_aggregate(
@@ -148,15 +151,14 @@ def _finish(area, reach):
   area.xaxis.set_major_formatter(ticker.EngFormatter(sep=''))
   area.set_xlim(0, reach)
   area.grid(alpha=0.3)
-  lines = _num_lines(area)
-  if lines > _LINES_INSIDE:
+  if _has_legend_below(area):
     area.legend(
       loc='upper center',
       bbox_to_anchor=(0.5, 0),
       borderaxespad=5,  # Letters, of which the axis's own label needs some.
       fontsize='small',
     )
-  elif lines:
+  elif _num_lines(area):
     area.legend(loc='best', fontsize='small')
 
 
@@ -164,6 +166,11 @@ def _num_lines(area) -> int:
   """Returns how many lines a legend has."""
   _, labels = area.get_legend_handles_labels()
   return sum(label.count('\n') + 1 for label in labels)
+
+
+def _has_legend_below(area) -> bool:
+  """Whether a legend would hide something: curves are seen to, points not."""
+  return _num_lines(area) > _LINES_INSIDE or bool(area.containers)
 
 
 def _draw_mean(area, curves, label, style):
@@ -218,15 +225,19 @@ def _reach(steps: Mapping[str, np.ndarray]) -> float:
   return max(_AT_LEAST, _BEYOND_OURS * last)
 
 
-def _range(item: comparison.Comparison) -> tuple[float, float]:
-  """Returns where the y axis begins and ends, so that all trials are seen."""
+def _range(
+  item: comparison.Comparison, rows: Iterable[reported.Reported]
+) -> tuple[float, float]:
+  """Returns where the y axis begins and ends, so that all of it is seen."""
   returns = [
     value
     for selection in item.sides.values()
     for trial in selection.trials
     for value in trial.returns.values()
   ]
-  returns += [mean for row in item.reported for mean in row.means]
+  for row in rows:
+    for mean, stddev in zip(row.means, row.stddevs, strict=True):
+      returns += [mean + sign * np.nan_to_num(stddev) for sign in (-1, 1)]
   is_of_control = aggregate.is_of_control(item)
   returns += _RETURNS if is_of_control else _OTHER_RETURNS
   return min(returns), max(returns)
@@ -243,9 +254,9 @@ def _save(drawing, columns, path):
   grid = page.subplots(rows, columns, squeeze=False).ravel()
   for area, function in zip(grid, drawing, strict=False):
     function(area)
-  lines = max(map(_num_lines, grid))
-  if lines > _LINES_INSIDE:
-    page.set_figheight(rows * (height + _LINE_HEIGHT * lines))
+  below = [_num_lines(area) for area in grid if _has_legend_below(area)]
+  if below:
+    page.set_figheight(rows * (height + _LINE_HEIGHT * max(below)))
   for area in grid[len(drawing) :]:
     area.set_axis_off()
   page.savefig(path.with_suffix('.png'), dpi=150)

@@ -79,6 +79,11 @@ class Reported(NamedTuple):
   means: Sequence[float]
   stddevs: Sequence[float]  # NaN where it is not known.
 
+  def until(self, last: float) -> 'Reported':
+    """Returns the same without what lies beyond a number of steps."""
+    n = sum(step <= last for step in self.steps)
+    return Reported(self.label, *(numbers[:n] for numbers in self[1:]))
+
 
 def of(task: str) -> list[Reported]:
   """Returns what is reported of a task, by the name that our runs have."""
