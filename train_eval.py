@@ -136,7 +136,7 @@ class Run:
       self._update('train_model')
       counters.model_updates += 1
       if counters.model_updates % plan.picture_interval == 0:
-        self._evaluations.draw_pretraining()
+        self._evaluations.assess_pretraining()
     else:
       num_steps, failures = self._collect(self._collect_policy)
       for _ in range(num_steps * plan.gradient_steps):

@@ -72,14 +72,15 @@ class Evaluations:
     """Waits for the end of what is under way, or a signal."""
     self.collect()
 
-  def draw_pretraining(self):
+  def assess_pretraining(self):
     """Assesses the model while it is pretrained, and draws an episode.
 
     The episodes are random, as those that it learns from, and always the same,
     so that only the model changes what is said of them.
     """
     counters, num_episodes = self._counters, self._schedule.eval_episodes
-    if not self._held_out_episodes:
+    is_new = not self._held_out_episodes
+    if is_new:
       run = functools.partial(
         *(self._held_out.run, num_episodes, counters.env_steps),
         self._should_stop,
@@ -88,7 +89,11 @@ class Evaluations:
         'evaluation in pretraining', counters, run
       )
     if episodes := self._held_out_episodes:
-      self._draw('pretraining', counters.model_updates, episodes[0])
+      step = counters.model_updates
+      drawn = pictures.of_episode(self._agent, episodes[0], [0, step])
+      if not is_new:
+        drawn.pop('episode', None)  # The film of what is known already.
+      self._report.draw('pretraining', step, drawn)
       assessed = self._assess(assessment.of_model, counters, episodes)
       self._report.assessed_in_pretraining(assessed)
     if counters.model_updates == self._schedule.model_updates:
@@ -154,12 +159,9 @@ class Evaluations:
     """Draws the first episode at once, as the others can take minutes."""
     env_steps = counters.env_steps
     if self._counters.drawn_at < env_steps:  # An evaluation may be repeated.
-      self._draw('evaluation', env_steps, episode)
+      drawn = pictures.of_episode(self._agent, episode, [0, env_steps])
+      self._report.draw('evaluation', env_steps, drawn)
       self._counters.drawn_at = env_steps
-
-  def _draw(self, name, step, episode):
-    drawn = pictures.of_episode(self._agent, episode, [0, step])
-    self._report.draw(name, step, drawn)
 
 
 def make(parts: experiment.Experiment, *others: Any) -> Evaluations:

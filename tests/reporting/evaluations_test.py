@@ -19,7 +19,7 @@ class Run:
     self.variable = tf.Variable([1.0])
     self.counters = schedule.Counters(action_repeat=4, agent_steps=25)
     self.rows, self.drawn, self.assessed = [], [], []
-    self.played = []
+    self.played, self.pictures = [], []
     self.stop = False
     self.fails = 0
     parts = types.SimpleNamespace(
@@ -56,6 +56,7 @@ class Run:
 
   def _draw(self, name, step, drawn):
     self.drawn.append((name, step))
+    self.pictures.append(drawn)
 
   def _make_evaluator(self, parts, policy):
     def play(num_episodes, env_steps, should_stop):
@@ -210,12 +211,12 @@ def test_pretraining_is_assessed_by_the_same_random_episodes(
   run = Run(monkeypatch, evaluations.Evaluations)
   monkeypatch.setattr(
     *(evaluations.pictures, 'of_episode'),
-    lambda agent, own, label: own.episode_return,
+    lambda agent, own, seed: {'episode': own.episode_return, 'dream': seed},
   )
 
   def pretrain(updates):
     run.counters.model_updates = updates
-    run.made.draw_pretraining()
+    run.made.assess_pretraining()
 
   run.fails = 2  # It is tried no third time.
   pretrain(5)
@@ -230,4 +231,10 @@ def test_pretraining_is_assessed_by_the_same_random_episodes(
   assert run.played == [('random', 100)] * 2
   assert run.assessed == [[2, 3]] * 3
   assert run.drawn == [('pretraining', updates) for updates in (15, 20, 30)]
+  # Films of one episode are all alike.
+  assert run.pictures == [
+    {'episode': 2, 'dream': [0, 15]},
+    {'dream': [0, 20]},
+    {'dream': [0, 30]},
+  ]
   assert run.made._held_out_episodes is None  # They take much memory.
