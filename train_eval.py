@@ -116,6 +116,8 @@ class Run:
         self._evaluations.collect()
         if counters.env_steps >= counters.next_evaluation:
           self._evaluations.begin()
+        elif plan.is_assessment_due(counters):
+          self._evaluations.assess_pretraining()
         elif counters.env_steps < plan.env_steps:
           self._turn(plan.phase(counters))
         elif self._evaluations.is_under_way:
@@ -135,8 +137,6 @@ class Run:
     elif phase == 'pretraining':
       self._update('train_model')
       counters.model_updates += 1
-      if counters.model_updates % plan.picture_interval == 0:
-        self._evaluations.assess_pretraining()
     else:
       num_steps, failures = self._collect(self._collect_policy)
       for _ in range(num_steps * plan.gradient_steps):

@@ -12,9 +12,9 @@ import tqdm
 class Progress:
   """Shows how far a run is, its last results, and the time that is left.
 
-  The bar counts loop iterations, whose total is known from the start. As the
-  phases of a run differ in speed, the time left assumes the present phase's
-  rate. Where there is no terminal, a line is printed now and then instead.
+  The bar counts loop iterations. As the phases of a run differ in speed, the
+  time left assumes the present phase's rate. Where there is no terminal, a line
+  is printed now and then instead.
   """
 
   def __init__(
@@ -43,6 +43,10 @@ class Progress:
     """Starts a phase of the run, and measures its speed anew."""
     self._bar.start_phase()
     self._bar.set_description_str(f'{name}:')
+
+  def expect(self, total: int) -> None:
+    """Takes another total, as a phase may have ended early."""
+    self._bar.total = total
 
   @contextlib.contextmanager
   def held_up(self, by: str) -> Iterator[None]:

@@ -125,6 +125,16 @@ def test_what_holds_the_bar_up_is_named_while_it_does(clock):
   bar.close()
 
 
+def test_a_phase_may_have_ended_early(clock):
+  file = io.StringIO()
+  bar = console.Progress(20, 0, file, line_seconds=0)
+  bar.expect(10)
+  bar.phase('training')
+  bar.advance()
+  assert last_frame(file).startswith('training: 10.0%')
+  bar.close()
+
+
 def test_a_first_step_is_left_out_of_the_time_that_is_left(clock):
   file = io.StringIO()
   bar = console.Progress(100, 0, file, line_seconds=0)

@@ -76,18 +76,21 @@ class Evaluations:
     """Assesses the model while it is pretrained, and draws an episode.
 
     The episodes are random, as those that it learns from, and always the same,
-    so that only the model changes what is said of them.
+    so that only the model changes what is said of them. A signal leaves all of
+    it to the next start.
     """
-    counters, num_episodes = self._counters, self._schedule.eval_episodes
-    is_new = not self._held_out_episodes
+    counters = self._counters
+    is_new = self._held_out_episodes is None
     if is_new:
       run = functools.partial(
-        *(self._held_out.run, num_episodes, counters.env_steps),
-        self._should_stop,
+        *(self._held_out.run, self._schedule.eval_episodes),
+        *(counters.env_steps, self._should_stop),
       )
-      self._held_out_episodes = faults.attempt(
-        'evaluation in pretraining', counters, run
-      )
+      name = 'evaluation in pretraining'
+      self._held_out_episodes = faults.attempt(name, counters, run)
+      if self._should_stop():
+        return
+    assessed = {}
     if episodes := self._held_out_episodes:
       step = counters.model_updates
       drawn = pictures.of_episode(self._agent, episodes[0], [0, step])
@@ -96,8 +99,9 @@ class Evaluations:
       self._report.draw('pretraining', step, drawn)
       assessed = self._assess(assessment.of_model, counters, episodes)
       self._report.assessed_in_pretraining(assessed)
-    if counters.model_updates == self._schedule.model_updates:
-      self._held_out_episodes = None
+    counters.assess(assessed.get(assessment.ERROR))
+    if self._schedule.phase(counters) != 'pretraining':
+      self._held_out_episodes = None  # They take much memory.
 
   def close(self):
     """Ends what serves evaluations."""

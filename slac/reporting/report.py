@@ -115,9 +115,8 @@ class Report:
       self._logs.text('settings', summary.settings_table())
       settings = summary.hyperparameters()
       self._logs.hyperparameters(settings, summary.MAIN, COMPARED)
-    self._progress = console.Progress(
-      self._parts.schedule.iterations, self._counters.iterations
-    )
+    total = self._parts.schedule.iterations(self._counters)
+    self._progress = console.Progress(total, self._counters.iterations)
     self._mark()
 
   def close(self):
@@ -131,6 +130,7 @@ class Report:
     """Says which phase the next iteration is of."""
     if phase != self._phase:
       self._phase = phase
+      self._progress.expect(self._parts.schedule.iterations(self._counters))
       self._progress.phase(phase)
 
   @contextlib.contextmanager

@@ -18,7 +18,8 @@ from slac.training import evaluation
 # action repeat of 4 would take twice as long.
 SEQUENCES = 16
 # Of the metrics of training, by the same names.
-OF_MODEL = ('model/elbo', 'model/kl', 'model/squared_error_per_pixel')
+ERROR = 'model/squared_error_per_pixel'
+OF_MODEL = ('model/elbo', 'model/kl', ERROR)
 
 
 def names(agent: base.Agent) -> tuple[str, ...]:

@@ -39,10 +39,13 @@ class Schedule:
   greedy_eval_episodes: settings.WholeNumber = gin.REQUIRED
   # Agent steps, or pretraining updates, between log entries.
   log_interval: settings.Count = gin.REQUIRED
-  # Pretraining updates between Fig. 14 strips.
+  # Pretraining updates between assessments of the model, each with Fig. 14.
   picture_interval: settings.Count = gin.REQUIRED
   # Wall time between checkpoints, in seconds.
   checkpoint_seconds: settings.Positive = gin.REQUIRED
+  # Pretraining ends early after so many assessments in a row that find no
+  # smaller error on episodes that it is not trained on; None: it does not.
+  pretraining_patience: settings.Count | None = None
 
   def phase(self, counters: 'Counters') -> str:
     """Returns which of the three phases of a run comes next."""
@@ -51,14 +54,27 @@ class Schedule:
       or counters.agent_steps < self.random_agent_steps
     ):
       return 'random data'
-    if counters.model_updates < self.model_updates:
-      return 'pretraining'
-    return 'training'
+    return 'training' if self._is_pretrained(counters) else 'pretraining'
 
-  @property
-  def iterations(self) -> int:
-    """How often the loop turns: agent steps and pretraining updates."""
-    return -(-self.env_steps // self.action_repeat) + self.model_updates
+  def is_assessment_due(self, counters: 'Counters') -> bool:
+    """Whether pretraining has come to an assessment of the model."""
+    since = counters.model_updates - counters.assessed_at
+    return since > 0 and counters.model_updates % self.picture_interval == 0
+
+  def iterations(self, counters: 'Counters') -> int:
+    """How often the loop turns: agent steps and pretraining updates.
+
+    Pretraining that goes on is taken to go on to its end.
+    """
+    is_known = self._is_pretrained(counters)
+    updates = counters.model_updates if is_known else self.model_updates
+    return -(-self.env_steps // self.action_repeat) + updates
+
+  def _is_pretrained(self, counters):
+    return counters.model_updates >= self.model_updates or (
+      self.pretraining_patience is not None
+      and counters.stale_assessments >= self.pretraining_patience
+    )
 
 
 @dataclasses.dataclass
@@ -69,6 +85,9 @@ class Counters:
   agent_steps: int = 0
   episodes: int = 0
   model_updates: int = 0  # In pretraining.
+  assessed_at: int = 0  # The model updates before the last assessment.
+  least_error: float | None = None  # Of all assessments.
+  stale_assessments: int = 0  # Those since it was found.
   gradient_steps: int = 0
   next_evaluation: int = 0  # In environment steps.
   drawn_at: int = -1  # The environment steps of the last evaluation's pictures.
@@ -94,6 +113,16 @@ class Counters:
     """Counts an episode that has come to its own end."""
     self.episodes += 1
     self.failures_in_a_row = 0
+
+  def assess(self, error: float | None):
+    """Counts an assessment of the model, whose error may not be known."""
+    self.assessed_at = self.model_updates
+    if error is None:
+      return
+    if self.least_error is None or error < self.least_error:
+      self.least_error, self.stale_assessments = error, 0
+    else:
+      self.stale_assessments += 1
 
   def get_state(self) -> dict[str, Any]:
     """Returns all counts by their names."""

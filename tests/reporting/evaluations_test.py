@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from slac.environments import served
 from slac.reporting import evaluation_worker, evaluations
-from slac.training import evaluation, schedule
+from slac.training import assessment, evaluation, schedule
 
 
 class Run:
@@ -30,7 +30,11 @@ class Run:
         train_sequence_length=99,
       ),
       schedule=types.SimpleNamespace(
-        eval_interval=100, eval_episodes=2, model_updates=30
+        eval_interval=100,
+        eval_episodes=2,
+        phase=lambda counters: (
+          'pretraining' if counters.model_updates < 30 else 'training'
+        ),
       ),
       held_out_policy='random',
     )
@@ -42,10 +46,6 @@ class Run:
     )
     monkeypatch.setattr(evaluations, 'evaluators', lambda parts: [])
     monkeypatch.setattr(evaluations, 'evaluator', self._make_evaluator)
-    monkeypatch.setattr(
-      *(evaluations.assessment, 'of_model'),
-      lambda agent, episodes: [own.episode_return for own in episodes],
-    )
     monkeypatch.setattr(evaluations, 'run_policies', self._play)
     monkeypatch.setattr(evaluation_worker.bindings, 'resolved', dict)
     self.made = cls(parts, self.counters, log, lambda: self.stop)
@@ -210,6 +210,12 @@ def test_pretraining_is_assessed_by_the_same_random_episodes(
 ):
   run = Run(monkeypatch, evaluations.Evaluations)
   monkeypatch.setattr(
+    *(evaluations.assessment, 'of_model'),
+    lambda agent, episodes: {
+      assessment.ERROR: np.mean([own.episode_return for own in episodes])
+    },
+  )
+  monkeypatch.setattr(
     *(evaluations.pictures, 'of_episode'),
     lambda agent, own, seed: {'episode': own.episode_return, 'dream': seed},
   )
@@ -224,12 +230,16 @@ def test_pretraining_is_assessed_by_the_same_random_episodes(
   run.stop = True
   pretrain(10)
   assert run.assessed == run.drawn == []
+  # The one that fails is over, and not the one that a signal has stopped.
+  assert run.counters.assessed_at == 5
   run.stop = False
   for updates in (15, 20, 30):
     pretrain(updates)
   # The first was stopped, and all that follow are of the second.
   assert run.played == [('random', 100)] * 2
-  assert run.assessed == [[2, 3]] * 3
+  assert run.assessed == [{assessment.ERROR: 2.5}] * 3
+  assert run.counters.least_error == 2.5
+  assert run.counters.stale_assessments == 2
   assert run.drawn == [('pretraining', updates) for updates in (15, 20, 30)]
   # Films of one episode are all alike.
   assert run.pictures == [

@@ -19,7 +19,9 @@ def make_parts():
     environments=[types.SimpleNamespace(render_seconds=0.0)],
     eval_environment=types.SimpleNamespace(),
     agent=types.SimpleNamespace(model=None, estimated=()),
-    schedule=types.SimpleNamespace(log_interval=2, iterations=10),
+    schedule=types.SimpleNamespace(
+      log_interval=2, iterations=lambda counters: 10
+    ),
   )
 
 

@@ -54,7 +54,8 @@ def test_without_pretraining_training_follows_the_random_data():
   [(100, 25 + 3), (101, 26 + 3), (104, 26 + 3), (1, 1 + 3)],
 )
 def test_iterations_are_agent_steps_and_model_updates(env_steps, iterations):
-  assert make(env_steps=env_steps).iterations == iterations
+  plan = make(env_steps=env_steps)
+  assert plan.iterations(schedule.Counters(4)) == iterations
 
 
 def test_counters_count_the_same_iterations():
@@ -86,3 +87,32 @@ def test_counters_go_on_where_they_were():
   again = schedule.Counters(4)
   again.set_state(counters.get_state())
   assert again == counters and again.env_steps == 28
+
+
+def test_pretraining_ends_when_no_smaller_error_is_found():
+  plan = make(model_updates=100, picture_interval=10, pretraining_patience=2)
+  counters = schedule.Counters(4, episodes=2, agent_steps=10)
+  # An equal error is not smaller; one that is not known does not count.
+  errors = [0.5, 0.6, 0.4, None, 0.4, 0.7]
+  for n, error in enumerate(errors):
+    assert plan.phase(counters) == 'pretraining'
+    assert plan.iterations(counters) == 25 + 100
+    counters.model_updates = 10 * n + 9
+    assert not plan.is_assessment_due(counters)
+    counters.model_updates += 1
+    assert plan.is_assessment_due(counters)
+    counters.assess(error)
+    assert not plan.is_assessment_due(counters)
+  assert counters.least_error == 0.4
+  assert plan.phase(counters) == 'training'
+  assert plan.iterations(counters) == 25 + 60
+  # Without patience pretraining goes on to its end, which is assessed too.
+  patient = make(model_updates=100, picture_interval=10)
+  assert patient.phase(counters) == 'pretraining'
+  counters.model_updates = 100
+  assert patient.phase(counters) == 'training'
+  assert patient.is_assessment_due(counters)
+
+
+def test_there_is_no_assessment_before_pretraining():
+  assert not make().is_assessment_due(schedule.Counters(4))
