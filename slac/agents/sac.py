@@ -272,9 +272,9 @@ def _minimum(critics, inputs, action, dropout_seed=None):
 
 def _values(critics, inputs, action, dropout_seed=None):
   """Returns what each critic says; one without a seed leaves no unit out."""
-  seeds = [None] * len(critics)
-  if dropout_seed is not None:
-    seeds = latents.split_seed(dropout_seed, len(critics))
+  if dropout_seed is None:
+    return [critic(inputs, action) for critic in critics]
+  seeds = latents.split_seed(dropout_seed, len(critics))
   return [
     critic(inputs, action, seed)
     for critic, seed in zip(critics, seeds, strict=True)

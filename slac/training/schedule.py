@@ -1,6 +1,7 @@
 """Decides which phase of a run comes next (Algorithm 1; App. C)."""
 
 import dataclasses
+import math
 from typing import Any
 
 import gin
@@ -86,7 +87,7 @@ class Counters:
   episodes: int = 0
   model_updates: int = 0  # In pretraining.
   assessed_at: int = 0  # The model updates before the last assessment.
-  least_error: float | None = None  # Of all assessments.
+  least_error: float = math.inf  # Of all assessments.
   stale_assessments: int = 0  # Those since it was found.
   gradient_steps: int = 0
   next_evaluation: int = 0  # In environment steps.
@@ -119,7 +120,7 @@ class Counters:
     self.assessed_at = self.model_updates
     if error is None:
       return
-    if self.least_error is None or error < self.least_error:
+    if error < self.least_error:
       self.least_error, self.stale_assessments = error, 0
     else:
       self.stale_assessments += 1
