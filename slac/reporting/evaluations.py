@@ -81,23 +81,20 @@ class Evaluations:
     """
     counters = self._counters
     is_new = self._held_out_episodes is None
-    if is_new:
-      run = functools.partial(
-        *(self._held_out.run, self._schedule.eval_episodes),
-        *(counters.env_steps, self._should_stop),
-      )
-      name = 'evaluation in pretraining'
-      self._held_out_episodes = faults.attempt(name, counters, run)
-      if self._should_stop():
-        return
-    assessed = {}
-    if episodes := self._held_out_episodes:
-      step = counters.model_updates
-      drawn = pictures.of_episode(self._agent, episodes[0], [0, step])
-      if not is_new:
-        drawn.pop('episode', None)  # The film of what is known already.
-      self._report.draw('pretraining', step, drawn)
-      assessed = self._assess(assessment.of_model, counters, episodes)
+    with self._report.evaluating():
+      if is_new:
+        self._play_held_out()
+        if self._should_stop():
+          return
+      assessed = {}
+      if episodes := self._held_out_episodes:
+        draw = functools.partial(
+          *(self._draw, 'pretraining', counters.model_updates),
+          *(episodes[0], is_new),
+        )
+        faults.attempt('picture', counters, draw)
+        assessed = self._assess(assessment.of_model, counters, episodes)
+    if assessed:
       self._report.assessed_in_pretraining(assessed)
     counters.assess(assessed.get(assessment.ERROR))
     if self._schedule.phase(counters) != 'pretraining':
@@ -163,9 +160,24 @@ class Evaluations:
     """Draws the first episode at once, as the others can take minutes."""
     env_steps = counters.env_steps
     if self._counters.drawn_at < env_steps:  # An evaluation may be repeated.
-      drawn = pictures.of_episode(self._agent, episode, [0, env_steps])
-      self._report.draw('evaluation', env_steps, drawn)
+      self._draw('evaluation', env_steps, episode)
       self._counters.drawn_at = env_steps
+
+  def _play_held_out(self):
+    """Has the random policy play, away from what it collects."""
+    counters = self._counters
+    play = functools.partial(
+      *(self._held_out.run, self._schedule.eval_episodes),
+      *(counters.env_steps, self._should_stop),
+    )
+    name = 'evaluation in pretraining'
+    self._held_out_episodes = faults.attempt(name, counters, play)
+
+  def _draw(self, name, step, episode, is_new=True):
+    drawn = pictures.of_episode(self._agent, episode, [0, step])
+    if not is_new:
+      drawn.pop('episode', None)  # Its film has been written.
+    self._report.draw(name, step, drawn)
 
 
 def make(parts: experiment.Experiment, *others: Any) -> Evaluations:

@@ -21,7 +21,7 @@ class Run:
     self.rows, self.drawn, self.assessed = [], [], []
     self.played, self.pictures = [], []
     self.stop = False
-    self.fails = 0
+    self.fails = self.drawing_fails = 0
     parts = types.SimpleNamespace(
       agent=types.SimpleNamespace(
         variables=[self.variable],
@@ -55,6 +55,9 @@ class Run:
     self.rows.append((counters.env_steps, episodes[0].episode_return))
 
   def _draw(self, name, step, drawn):
+    if self.drawing_fails:
+      self.drawing_fails -= 1
+      raise OSError('no disk')
     self.drawn.append((name, step))
     self.pictures.append(drawn)
 
@@ -233,13 +236,17 @@ def test_pretraining_is_assessed_by_the_same_random_episodes(
   # The one that fails is over, and not the one that a signal has stopped.
   assert run.counters.assessed_at == 5
   run.stop = False
-  for updates in (15, 20, 30):
+  for updates in (15, 20):
     pretrain(updates)
+  run.drawing_fails = 2
+  pretrain(25)  # Assessed without a picture.
+  assert 'The picture after 100' in capsys.readouterr().err
+  pretrain(30)
   # The first was stopped, and all that follow are of the second.
   assert run.played == [('random', 100)] * 2
-  assert run.assessed == [{assessment.ERROR: 2.5}] * 3
+  assert run.assessed == [{assessment.ERROR: 2.5}] * 4
   assert run.counters.least_error == 2.5
-  assert run.counters.stale_assessments == 2
+  assert run.counters.stale_assessments == 3
   assert run.drawn == [('pretraining', updates) for updates in (15, 20, 30)]
   # Films of one episode are all alike.
   assert run.pictures == [
