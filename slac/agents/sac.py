@@ -152,8 +152,7 @@ class SoftActorCritic(base.Agent):
     """
     pi = self._actor(actor_inputs)
     action, log_pi = pi.experimental_sample_and_log_prob(seed=seed)
-    (dropout_seed,) = latents.split_seed(seed, 1)
-    q = _minimum(self._critics, critic_inputs, action, dropout_seed)
+    q = _minimum(self._critics, critic_inputs, action, seed)
     loss = tf.reduce_mean(self.alpha * log_pi - q)
     return (
       loss,
@@ -271,7 +270,10 @@ def _minimum(critics, inputs, action, dropout_seed=None):
 
 
 def _values(critics, inputs, action, dropout_seed=None):
-  """Returns what each critic says; one without a seed leaves no unit out."""
+  """Returns what each critic says; without a seed none leaves a unit out.
+
+  The seeds of the critics are split from it: it may be that of another draw.
+  """
   if dropout_seed is None:
     return [critic(inputs, action) for critic in critics]
   seeds = latents.split_seed(dropout_seed, len(critics))

@@ -366,7 +366,7 @@ def test_each_critic_drops_units_of_its_own_and_none_where_it_is_assessed():
   agent.critic_loss(**batch(), seed=SEED)
   agent.actor_loss(vectors(ACTOR_SIZE, 5), vectors(CRITIC_SIZE, 6), SEED)
   seeds = {tuple(seed.numpy()) for seed in seen}
-  # Those of the actor's loss may be those of another: its own is another.
+  # In training the two losses have other seeds.
   assert len(seen) == 6 and len({tuple(s.numpy()) for s in seen[:4]}) == 4
   assert tuple(seen[4].numpy()) != tuple(seen[5].numpy())
   assert tuple(SEED.numpy()) not in seeds  # The action's.
