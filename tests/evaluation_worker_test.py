@@ -5,12 +5,11 @@ import json
 import pathlib
 import subprocess
 import sys
-import time
 
 import psutil
 import pytest
 
-from tests import run_folders
+from tests import processes, run_folders
 
 pytestmark = pytest.mark.slow
 
@@ -46,16 +45,6 @@ def start(root, worker):
     )
 
 
-def wait_until(root, process, find):
-  """Returns what is found at last."""
-  deadline = time.monotonic() + SECONDS
-  while not (found := find()):
-    assert process.poll() is None, (root / 'log').read_text()
-    assert time.monotonic() < deadline, (root / 'log').read_text()
-    time.sleep(0.05)
-  return found
-
-
 def workers(process):
   """The processes that evaluate."""
   found = []
@@ -84,13 +73,14 @@ def test_kills_of_both_processes_leave_no_trace(tmp_path):
   killed.mkdir()
   undisturbed = start(straight, worker=False)
   process = start(killed, worker=True)
-  (worker,) = wait_until(killed, process, lambda: workers(process))
+  log = killed / 'log'
+  (worker,) = processes.wait_until(lambda: workers(process), process, log)
   worker.kill()
-  (second,) = wait_until(
-    killed, process, lambda: [x for x in workers(process) if x != worker]
+  (second,) = processes.wait_until(
+    lambda: [x for x in workers(process) if x != worker], process, log
   )
   assert second.pid != worker.pid
-  wait_until(killed, process, lambda: due(killed))
+  processes.wait_until(lambda: due(killed), process, log)
   children = psutil.Process(process.pid).children(recursive=True)
   process.kill()
   process.wait()
@@ -99,9 +89,9 @@ def test_kills_of_both_processes_leave_no_trace(tmp_path):
   assert not alive
 
   assert start(killed, worker=True).wait(SECONDS) == 0
-  log = (killed / 'log').read_text()
-  assert log.count('is made again, in another process') == 1, log
-  assert 'Traceback' not in log
+  said = log.read_text()
+  assert said.count('is made again, in another process') == 1, said
+  assert 'Traceback' not in said
 
   assert undisturbed.wait(SECONDS) == 0
   tables = [run_folders.table(x / 'run', 'eval') for x in (straight, killed)]

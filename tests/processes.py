@@ -1,8 +1,11 @@
-"""The processes that one has begun, and whether their memory stays flat."""
+"""Waits for what processes do, and sees whether their memory stays flat."""
 
 import contextlib
+import pathlib
 import subprocess
 import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import psutil
@@ -18,6 +21,28 @@ _KINDS = (
   'gcs_server',
   'raylet/raylet',
 )
+
+
+def wait_until(
+  find: Callable[[], Any],
+  process: subprocess.Popen | None = None,
+  log: pathlib.Path | None = None,
+  seconds: float = 600.0,
+) -> Any:
+  """Returns what is found at last, unless a process ends before.
+
+  Args:
+    find: is asked until it returns what is true.
+    process: what has to go on meanwhile, if anything.
+    log: what it says, for whoever reads that it was waited for in vain.
+    seconds: after so many something hangs, on a busy machine too.
+  """
+  deadline = time.monotonic() + seconds
+  while not (found := find()):
+    goes_on = process is None or process.poll() is None
+    assert goes_on and time.monotonic() < deadline, log and log.read_text()
+    time.sleep(0.05)
+  return found
 
 
 def stay_flat(process: subprocess.Popen, minutes: float) -> bool:

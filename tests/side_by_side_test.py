@@ -10,7 +10,7 @@ import time
 import psutil
 import pytest
 
-from tests import run_folders
+from tests import processes, run_folders
 
 pytestmark = pytest.mark.slow
 
@@ -52,14 +52,6 @@ def start(root, *arguments):
     )
 
 
-def wait_until(root, process, is_time):
-  deadline = time.monotonic() + SECONDS
-  while not is_time():
-    assert process.poll() is None, (root / 'log').read_text()
-    assert time.monotonic() < deadline, (root / 'log').read_text()
-    time.sleep(0.02)
-
-
 def saved(root):
   """The iterations of the newest checkpoint."""
   return run_folders.newest(root / 'run')[0]
@@ -88,7 +80,9 @@ def test_there_are_as_many_updates_as_agent_steps(straight):
 
 def test_killed_and_continued_it_ends_as_if_it_had_not_been(straight, tmp_path):
   process = start(tmp_path)
-  wait_until(tmp_path, process, lambda: saved(tmp_path) >= 100)
+  processes.wait_until(
+    lambda: saved(tmp_path) >= 100, process, tmp_path / 'log'
+  )
   children = psutil.Process(process.pid).children(recursive=True)
   assert len(children) >= 2
   process.kill()
@@ -123,11 +117,13 @@ def test_a_hang_is_a_failed_episode_and_a_signal_is_heeded_meanwhile(tmp_path):
   process = start(
     tmp_path, *longer, '--gin_param=Collection.step_seconds = 1.0'
   )
-  wait_until(tmp_path, process, lambda: saved(tmp_path) > 0)
+  processes.wait_until(lambda: saved(tmp_path) > 0, process, tmp_path / 'log')
   (tmp_path / 'trap').touch()
-  wait_until(tmp_path, process, is_trapped)
+  processes.wait_until(is_trapped, process, tmp_path / 'log')
   hung_at = saved(tmp_path)
-  wait_until(tmp_path, process, lambda: saved(tmp_path) > hung_at + 10)
+  processes.wait_until(
+    lambda: saved(tmp_path) > hung_at + 10, process, tmp_path / 'log'
+  )
   log = (tmp_path / 'log').read_text()
   assert log.count('an episode ends, as the environment took too long') == 1
   # As batch systems do, which also ends what new processes are forked from.
@@ -140,9 +136,11 @@ def test_a_hang_is_a_failed_episode_and_a_signal_is_heeded_meanwhile(tmp_path):
   # It would be waited for during 600 seconds.
   process = start(tmp_path, *longer)
   before = saved(tmp_path)
-  wait_until(tmp_path, process, lambda: saved(tmp_path) > before)
+  processes.wait_until(
+    lambda: saved(tmp_path) > before, process, tmp_path / 'log'
+  )
   (tmp_path / 'trap').touch()
-  wait_until(tmp_path, process, is_trapped)
+  processes.wait_until(is_trapped, process, tmp_path / 'log')
   process.send_signal(signal.SIGTERM)
   began = time.monotonic()
   assert process.wait(SECONDS) == 128 + signal.SIGTERM

@@ -2,7 +2,6 @@
 
 import contextlib
 import threading
-import time
 import types
 
 import pytest
@@ -11,6 +10,7 @@ pytest.importorskip('ray', reason='needs requirements-cluster.txt')
 
 from slac.cluster import hub, messages
 from slac.training import collection
+from tests import processes
 
 CHUNK = messages.Chunk([], None)
 
@@ -85,14 +85,6 @@ def make_hub(calls, monkeypatch):
       )
 
     yield make
-
-
-def wait_until(it_is_time):
-  """Waits for what the hub does by itself."""
-  deadline = time.monotonic() + 60
-  while not it_is_time():
-    assert time.monotonic() < deadline
-    time.sleep(0.01)
 
 
 def ask_again(calls, member):
@@ -171,13 +163,13 @@ def test_who_is_lost_while_nobody_asks_is_replaced_then(calls, make_hub):
   with made._lock:
     calls.answer('beat')
     calls.answer('begin')
-  wait_until(lambda: made._members[0]._has_begun)
+  processes.wait_until(lambda: made._members[0]._has_begun, seconds=60)
   with made._lock:
     made._members[0].go_on(None)
     calls.answer('collect', CHUNK)
     calls.now += 3
-  wait_until(lambda: made._news[0])
-  wait_until(lambda: 'beat' in calls.open)
+  processes.wait_until(lambda: made._news[0], seconds=60)
+  processes.wait_until(lambda: 'beat' in calls.open, seconds=60)
   calls.now += 11
   assert is_replaced.wait(60)
   assert calls.open['begin'][1] == ({}, (), collection.seed_of(0, 0, 1))

@@ -90,10 +90,7 @@ def start(
 
 def wait_until(process: subprocess.Popen, is_time: Callable[[], object]):
   """Waits, while the process goes on, until it is time."""
-  deadline = time.monotonic() + SECONDS
-  while not is_time():
-    assert process.poll() is None and time.monotonic() < deadline
-    time.sleep(0.05)
+  processes.wait_until(is_time, process, seconds=SECONDS)
 
 
 def episodes(folder: pathlib.Path) -> dict[int, list[int]]:

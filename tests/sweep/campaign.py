@@ -82,9 +82,9 @@ def survives(arguments: argparse.Namespace) -> bool:
   seeds = '--seeds', str(arguments.runs)
   process = clusters.sweep(cluster.address, overlay, runs, *seeds)
   for fault in faults:
-    clusters.wait_for(at_work, process)
+    processes.wait_until(at_work, process)
     time.sleep(chosen.uniform(0, 30))
-    pids = clusters.wait_for(at_work, process)
+    pids = processes.wait_until(at_work, process)
     pid = chosen.choice(sorted(pids))
     print(f'{time.monotonic() - begun:.0f} s: {fault} {pids[pid]}', flush=True)
     raylet = clusters.raylet_of(pid)

@@ -5,9 +5,7 @@ import os
 import pathlib
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 import psutil
 
@@ -124,15 +122,6 @@ def sweep(
       stdout=log,
       stderr=subprocess.STDOUT,
     )
-
-
-def wait_for(what: Callable[[], Any], process: subprocess.Popen) -> Any:
-  """Returns what is true at last, unless a process ends before."""
-  end = time.monotonic() + SECONDS
-  while not (found := what()):
-    assert process.poll() is None and time.monotonic() < end
-    time.sleep(0.2)
-  return found
 
 
 def trials(overlay: pathlib.Path) -> dict[int, str]:

@@ -4,6 +4,7 @@ import signal
 
 import pytest
 
+from tests import processes
 from tests.faults import results
 from tests.sweep import clusters
 
@@ -24,11 +25,11 @@ def test_a_run_survives_its_node_and_a_stop_to_the_last_bit(tmp_path):
       there = clusters.trials(overlay).items()
       return [pid for pid, n in there if n == NAME and pid not in than]
 
-    (pid,) = clusters.wait_for(begun, process)
-    clusters.wait_for(lambda: clusters.stored(root, NAME), process)
+    (pid,) = processes.wait_until(begun, process)
+    processes.wait_until(lambda: clusters.stored(root, NAME), process)
     clusters.raylet_of(pid).kill()
-    (second,) = clusters.wait_for(lambda: begun([pid]), process)
-    clusters.wait_for(lambda: pid not in clusters.trials(overlay), process)
+    (second,) = processes.wait_until(lambda: begun([pid]), process)
+    processes.wait_until(lambda: pid not in clusters.trials(overlay), process)
     before = len(clusters.stored(root, NAME))
     process.send_signal(signal.SIGTERM)
     assert process.wait(clusters.SECONDS) == 128 + signal.SIGTERM
