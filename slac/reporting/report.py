@@ -77,7 +77,7 @@ class Report:
     Args:
       folder: the run's folder.
       parts: the parts of the run.
-      counters: how far it has come; the run goes on counting in them.
+      counters: how far the run has come; takes the training error too.
       metric_names: the names of what `add_metrics` will be given.
     """
     self._folder = folder
@@ -176,6 +176,7 @@ class Report:
     }
     self._logs.row('train', self._counts(self._counters) | values)
     if self._phase == 'pretraining':
+      self._counters.training_error = values.get(assessment.ERROR, 0.0)
       self._logs.scalars(
         self._counters.model_updates,
         {f'pretraining/{name}': v for name, v in values.items()},
@@ -221,9 +222,8 @@ class Report:
     values |= assessed
     env_steps = counters.env_steps
     self._logs.row('eval', self._counts(counters) | values)
-    prefix = PREFIXES['eval']
     self._best = max(self._best, values['average_return'])
-    scalars = {f'{prefix}{name}': v for name, v in values.items()}
+    scalars = {PREFIXES['eval'] + name: v for name, v in values.items()}
     self._logs.scalars(env_steps, scalars | {BEST: self._best})
     self._progress.message(
       f'{env_steps:,} environment steps: {message} of {len(returns)} episodes'

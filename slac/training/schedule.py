@@ -44,8 +44,9 @@ class Schedule:
   picture_interval: settings.Count = gin.REQUIRED
   # Wall time between checkpoints, in seconds.
   checkpoint_seconds: settings.Positive = gin.REQUIRED
-  # Pretraining ends early after so many assessments in a row that find no
-  # smaller error on episodes that it is not trained on; None: it does not.
+  # Pretraining ends early after so many assessments that find no smaller error
+  # than one before on episodes that it is not trained on, and a larger one than
+  # in training; None: it does not.
   pretraining_patience: settings.Count | None = None
 
   def phase(self, counters: 'Counters') -> str:
@@ -87,8 +88,9 @@ class Counters:
   episodes: int = 0
   model_updates: int = 0  # In pretraining.
   assessed_at: int = 0  # The model updates before the last assessment.
+  training_error: float = 0.0  # The last that was logged before.
   least_error: float = math.inf  # Of all assessments.
-  stale_assessments: int = 0  # Those since it was found.
+  stale_assessments: int = 0  # Those since, with more than in training.
   gradient_steps: int = 0
   next_evaluation: int = 0  # In environment steps.
   drawn_at: int = -1  # The environment steps of the last evaluation's pictures.
@@ -116,13 +118,17 @@ class Counters:
     self.failures_in_a_row = 0
 
   def assess(self, error: float | None):
-    """Counts an assessment of the model, whose error may not be known."""
+    """Counts an assessment of the model, whose error may not be known.
+
+    A model that has learned next to nothing yet may find no smaller error
+    either, but it knows no episode by heart.
+    """
     self.assessed_at = self.model_updates
     if error is None:
       return
     if error < self.least_error:
       self.least_error, self.stale_assessments = error, 0
-    else:
+    elif error > self.training_error:
       self.stale_assessments += 1
 
   def get_state(self) -> dict[str, Any]:

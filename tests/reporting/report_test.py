@@ -75,6 +75,23 @@ def test_pretraining_has_its_own_curves_over_model_updates(tmp_path, counters):
   assert found['model/elbo'] == [8, 16]
 
 
+def test_the_counters_have_the_last_error_of_training_in_pretraining(
+  tmp_path, counters
+):
+  names = 'model/elbo', assessment.ERROR
+  log = report.Report(tmp_path, make_parts(), counters, names)
+  log.open()
+  found = []
+  for n, error in enumerate([0.5, 0.25, 0.125, 0.375, 8.0]):
+    log.enter('pretraining' if n < 4 else 'training')
+    log.add_metrics((assessment.ERROR,), tf.constant([error]))
+    counters.model_updates += 1
+    log.advance()
+    found.append(counters.training_error)
+  log.close()
+  assert found == [0.0, 0.375, 0.375, 0.25, 0.25]
+
+
 def test_rendering_is_not_counted_as_environment_time(tmp_path, counters):
   parts = make_parts()
   log = report.Report(tmp_path, parts, counters, ['model/elbo'])

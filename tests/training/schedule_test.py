@@ -114,5 +114,24 @@ def test_pretraining_ends_when_no_smaller_error_is_found():
   assert patient.is_assessment_due(counters)
 
 
+def test_a_model_that_knows_nothing_by_heart_is_pretrained_on():
+  counters = schedule.Counters(4, episodes=2, agent_steps=10, model_updates=50)
+  plan = make(model_updates=100, picture_interval=10, pretraining_patience=2)
+  counters.assess(0.5)
+  # As on a plateau, where training finds the same, or more.
+  counters.training_error = 0.6
+  for _ in range(5):
+    counters.assess(0.6)
+  assert counters.stale_assessments == 0
+  counters.training_error = 0.4
+  counters.assess(0.6)
+  counters.training_error = 0.7
+  counters.assess(0.6)  # What is no sign of it is none to the contrary.
+  assert plan.phase(counters) == 'pretraining'
+  counters.training_error = 0.4
+  counters.assess(0.6)
+  assert plan.phase(counters) == 'training'
+
+
 def test_there_is_no_assessment_before_pretraining():
   assert not make().is_assessment_due(schedule.Counters(4))
