@@ -77,7 +77,7 @@ class Report:
     Args:
       folder: the run's folder.
       parts: the parts of the run.
-      counters: how far the run has come; takes the training error too.
+      counters: how far the run has come; is told pretraining's error.
       metric_names: the names of what `add_metrics` will be given.
     """
     self._folder = folder

@@ -88,9 +88,9 @@ class Counters:
   episodes: int = 0
   model_updates: int = 0  # In pretraining.
   assessed_at: int = 0  # The model updates before the last assessment.
-  training_error: float = 0.0  # The last that was logged before.
+  training_error: float = 0.0  # As last logged in pretraining.
   least_error: float = math.inf  # Of all assessments.
-  stale_assessments: int = 0  # Those since, with more than in training.
+  stale_assessments: int = 0  # Those since, with a larger one than in training.
   gradient_steps: int = 0
   next_evaluation: int = 0  # In environment steps.
   drawn_at: int = -1  # The environment steps of the last evaluation's pictures.
