@@ -124,8 +124,7 @@ from slac import deployment
 from slac.config import bindings
 from slac.deployment import exporting, playing, records
 from slac.reporting import pictures
-from slac.storage import checkpoints, run_folder
-from slac.training import collection, devices, evaluation, experiment
+from slac.training import devices, evaluation, experiment, trained
 
 
 def main():
@@ -167,25 +166,14 @@ def play_pretrained(arguments):
 def play(arguments):
   """Loads the run, plays it, prints returns, writes the video."""
   folder = arguments.run_dir
-  run_folder.check_is_run(folder)
-  run_folder.refuse_what_no_run_makes(folder)
-  config = run_folder.read_config(folder / 'config.json')
-  config |= collection.ALONE
-  bindings.load_resolved(config, arguments.allow_gin_imports)
+  trained.load_settings(folder, arguments.allow_gin_imports)
   video = arguments.video or folder / 'videos' / 'play.gif'
   # It takes minutes to make the pictures, so this is asked before.
   errors.check_can_write(video, '--video')
   if arguments.export:
     errors.check_can_write(arguments.export, '--export')
-  devices.prepare()
-  with bindings.translate_gin_errors():
-    parts = experiment.Experiment()
+  parts, env_steps = trained.restore(folder)
   agent = parts.agent
-  _, state = checkpoints.restore_variables(
-    folder / 'checkpoints', tf.train.Checkpoint(agent=agent)
-  )
-  agent_steps = state['counters']['agent_steps']
-  env_steps = agent_steps * parts.schedule.action_repeat
   if arguments.export:
     exporting.export(
       *(parts, arguments.export, env_steps),

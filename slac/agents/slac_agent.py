@@ -105,6 +105,28 @@ class SlacAgent(sac.SoftActorCritic):
     """Those of the model's loss; images are as they were seen."""
     return self._model_metrics(experience)
 
+  def filtered(self, observation, actions) -> evidence.Evidence:
+    """Returns what acting knows at each of an episode's last m steps.
+
+    These are the windows of T steps that acting sees, each frame encoded once.
+
+    Args:
+      observation: a dict of `[n, ...]`, from the first step on.
+      actions: `[n, A]`.
+
+    Returns:
+      Evidence of `[m, T, ...]`, where m is n - T + 1.
+    """
+    windows, step_type = inputs.episode_windows(
+      len(actions), self._sequence_length
+    )
+    encoded = self._model.encode_in_turn(
+      {name: tf.constant(observation[name]) for name in self._model.observed}
+    )
+    steps = tf.gather(encoded, windows), actions[windows], step_type
+    states = self._model.infer(*steps, tf.constant([0, 0]))
+    return evidence.Evidence(*steps, self._model.latent(states))
+
   def updates(self, batch_size: int) -> dict[str, base.Update]:
     model_update = base.Update(self._train_model, self._model_batch_size)
     return {'train_model': model_update, **super().updates(batch_size)}
@@ -214,16 +236,7 @@ class SlacAgent(sac.SoftActorCritic):
     )
 
   def _see_episode(self, observation, actions):
-    """Sees the windows of T steps that acting sees, each frame encoded once."""
-    windows, step_type = inputs.episode_windows(
-      len(actions), self._sequence_length
-    )
-    encoded = self._model.encode_in_turn(
-      {name: tf.constant(observation[name]) for name in self._model.observed}
-    )
-    steps = tf.gather(encoded, windows), actions[windows], step_type
-    states = self._model.infer(*steps, tf.constant([0, 0]))
-    seen = evidence.Evidence(*steps, self._model.latent(states))
+    seen = self.filtered(observation, actions)
     return self._actor_input(seen)[:, 0], self._critic_input(seen)[:, 0]
 
   def _apply_model(self, gradients, learning_rate):

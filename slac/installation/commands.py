@@ -18,6 +18,11 @@ def play() -> None:
   _run('slac.play')
 
 
+def probe() -> None:
+  """Runs `slac.probe`."""
+  _run('slac.probe')
+
+
 def doctor() -> None:
   """Runs `slac.doctor`."""
   _run('slac.doctor')

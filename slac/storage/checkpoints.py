@@ -185,13 +185,17 @@ class Checkpoints:
     return [s for s in self._segments.folder.iterdir() if s.name not in needed]
 
 
-def newest(folder: pathlib.Path) -> tuple[pathlib.Path, dict[str, Any]]:
-  """Returns the newest whole checkpoint's path and manifest.
+def newest(
+  folder: pathlib.Path, replay: bool = False
+) -> tuple[pathlib.Path, dict[str, Any]]:
+  """Returns the path and manifest of the newest checkpoint that is whole.
+
+  Its rows of the replay are looked at only if `replay` is true.
 
   Raises:
     UserError: 66 if there is no checkpoint, 74 if all are damaged.
   """
-  found = _newest_whole(folder)
+  found = _newest_whole(folder, folder / 'replay' if replay else None)
   if not found:
     raise errors.UserError(f'There is no checkpoint in {folder}.', 66)
   return found[:2]

@@ -130,15 +130,14 @@ class Experiment:
     """Returns a replay, still empty, of the steps that the agent is trained on.
 
     Args:
-      given: settings of `Replay` that are not to be the run's.
+      given: arguments of `Replay` that are not to be the run's.
     """
     return replay.Replay(
       self.agent.training_data_spec,
       self.agent.train_sequence_length,
       self.seed,
       joined=self.agent.joined,
-      num_streams=self.collection.streams,
-      **given,
+      **{'num_streams': self.collection.streams, **given},
     )
 
   def disk_bytes(self, replay: replay.Replay) -> int:
@@ -165,19 +164,23 @@ class Experiment:
 
 
 def make_environment(
-  action_repeat: int, observed: Iterable[str], resolved: Mapping[str, str]
+  action_repeat: int,
+  observed: Iterable[str] | None,
+  resolved: Mapping[str, str],
 ) -> py_environment.PyEnvironment:
   """Returns a run's environment, in a process that knows nothing of the run.
 
   Args:
     action_repeat: the schedule's.
-    observed: the observations that it is to offer.
+    observed: the observations that it is to offer; None for all that it can.
     resolved: what `bindings.resolved` has returned in the run's process.
   """
   bindings.load_resolved(resolved, allow_imports=True)  # The run has done so.
   make = gin.get_bindings(Experiment)['environment']
   made = requirements.prepare(make(), action_repeat)
-  requirements.observe(made, observed)
+  requirements.observe(
+    made, made.observation_spec() if observed is None else observed
+  )
   return made
 
 

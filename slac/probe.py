@@ -1,0 +1,213 @@
+"""Says what a run's model knows: `python -m slac.probe RUN_DIR`.
+
+The run's policy plays episodes, which no model is trained on. Printed are the
+squared error of the reconstructed images per pixel, the same where something
+stands before the background, and how well the simulator's state is read off
+the latents linearly: R^2 of a ridge regression that is fitted to half of the
+episodes, on the other half.
+
+With --updates a new model is trained first, alone, on the steps in the run's
+replay, with the run's settings or those of --gin_file. So models are compared
+on the same data within minutes. No file of the run is changed.
+"""
+
+import pathlib
+import textwrap
+from collections.abc import Sequence
+
+from slac import errors
+from slac.installation import packages
+
+PROGRAM = 'slac.probe'
+# So many updates pass between the lines that are printed while a model learns.
+_INTERVAL = 500
+
+
+def parse_arguments():
+  """Returns the flags."""
+  parser = errors.ArgumentParser(
+    prog='python -m slac.probe', description=__doc__
+  )
+  parser.add_argument('run_dir', type=pathlib.Path, help="a run's folder")
+  parser.add_argument(
+    '--updates',
+    type=errors.whole_number,
+    default=0,
+    help="of a new model; 0 for the run's own model",
+  )
+  parser.add_argument(
+    '--gin_file',
+    action='append',
+    default=[],
+    help="the new model's settings, in place of the run's",
+  )
+  parser.add_argument(
+    '--gin_param', action='append', default=[], help='one binding, over these'
+  )
+  parser.add_argument(
+    '--episodes', type=errors.whole_number, default=10, help='at least 2'
+  )
+  parser.add_argument(
+    '--seed', type=errors.seed, default=0, help='decides every random draw'
+  )
+  parser.add_argument(
+    '--allow_gin_imports',
+    action='store_true',
+    help='import the modules that gin files name, and so run their code',
+  )
+  return parser.parse_args()
+
+
+def check(arguments):
+  """Raises a UserError (64) for flags that do not go together."""
+  if arguments.episodes < 2:
+    raise errors.UserError(
+      f'--episodes={arguments.episodes} are too few: the probe is fitted to '
+      'half of them, so give 2 at least.',
+      64,
+    )
+  if arguments.gin_file and not arguments.updates:
+    raise errors.UserError(
+      '--gin_file is for a new model: say with --updates how many it is '
+      'trained for.',
+      64,
+    )
+  if arguments.gin_param and not arguments.gin_file:
+    raise errors.UserError(
+      "--gin_param is a binding over a task's: name that with --gin_file.", 64
+    )
+
+
+if __name__ == '__main__':
+  # TensorFlow takes seconds; what is wrong with the command is said before.
+  early = packages.start(PROGRAM, parse_arguments)
+  with errors.reported_by(PROGRAM):
+    check(early)
+
+import numpy as np
+import tensorflow as tf
+
+from slac.agents import base, slac_agent
+from slac.config import bindings
+from slac.training import (
+  assessment,
+  compiled,
+  evaluation,
+  experiment,
+  needs,
+  probing,
+  trained,
+)
+
+
+def main():
+  """Runs the command line."""
+  arguments = parse_arguments()
+  with errors.reported_by(PROGRAM):
+    probe(arguments)
+
+
+def probe(arguments):
+  """Loads the run, trains a new model if asked to, plays, and says all."""
+  folder = arguments.run_dir
+  config = trained.load_settings(folder, arguments.allow_gin_imports)
+  parts, env_steps = trained.restore(folder)
+  with experiment.making():
+    environment = experiment.make_environment(
+      parts.schedule.action_repeat, None, config
+    )
+  if arguments.updates:
+    agent = train(arguments, parts.task)
+  else:
+    agent = parts.agent
+    check_has_model(agent)
+  evaluator = evaluation.Evaluator(
+    environment, parts.agent.policy, arguments.seed
+  )
+  episodes = evaluator.run(arguments.episodes, env_steps)
+  length = agent.train_sequence_length
+  if short := [each for each in episodes if each.length < length]:
+    raise errors.UserError(
+      f'An episode has {short[0].length} steps, which is less than a sequence '
+      f'of {length}: give another --seed, or a run whose episodes are longer.'
+    )
+  returns = [episode.episode_return for episode in episodes]
+  print(
+    f'{parts.task}, after {env_steps:,} environment steps\n'
+    f'  {len(episodes)} episodes return {np.mean(returns):.1f} on average\n'
+    f'  {agent.num_parameters["model"]:,} parameters of the model',
+    flush=True,
+  )
+  tell(agent, episodes)
+
+
+def train(arguments, task: str) -> base.Agent:
+  """Returns an agent whose model, a new one, was trained on the run's steps.
+
+  Args:
+    arguments: the flags.
+    task: the run's, which new settings are to be of, too.
+  """
+  if arguments.gin_file:
+    seed = f'Experiment.seed = {arguments.seed}  # Given by --seed.'
+    bindings.load(
+      arguments.gin_file,
+      [*arguments.gin_param, seed],
+      arguments.allow_gin_imports,
+    )
+  tf.keras.utils.set_random_seed(arguments.seed)
+  with bindings.translate_gin_errors():
+    needs.check()
+    parts = experiment.Experiment()
+  check_has_model(parts.agent)
+  ring = trained.make_replay(parts, arguments.run_dir)
+  if arguments.gin_file:
+    bindings.check_all_used()
+  if parts.task != task:
+    raise errors.UserError(
+      f'--gin_file has {parts.task}, and the run is of {task}: name the gin '
+      "file of the run's task first."
+    )
+  updates = parts.agent.updates(parts.schedule.batch_size)
+  update = compiled.CompiledUpdate(updates['train_model'])
+  found = []
+  for number in range(1, arguments.updates + 1):
+    experience = compiled.as_tensors(ring.sample(update.batch_size))
+    names, values = update(experience)
+    found.append(values[names.index(assessment.ERROR)])
+    if number % _INTERVAL == 0 or number == arguments.updates:
+      print(
+        f'  after {number:,} updates: squared error per pixel '
+        f'{np.mean(found):.5f} in training',
+        flush=True,
+      )
+      found = []
+  return parts.agent
+
+
+def check_has_model(agent: base.Agent):
+  """Raises a UserError if an agent has no latent variable model."""
+  if not agent.model:
+    raise errors.UserError(
+      f'{type(agent).__name__} has no latent variable model that could be '
+      'probed: name a run, or a gin file, of one that has.'
+    )
+
+
+def tell(agent: slac_agent.SlacAgent, episodes: Sequence[evaluation.Episode]):
+  """Prints what an agent's model knows of episodes."""
+  seen = [probing.see(agent, episode) for episode in episodes]
+  found = probing.errors_of(seen, episodes)
+  print(
+    f'  squared error per pixel {found.all:.5f}; in the foreground, '
+    f'{found.share:.1%} of the pixels, {found.foreground:.4f}'
+  )
+  if episodes[0].states is not None:
+    r2 = probing.linear_probe(*probing.halves(seen, episodes))
+    numbers = ' '.join('-' if np.isnan(x) else f'{x:.2f}' for x in r2)
+    text = f'linear probe of the state, R^2 of each of its numbers: {numbers}'
+    print(textwrap.indent(textwrap.fill(text, 78), '  '))
+
+
+if __name__ == '__main__':
+  main()

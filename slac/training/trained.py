@@ -1,0 +1,73 @@
+"""Has the parts of a run that was trained before, as it was last saved."""
+
+import pathlib
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from slac.config import bindings
+from slac.storage import checkpoints, run_folder, segments
+from slac.training import collection, devices, experiment, replay
+
+
+class Trained(NamedTuple):
+  """A run's parts, and how far it had come."""
+
+  parts: experiment.Experiment
+  env_steps: int
+
+
+def load_settings(
+  folder: pathlib.Path, allow_imports: bool = False
+) -> dict[str, str]:
+  """Takes over a run's settings, to play in one environment; returns them all.
+
+  Raises:
+    errors.UserError: there is no such run (66), its config.json is damaged
+      (74), or is not to be loaded here (78).
+  """
+  run_folder.check_is_run(folder)
+  run_folder.refuse_what_no_run_makes(folder)
+  config = run_folder.read_config(folder / 'config.json')
+  bindings.load_resolved(config | collection.ALONE, allow_imports)
+  return config
+
+
+def restore(folder: pathlib.Path) -> Trained:
+  """Builds a run's parts by the settings that are loaded, and restores these.
+
+  No file is changed.
+
+  Raises:
+    errors.UserError: the settings have a fault (78), or no checkpoint is whole
+      (66, 74).
+  """
+  devices.prepare()
+  with bindings.translate_gin_errors():
+    parts = experiment.Experiment()
+  _, state = checkpoints.restore_variables(
+    folder / 'checkpoints', tf.train.Checkpoint(agent=parts.agent)
+  )
+  agent_steps = state['counters']['agent_steps']
+  return Trained(parts, agent_steps * parts.schedule.action_repeat)
+
+
+def make_replay(
+  parts: experiment.Experiment, folder: pathlib.Path
+) -> replay.Replay:
+  """Returns a replay of a run's last steps, to train an agent of parts on.
+
+  Raises:
+    errors.UserError: no checkpoint is whole (66, 74), or its steps are not what
+      the agent is trained on (78).
+  """
+  config = run_folder.read_config(folder / 'config.json')
+  counts = ('Collection.environments', 'Collection.workers')
+  with checkpoints.restoring(folder):
+    ring = parts.make_replay(num_streams=max(int(config[n]) for n in counts))
+  checkpoint, manifest = checkpoints.newest(folder / 'checkpoints', replay=True)
+  with checkpoints.restoring(checkpoint):
+    segments.Segments(folder / 'checkpoints' / 'replay', ring).restore(
+      manifest['segments'], manifest['oldest_row']
+    )
+  return ring
