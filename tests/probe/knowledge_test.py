@@ -3,7 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
-from slac.training import evaluation, probing
+from slac.probe import knowledge
+from slac.training import evaluation
 from tests import tiny
 
 
@@ -21,7 +22,7 @@ def test_what_acting_knows_of_a_step_is_of_the_window_that_ends_with_it():
   agent = tiny.agent()
   tiny.shake(agent.model)
   pixels = tiny.pixels(9, seed=1)
-  seen = probing.see(agent, make_episode(pixels))
+  seen = knowledge.see(agent, make_episode(pixels))
   assert seen.z.shape == (9 - tiny.T + 1, tiny.LATENT_SIZE)
   assert seen.images.shape == (9 - tiny.T + 1, 64, 64, 3)
   np.testing.assert_allclose(
@@ -29,7 +30,7 @@ def test_what_acting_knows_of_a_step_is_of_the_window_that_ends_with_it():
   )
   changed = pixels.copy()
   changed[5] = 255 - changed[5]
-  other = probing.see(agent, make_episode(changed))
+  other = knowledge.see(agent, make_episode(changed))
   differs = np.any(other.z != seen.z, axis=1)
   # Step 5 is the last of the window that begins with step 3.
   assert np.flatnonzero(differs).tolist() == [3, 4, 5]
@@ -42,7 +43,7 @@ def test_critics_see_the_same_latents():
   _, critic_inputs = agent._see_episode(
     episode.observation(...), episode.actions
   )
-  np.testing.assert_array_equal(probing.see(agent, episode).z, critic_inputs)
+  np.testing.assert_array_equal(knowledge.see(agent, episode).z, critic_inputs)
 
 
 def test_errors_are_of_all_pixels_and_of_the_foreground():
@@ -51,9 +52,9 @@ def test_errors_are_of_all_pixels_and_of_the_foreground():
   second[2, 1, 1] = 51 + 25  # Differs by less than a tenth.
   # A model that draws the background, and of the first episode's 2 last steps.
   seen = [
-    probing.Seen(np.zeros([n, 1]), np.full([n, 2, 2, 3], 0.2)) for n in (2, 3)
+    knowledge.Seen(np.zeros([n, 1]), np.full([n, 2, 2, 3], 0.2)) for n in (2, 3)
   ]
-  found = probing.errors_of(seen, [make_episode(first), make_episode(second)])
+  found = knowledge.errors_of(seen, [make_episode(first), make_episode(second)])
   numbers = (2 + 3) * 4 * 3
   fault = 0.8**2 + 3 * (25 / 255) ** 2
   np.testing.assert_allclose(found.all, fault / numbers, rtol=1e-5)
@@ -67,13 +68,13 @@ def test_the_background_is_what_stands_still_in_all_episodes():
   pixels[1:10] = 255
   other = dark(1)
   other[0, 0, 0] = 0
-  found = probing.background([make_episode(pixels), make_episode(other)])
+  found = knowledge.background([make_episode(pixels), make_episode(other)])
   np.testing.assert_allclose(found, np.full([2, 2, 3], 0.2))
 
 
 def test_a_still_film_has_no_foreground():
-  seen = [probing.Seen(np.zeros([2, 1]), np.full([2, 2, 2, 3], 0.4))]
-  found = probing.errors_of(seen, [make_episode(dark(2))])
+  seen = [knowledge.Seen(np.zeros([2, 1]), np.full([2, 2, 2, 3], 0.4))]
+  found = knowledge.errors_of(seen, [make_episode(dark(2))])
   np.testing.assert_allclose(found.all, 0.04, rtol=1e-5)
   assert np.isnan(found.foreground) and found.share == 0
 
@@ -82,7 +83,7 @@ def test_the_probe_explains_as_much_as_ridge_regression_does():
   # One latent of mean 10 and deviation 2, two rows: the weight shrinks from 1
   # to 2 / (2 + ridge) = 1/6, and 5/6 of the deviation is left.
   z = np.array([[8.0], [12.0]])
-  found = probing.linear_probe((z, z - 10), (z, z - 10))
+  found = knowledge.linear_probe((z, z - 10), (z, z - 10))
   np.testing.assert_allclose(found, [1 - (5 / 6) ** 2])
 
 
@@ -97,7 +98,7 @@ def test_the_probe_finds_what_is_linear_in_the_latents():
     # The latents, and one that does not move.
     return np.column_stack([z, still]), np.stack(states, axis=1)
 
-  found = probing.linear_probe(draw(), draw())
+  found = knowledge.linear_probe(draw(), draw())
   np.testing.assert_allclose(found[:2], 1, atol=1e-4)
   assert abs(found[2]) < 0.01 and np.isnan(found[3])
 
@@ -107,8 +108,8 @@ def test_the_probe_is_tested_on_other_episodes():
     make_episode(dark(4), np.arange(8.0).reshape(4, 2) + 100 * n)
     for n in range(3)
   ]
-  seen = [probing.Seen(np.full([2, 5], n), None) for n in range(3)]
-  (z, states), (other_z, other_states) = probing.halves(seen, episodes)
+  seen = [knowledge.Seen(np.full([2, 5], n), None) for n in range(3)]
+  (z, states), (other_z, other_states) = knowledge.halves(seen, episodes)
   assert z.tolist() == [[0] * 5] * 2
   assert states.tolist() == [[4, 5], [6, 7]]  # Of the last two steps.
   assert other_z[:, 0].tolist() == [1, 1, 2, 2]

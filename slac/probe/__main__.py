@@ -89,13 +89,13 @@ import tensorflow as tf
 
 from slac.agents import base, slac_agent
 from slac.config import bindings
+from slac.probe import knowledge
 from slac.training import (
   assessment,
   compiled,
   evaluation,
   experiment,
   needs,
-  probing,
   trained,
 )
 
@@ -196,14 +196,14 @@ def check_has_model(agent: base.Agent):
 
 def tell(agent: slac_agent.SlacAgent, episodes: Sequence[evaluation.Episode]):
   """Prints what an agent's model knows of episodes."""
-  seen = [probing.see(agent, episode) for episode in episodes]
-  found = probing.errors_of(seen, episodes)
+  seen = [knowledge.see(agent, episode) for episode in episodes]
+  found = knowledge.errors_of(seen, episodes)
   print(
     f'  squared error per pixel {found.all:.5f}; in the foreground, '
     f'{found.share:.1%} of the pixels, {found.foreground:.4f}'
   )
   if episodes[0].states is not None:
-    r2 = probing.linear_probe(*probing.halves(seen, episodes))
+    r2 = knowledge.linear_probe(*knowledge.halves(seen, episodes))
     numbers = ' '.join('-' if np.isnan(x) else f'{x:.2f}' for x in r2)
     text = f'linear probe of the state, R^2 of each of its numbers: {numbers}'
     print(textwrap.indent(textwrap.fill(text, 78), '  '))

@@ -1,0 +1,1 @@
+"""What a latent variable model knows of episodes (see __main__)."""
