@@ -92,6 +92,7 @@ from slac.config import bindings
 from slac.probe import knowledge
 from slac.training import (
   assessment,
+  collection,
   compiled,
   evaluation,
   experiment,
@@ -149,12 +150,14 @@ def train(arguments, task: str) -> base.Agent:
     task: the run's, which new settings are to be of, too.
   """
   if arguments.gin_file:
-    seed = f'Experiment.seed = {arguments.seed}  # Given by --seed.'
+    own = {'Experiment.seed': str(arguments.seed), **collection.ALONE}
     bindings.load(
       arguments.gin_file,
-      [*arguments.gin_param, seed],
+      [*arguments.gin_param, *map(' = '.join, own.items())],
       arguments.allow_gin_imports,
     )
+  else:
+    trained.load_settings(arguments.run_dir, arguments.allow_gin_imports)
   tf.keras.utils.set_random_seed(arguments.seed)
   with bindings.translate_gin_errors():
     needs.check()

@@ -18,6 +18,7 @@ from slac.training import evaluation
 _CONTRAST = 0.1
 # The background is the median of every tenth image.
 _SPACING = 10
+_PIECE = 128  # So many images are decoded at once, for memory's sake.
 _RIDGE = 10.0  # Of standardised latents; of 0.1 to 100 it hardly matters which.
 
 
@@ -42,8 +43,12 @@ def see(agent: slac_agent.SlacAgent, episode: evaluation.Episode) -> Seen:
     {name: episode.observation(...)[name] for name in agent.model.observed},
     episode.actions,
   )
-  z = known.latents[:, -1]
-  return Seen(z.numpy(), agent.model.image_distribution(z).mean().numpy())
+  z = known.latents[:, -1].numpy()
+  images = [
+    agent.model.image_distribution(z[start : start + _PIECE]).mean()
+    for start in range(0, len(z), _PIECE)
+  ]
+  return Seen(z, np.concatenate(images))
 
 
 def background(episodes: Sequence[evaluation.Episode]) -> np.ndarray:
