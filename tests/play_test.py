@@ -227,16 +227,12 @@ def chosen(run_dir, monkeypatch):
 
   experiment = types.SimpleNamespace(
     agent=types.SimpleNamespace(policy='sampled', greedy_policy='greedy'),
-    schedule=types.SimpleNamespace(action_repeat=4),
+    task='walk',
     eval_environment=None,
   )
-  state = {'counters': {'agent_steps': 100}}
   for module, name, value in (
-    (play.bindings, 'load_resolved', lambda *_: None),
-    (play.devices, 'prepare', lambda: None),
-    (play.experiment, 'Experiment', lambda: experiment),
-    (play.tf.train, 'Checkpoint', lambda agent: None),
-    (play.checkpoints, 'restore_variables', lambda *_: (0, state)),
+    (play.trained, 'load_settings', lambda *_: None),
+    (play.trained, 'restore', lambda _: (experiment, 400)),
     (play.exporting, 'export', export),
     (play.evaluation, 'Evaluator', evaluator),
   ):
