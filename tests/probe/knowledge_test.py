@@ -65,7 +65,7 @@ def test_errors_are_of_all_pixels_and_of_the_foreground():
 def test_the_background_is_what_stands_still_in_all_episodes():
   # Every tenth image counts: of these three, and not those between.
   pixels = np.repeat(dark(1), 21, axis=0)
-  pixels[1:10] = 255
+  pixels[1:10] = pixels[11:20] = 255
   other = dark(1)
   other[0, 0, 0] = 0
   found = knowledge.background([make_episode(pixels), make_episode(other)])
