@@ -145,6 +145,8 @@ def probe(arguments):
 def train(arguments, task: str) -> base.Agent:
   """Returns an agent whose model, a new one, was trained on the run's steps.
 
+  Without --gin_file it has the settings that are loaded, which are the run's.
+
   Args:
     arguments: the flags.
     task: the run's, which new settings are to be of, too.
@@ -156,8 +158,6 @@ def train(arguments, task: str) -> base.Agent:
       [*arguments.gin_param, *map(' = '.join, own.items())],
       arguments.allow_gin_imports,
     )
-  else:
-    trained.load_settings(arguments.run_dir, arguments.allow_gin_imports)
   tf.keras.utils.set_random_seed(arguments.seed)
   with bindings.translate_gin_errors():
     needs.check()

@@ -39,10 +39,7 @@ class Seen(NamedTuple):
 
 def see(agent: slac_agent.SlacAgent, episode: evaluation.Episode) -> Seen:
   """Returns what an agent's model makes of an episode of at least T steps."""
-  known = agent.filtered(
-    {name: episode.observation(...)[name] for name in agent.model.observed},
-    episode.actions,
-  )
+  known = agent.filtered(episode.observation(...), episode.actions)
   z = known.latents[:, -1].numpy()
   images = [
     agent.model.image_distribution(z[start : start + _PIECE]).mean()
