@@ -201,7 +201,7 @@ def main():
 def train_eval(arguments):
   """Begins or continues a run; returns the exit code."""
   stop = stopping.StopRequest()
-  memory.keep_small()
+  memory.keep_freed()
   seed = arguments.seed
   bindings.load(
     arguments.gin_file,

@@ -1,14 +1,15 @@
 """Stochastic Latent Actor-Critic in TensorFlow 2 and TF-Agents.
 
-Importing this package, which is cheap, has TensorFlow choose Keras 2 and load
-beside a renderer, and keeps the notices of the libraries it builds on off the
-screen, so import it before them. Their errors and our own warnings still show,
-and settings the user made in the environment win.
+Importing this package, which is cheap, has TensorFlow choose Keras 2 and oneDNN
+and load beside a renderer, and keeps the notices of the libraries it builds on
+off the screen, so import it before them. Their errors and our own warnings
+still show, and settings the user made in the environment win.
 """
 
 import contextlib
 import logging
 import os
+import platform
 import re
 import sys
 import warnings
@@ -30,6 +31,10 @@ def _is_worth_showing(record: logging.LogRecord) -> bool:
 # TensorFlow's C++ code logs 'Unable to register cuDNN factory' as an error.
 # What truly goes wrong there reaches the user as a Python exception as well.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+# By itself TensorFlow computes with oneDNN only on processors that have
+# instructions for neural networks; it pays with AVX2 (docs/performance.md).
+if platform.machine() in ('x86_64', 'AMD64'):
+  os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
 # TF-Agents knows Keras 2 alone.
 os.environ['TF_USE_LEGACY_KERAS'] = '1'
 sys.meta_path.insert(0, loading.Finder())

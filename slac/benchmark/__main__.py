@@ -94,7 +94,7 @@ def benchmark(
   subject: subjects.Subject, gin_params: Sequence[str], repeats: int
 ) -> dict[str, Any]:
   """Measures everything, prints it, and returns it for a JSON file."""
-  memory.keep_small()
+  memory.keep_freed()
   rendering.choose_backend()
   devices.prepare()
   version = versions.version(devices.names())

@@ -100,7 +100,7 @@ def measure() -> dict[str, float]:
 
 def main(gin_files: Sequence[str], gin_params: Sequence[str], imports: bool):
   """Prints as JSON what `measure` returns, of a run's settings."""
-  memory.keep_small()
+  memory.keep_freed()
   bindings.load(gin_files, [*gin_params, 'Experiment.seed = 0'], imports)
   rendering.choose_backend()
   devices.prepare()

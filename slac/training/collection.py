@@ -62,7 +62,7 @@ def load_beside(resolved: Mapping[str, str], **own: str):
     resolved: what `bindings.resolved` has returned in the run's process.
     own: settings of this process, by their names.
   """
-  memory.keep_small()
+  memory.keep_freed()
   tf.config.set_visible_devices([], 'GPU')  # That is the run's own.
   # The run has been allowed what it imports.
   bindings.load_resolved({**resolved, **ALONE, **own}, allow_imports=True)

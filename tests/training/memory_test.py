@@ -1,4 +1,4 @@
-"""Large blocks are given back to the system; what does not fit is refused."""
+"""What is freed is used again; what does not fit is refused."""
 
 import pathlib
 import re
@@ -11,36 +11,47 @@ pytestmark = pytest.mark.slow
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 
 SCRIPT = """
-import psutil
+import resource, sys, threading
 from slac.training import memory
-import numpy as np
 {call}
-resident = psutil.Process().memory_info().rss
-for _ in range(3):
-  kept = []
-  for _ in range(8):  # What lies between two batches keeps the first in place.
-    batch = np.ones([12 << 20], np.uint8)
-    kept.append([bytes(1000) for _ in range(1000)])
-    del batch
-batches = [np.ones([12 << 20], np.uint8) for _ in range(8)]
-small = [bytes(1000) for _ in range(1000)]
-del batches
-print(psutil.Process().memory_info().rss - resident)
+
+def update():
+  # 64 MiB in blocks of several sizes; what is kept comes to lie between them.
+  blocks = []
+  for mebibytes in (1, 3, 20, 40):
+    blocks.append(b'1' * (mebibytes << 20))
+    kept.append(b'1' * 1000)
+
+def updates(count):
+  threads = [threading.Thread(target=update) for _ in range(count)]
+  for thread in threads:
+    thread.start()
+    thread.join()
+
+kept = []
+updates(3)
+before = resource.getrusage(resource.RUSAGE_SELF)
+updates(30)
+after = resource.getrusage(resource.RUSAGE_SELF)
+print(after.ru_minflt - before.ru_minflt, after.ru_maxrss - before.ru_maxrss)
 """
 
 
-def growth(call):
+def pages_and_growth(call):
+  """Page faults of thirty updates, each in a thread, and KiB that they add."""
   script = SCRIPT.format(call=call)
   result = subprocess.run(
     [sys.executable, '-c', script], capture_output=True, text=True, check=True
   )
-  return int(result.stdout)
+  return map(int, result.stdout.split())
 
 
-def test_freed_batches_do_not_stay_resident():
-  # Eight batches of 12 MiB.
-  assert growth('') > 80 << 20
-  assert growth('memory.keep_small()') < 20 << 20
+def test_what_is_freed_is_used_again():
+  faults, _ = pages_and_growth('')
+  assert faults > 30 * 40 * 256  # The largest block, in pages of 4 KiB.
+  faults, growth = pages_and_growth('memory.keep_freed()')
+  assert faults < 1000
+  assert growth < 4000
 
 
 REFUSED = """
