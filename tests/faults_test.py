@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize(
-  ('kind', 'kills_of_it'), [(tiny_runs.SAC, 10), (tiny_runs.ALM, 3)]
+  ('kind', 'kills_of_it'), [(tiny_runs.SAC, 5), (tiny_runs.ALM, 2)]
 )
 def test_kills_and_signals_leave_no_trace(kind, kills_of_it, tmp_path, capsys):
   ok = kills.survives(tmp_path, kind, kills=kills_of_it, signals=2, full=1)
