@@ -5,9 +5,9 @@ resident memory and open files from the run's own train.csv; with `--run FOLDER`
 it trains none, and reads what that run has logged. The images in the replay,
 which fills as it should, do not count.
 
-Memory falls by tens of megabytes when a checkpoint is written, and rises again.
-So what is compared are crests, the highest reading of some turns and of as many
-at the end. Exits with 1 if the later is too much higher.
+Memory rises by up to 400 MB with an evaluation, and falls when a checkpoint is
+written. So what is compared are crests, the highest reading of some turns and
+of as many at the end. Exits with 1 if the later is too much higher.
 """
 
 import argparse

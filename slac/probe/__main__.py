@@ -96,6 +96,7 @@ from slac.training import (
   compiled,
   evaluation,
   experiment,
+  memory,
   needs,
   trained,
 )
@@ -110,6 +111,7 @@ def main():
 
 def probe(arguments):
   """Loads the run, trains a new model if asked to, plays, and says all."""
+  memory.keep_freed()
   folder = arguments.run_dir
   config = trained.load_settings(folder, arguments.allow_gin_imports)
   parts, env_steps = trained.restore(folder)
