@@ -82,7 +82,6 @@ class RemoteCollector:
     # What each episode ends with if no step follows those that were taken.
     self._endings: list[trajectory.Trajectory | None] = [None] * plan.workers
     self._begun = [0] * plan.workers
-    self._heard = [time.monotonic()] * plan.workers
     self._waited = 0.0  # For a step, in seconds.
 
   def step(self, policy: compiled.EagerPolicy) -> collecting.Turn:
@@ -181,10 +180,8 @@ class RemoteCollector:
       return
     self._steps += [(number, step) for step in news.steps]
     self._endings[number] = news.ending
-    now = time.monotonic()
-    took, self._heard[number] = now - self._heard[number], now
     num_steps = sum(step.turn.num_steps for step in news.steps)
-    self._log({_speed(number): num_steps / took})
+    self._log({_speed(number): num_steps / news.seconds})
 
   def _lose_hub(self, why):
     console.warn(f'All workers begin anew, as their hub is lost: {why}.')

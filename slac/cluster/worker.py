@@ -86,6 +86,7 @@ class Worker:
       parts.agent.training_data_spec,
       metrics.Stopwatch(),
     )
+    self._chunk_end = time.monotonic()
     return None
 
   def collect(self, weights: messages.Weights | None) -> messages.Chunk:
@@ -107,8 +108,11 @@ class Worker:
       self._rows.clear()
     (ending,) = self._collector.endings()
     spec = self._agent.training_data_spec
+    began, self._chunk_end = self._chunk_end, time.monotonic()
     return messages.Chunk(
-      steps, ending and nest_utils.prune_extra_keys(spec, ending)
+      steps,
+      ending and nest_utils.prune_extra_keys(spec, ending),
+      self._chunk_end - began,
     )
 
   @ray.method(concurrency_group='life')

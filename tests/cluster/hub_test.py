@@ -11,7 +11,7 @@ from slac.cluster import hub, messages
 from slac.training import collection
 from tests import processes
 
-CHUNK = messages.Chunk([], None)
+CHUNK = messages.Chunk([], None, 1.0)
 
 
 class Calls:

@@ -87,6 +87,10 @@ def step(*rows, finished=(), gradient_steps=None):
   return messages.Step(list(rows), turn, gradient_steps)
 
 
+def chunk_of(steps, ending=None, seconds=1.0):
+  return messages.Chunk(steps, ending, seconds)
+
+
 @pytest.fixture
 def made(monkeypatch):
   """A collector of two workers, its ring and what it has logged."""
@@ -122,10 +126,10 @@ def test_a_call_takes_one_step_in_its_worker_s_order(made):
   finished = collecting.Finished(30.0, 2)
   ended = step(row(MID, 1, LAST), row(LAST, 2, FIRST), finished=[finished])
   made.hub.answers = [
-    [(1, messages.Chunk([step(row(FIRST, 0)), ended], None))],
+    [(1, chunk_of([step(row(FIRST, 0)), ended]))],
     [
-      (0, messages.Chunk([step(row(FIRST, 5))], row(MID, 6))),
-      (1, messages.Chunk([step(row(FIRST, 3))], row(MID, 4))),
+      (0, chunk_of([step(row(FIRST, 5))], row(MID, 6))),
+      (1, chunk_of([step(row(FIRST, 3))], row(MID, 4))),
     ],
   ]
   turns = [made.collector.step(made.random) for _ in range(4)]
@@ -148,7 +152,7 @@ def test_a_call_comes_back_without_a_step(made):
 
 def test_no_step_for_long_is_a_failure(made, monkeypatch):
   monkeypatch.setattr(remote_collector, '_NO_STEP_SECONDS', 0.0)
-  chunk = messages.Chunk([step(row(FIRST, 0))], None)
+  chunk = chunk_of([step(row(FIRST, 0))])
   made.hub.answers = [[(0, chunk)], [], []]
   assert not made.collector.step(made.random).failures
   for _ in range(2):
@@ -161,7 +165,7 @@ def test_seconds_before_a_step_do_not_count_after_it(made, monkeypatch):
   made.hub.seconds = 0.2
   made.hub.answers = [
     [],
-    [(0, messages.Chunk([step(row(FIRST, 0))], None))],
+    [(0, chunk_of([step(row(FIRST, 0))]))],
     [],
   ]
   for _ in range(3):
@@ -172,7 +176,7 @@ def test_a_lost_worker_s_episode_ends_without_a_termination(made, capsys):
   ending = collecting.ending_before(row(MID, 1))
   lost = messages.Lost('its node is gone', has_begun=True)
   made.hub.answers = [
-    [(0, messages.Chunk([step(row(FIRST, 0))], ending))],
+    [(0, chunk_of([step(row(FIRST, 0))], ending))],
     [(0, lost)],
     [(1, lost)],
   ]
@@ -187,7 +191,7 @@ def test_a_lost_worker_s_episode_ends_without_a_termination(made, capsys):
 
 def test_a_worker_that_cannot_begin_is_a_failure(made):
   lost = messages.Lost('no such robot', has_begun=False)
-  chunk = messages.Chunk([step(row(FIRST, 0))], None)
+  chunk = chunk_of([step(row(FIRST, 0))])
   made.hub.answers = [[(1, lost), (0, chunk)]]
   turn = made.collector.step(made.random)
   assert turn.num_steps == 1
@@ -196,7 +200,7 @@ def test_a_worker_that_cannot_begin_is_a_failure(made):
 
 def test_all_episodes_end_with_the_hub_and_the_next_is_given_parameters(made):
   ending = collecting.ending_before(row(MID, 1))
-  chunk = messages.Chunk([step(row(FIRST, 0), gradient_steps=0)], ending)
+  chunk = chunk_of([step(row(FIRST, 0), gradient_steps=0)], ending)
   made.hub.answers = [
     [(0, chunk), (1, chunk)],
     link.HubLost('its process ended'),
@@ -210,7 +214,7 @@ def test_all_episodes_end_with_the_hub_and_the_next_is_given_parameters(made):
 
 
 def test_parameters_go_out_first_and_at_every_interval_of_updates(made):
-  chunk = messages.Chunk([step(row(FIRST, 0))], None)
+  chunk = chunk_of([step(row(FIRST, 0))])
   made.hub.answers = [[(0, chunk)] for _ in range(6)]
   made.collector.step(made.random)
   made.counters.model_updates = 100
@@ -228,13 +232,13 @@ def test_what_is_logged(made):
   names = remote_collector.names(2)
   assert remote_collector.names(0) == []
   lags = [step(row(FIRST, 0), gradient_steps=g) for g in (None, 20, 20)]
-  made.hub.answers = [[(1, messages.Chunk(lags, None))]]
+  made.hub.answers = [[(1, chunk_of(lags, seconds=0.5))]]
   for gradient_steps in (0, 23, 24):
     made.counters.gradient_steps = gradient_steps
     made.collector.step(made.random)
   speed, *of_steps = made.logged
   assert of_steps == [{names[0]: 3}, {names[0]: 4}]
-  assert list(speed) == [names[2]] and speed[names[2]] > 0
+  assert speed == {names[2]: 3 / 0.5}
 
 
 def test_a_checkpoint_within_a_chunk_ends_the_episode_after_what_was_taken(
@@ -244,7 +248,7 @@ def test_a_checkpoint_within_a_chunk_ends_the_episode_after_what_was_taken(
   between = [step(row(MID, 4, LAST), row(LAST, 5, FIRST)), step(row(FIRST, 6))]
   ending = collecting.ending_before(row(MID, 3))
   made.hub.answers = [
-    [(0, messages.Chunk(steps, ending)), (1, messages.Chunk(between, ending))]
+    [(0, chunk_of(steps, ending)), (1, chunk_of(between, ending))]
   ]
   for _ in range(4):  # Three of the first, and the last of an episode.
     made.collector.step(made.random)
@@ -255,7 +259,7 @@ def test_a_checkpoint_within_a_chunk_ends_the_episode_after_what_was_taken(
   assert made.ring[len(taken) :] == [(0, MID, 3.0, END)]
   assert made.collector.get_state()['begun'] == [1, 1]
 
-  made.hub.answers = [[(0, messages.Chunk(steps, ending))]]
+  made.hub.answers = [[(0, chunk_of(steps, ending))]]
   made.collector._steps.clear()
   made.collector.step(made.random)
   state = made.collector.get_state()

@@ -1,6 +1,7 @@
 """Tests of slac/cluster/worker.py in this process, without a cluster."""
 
 import pickle
+import types
 
 import numpy as np
 import pytest
@@ -81,6 +82,18 @@ def test_its_steps_are_those_of_a_run_that_collects_itself(parts):
   )
   assert not ending.action.any() and ending.next_step_type == 0
   assert ending.discount == 1 and ending.step_type == 1
+
+
+def test_a_chunk_takes_the_time_since_the_one_before(parts, monkeypatch):
+  clock = types.SimpleNamespace(now=100.0)
+  monkeypatch.setattr(
+    worker, 'time', types.SimpleNamespace(monotonic=lambda: clock.now)
+  )
+  made, _ = worker_like(parts)
+  seconds = []
+  for clock.now in (103.0, 103.5, 108.0):  # Waiting counts too.
+    seconds.append(made.collect(None).seconds)
+  assert seconds == [3.0, 0.5, 4.5]
 
 
 def test_noise_that_falls_with_gradient_steps_does_so_elsewhere(parts):

@@ -66,7 +66,7 @@ def test_no_step_is_lost_or_doubled_when_processes_are_killed(tmp_path):
   speeds = [
     float(row[s]) for row in rows if row[s := 'collection/1/steps_per_second']
   ]
-  assert 0 < max(speeds) < 110
+  assert 0 < max(speeds) < 100  # As a step takes 10 ms at least.
   evaluated = run_folders.table(folder, 'eval')
   assert [row['env_steps'] for row in evaluated] == ['0', '1000']
 
