@@ -170,7 +170,7 @@ def test_a_policy_that_is_not_there_is_named(tmp_path, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize('folder', SHIPPED, ids=lambda folder: folder.name)
 def test_a_shipped_policy_returns_what_is_recorded(folder):
-  """Nearly, as the last bits of other processors lead to other episodes."""
+  """Or much as another episode of it, as last bits of others lead to others."""
   assert sum(p.stat().st_size for p in folder.rglob('*')) <= LARGEST
   record, policy = records.read(folder), deployment.load(folder)
   about, recorded = policy.about, record['evaluation']
@@ -184,7 +184,8 @@ def test_a_shipped_policy_returns_what_is_recorded(folder):
   )
   (episode,) = evaluator.run(1, about['env_steps'])
   gin.clear_config()
-  returns = recorded['returns']
   assert episode.length == recorded['lengths'][0]
-  margin = max(0.05 * abs(np.mean(returns)), 3 * np.std(returns))
-  assert abs(episode.episode_return - returns[0]) <= margin
+  returns = recorded['returns']
+  margin = max(0.05 * abs(np.mean(returns)), np.std(returns))
+  found = episode.episode_return
+  assert min(returns) - margin <= found <= max(returns) + margin
