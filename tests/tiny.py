@@ -41,6 +41,7 @@ AGENT_SETTINGS = {
   'SlacAgent.model_learning_rate': 1e-4,
   'SlacAgent.jit_compile': False,
   'SacStateAgent.jit_compile': False,
+  'SacStateAgent.keeps_pixels': False,
   'SacPixelsAgent.num_frames': T,
   'SacPixelsAgent.base_depth': 1,
   'SacPixelsAgent.feature_size': 4,

@@ -50,6 +50,7 @@ class SacStateAgent(Baseline):
     action_spec,
     seed: int,
     jit_compile: bool = gin.REQUIRED,
+    keeps_pixels: bool = False,
   ):
     """Builds actor and critics.
 
@@ -57,8 +58,11 @@ class SacStateAgent(Baseline):
       time_step_spec, action_spec, seed: see `base.Agent`; of the observations
         only 'state' is used, float `[n]`.
       jit_compile: whether XLA compiles the update.
+      keeps_pixels: whether 'pixels' are in its experience all the same, so that
+        `slac.probe` can train models on a run's replay.
     """
-    time_step_spec = base.observing(time_step_spec, 'state')
+    kept = ['state', 'pixels'] if keeps_pixels else ['state']
+    time_step_spec = base.observing(time_step_spec, *kept)
     size = time_step_spec.observation['state'].shape.num_elements()
     super().__init__(
       time_step_spec,
@@ -70,8 +74,9 @@ class SacStateAgent(Baseline):
       jit_compile=jit_compile,
     )
 
-  def _make_policy(self, *specs, **seeded):
-    return policies.StatePolicy(*specs, self._actor, **seeded)
+  def _make_policy(self, time_step_spec, action_spec, **seeded):
+    seen = base.observing(time_step_spec, 'state')
+    return policies.StatePolicy(seen, action_spec, self._actor, **seeded)
 
   def _see_episode(self, observation, actions):
     del actions

@@ -4,6 +4,7 @@ Each save writes only the rows that are new, and those whose file is lost.
 """
 
 import pathlib
+from collections.abc import Container
 from typing import Any
 
 from slac import console
@@ -49,13 +50,28 @@ class Segments:
     files.fsync(self.folder)
     return sorted(segments, key=lambda segment: segment['start'])
 
-  def restore(self, segments: list[dict[str, Any]], oldest: int) -> None:
-    """Puts rows from number `oldest` on back into the replay."""
+  def restore(
+    self,
+    segments: list[dict[str, Any]],
+    oldest: int,
+    fields: Container[str] | None = None,
+  ) -> None:
+    """Puts rows from number `oldest` on back into the replay.
+
+    Args:
+      segments: of a checkpoint.
+      oldest: the number of the first row that is wanted.
+      fields: those to be put back; by default all that are stored.
+    """
     for segment in segments:
       arrays = files.read_arrays(self.folder / segment['name'])
       start = max(segment['start'], oldest)
       skipped = start - segment['start']
-      arrays = {name: array[skipped:] for name, array in arrays.items()}
+      arrays = {
+        name: array[skipped:]
+        for name, array in arrays.items()
+        if fields is None or name in fields
+      }
       self._replay.restore_rows(start, arrays)
     self.newest = segments
 

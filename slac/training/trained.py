@@ -57,8 +57,11 @@ def make_replay(
 ) -> replay.Replay:
   """Returns a replay of a run's last steps, to train an agent of parts on.
 
+  What the steps have besides, such as a state that the agent does not observe,
+  is left out.
+
   Raises:
-    errors.UserError: no checkpoint is whole (66, 74), or its steps are not what
+    errors.UserError: no checkpoint is whole (66, 74), or its steps lack what
       the agent is trained on (78).
   """
   config = run_folder.read_config(folder / 'config.json')
@@ -68,6 +71,6 @@ def make_replay(
   checkpoint, manifest = checkpoints.newest(folder / 'checkpoints', replay=True)
   with checkpoints.restoring(checkpoint):
     segments.Segments(folder / 'checkpoints' / 'replay', ring).restore(
-      manifest['segments'], manifest['oldest_row']
+      manifest['segments'], manifest['oldest_row'], fields=ring.rows(0, 0)
     )
   return ring

@@ -322,6 +322,26 @@ def test_only_what_is_needed_is_kept():
   assert pixels.num_parameters == {'encoder': encoder, **mlps}
 
 
+def test_images_are_kept_on_demand_and_change_nothing():
+  plain, keeping = (
+    tiny.agent(
+      agent_class=baselines.SacStateAgent,
+      time_step_spec=TIME_STEP_SPEC,
+      SacStateAgent__keeps_pixels=keeps_pixels,
+    )
+    for keeps_pixels in (False, True)
+  )
+  kept = keeping.training_data_spec.observation
+  assert sorted(kept) == ['pixels', 'state']
+  experience = make_experience(baselines.SacStateAgent)
+  both = {**experience.observation, 'pixels': tiny.pixels(BATCH, 2)}
+  plain.train(experience)
+  keeping.train(experience._replace(observation=both))
+  all_equal(values(plain), values(keeping))
+  # No image is needed to act.
+  assert keeping.policy.time_step_spec == plain.policy.time_step_spec
+
+
 def test_an_update_is_traced_ahead_and_tells_its_metrics():
   tf.config.run_functions_eagerly(False)
   agent = make_agent(baselines.SacStateAgent)

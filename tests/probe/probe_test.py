@@ -32,11 +32,9 @@ SETTINGS = ['ACTION_REPEAT = 10', 'Experiment.seed = 3']
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope='module')
-def saved(tmp_path_factory):
-  """A run's folder, and the replay that was saved with it."""
-  folder = tmp_path_factory.mktemp('runs') / 'cartpole-tiny-seed0'
-  bindings.load(FILES, SETTINGS)
+def save(folder, files, settings):
+  """Saves a run of random steps; returns its replay."""
+  bindings.load(files, settings)
   parts = experiment.Experiment()
   ring = parts.make_replay()
   collector = collecting.Collector(
@@ -54,7 +52,14 @@ def saved(tmp_path_factory):
   counters = schedule.Counters(action_repeat=10, agent_steps=STEPS)
   saver.save(STEPS, {'counters': counters.get_state()})
   (folder / 'config.json').write_text(json.dumps(bindings.resolved()))
-  yield folder, ring
+  return ring
+
+
+@pytest.fixture(scope='module')
+def saved(tmp_path_factory):
+  """A run's folder, and the replay that was saved with it."""
+  folder = tmp_path_factory.mktemp('runs') / 'cartpole-tiny-seed0'
+  yield folder, save(folder, FILES, SETTINGS)
   gin.clear_config()
 
 
@@ -158,6 +163,34 @@ def test_the_replay_of_several_environments_is_too(saved, tmp_path):
   (tmp_path / 'config.json').write_text(json.dumps(config))
   found = trained.make_replay(parts, tmp_path).rows(0, 9)
   assert found['stream'].tolist() == [0, 1] * 4 + [0]
+
+
+def test_a_model_is_trained_on_the_images_of_sac_from_the_state(
+  tmp_path, capsys
+):
+  files = [FILES[0], 'gin/sac_state.gin']
+  keeps = 'SacStateAgent.keeps_pixels = True'
+  ring = save(
+    tmp_path, files, [*SETTINGS, keeps, 'SoftActorCritic.hidden_size = 8']
+  )
+  probe(tmp_path, updates=1, gin_file=FILES, gin_param=SETTINGS[:1])
+  said = capsys.readouterr().out
+  assert 'after 1 updates: squared error per pixel' in said
+  assert 'linear probe of the state' in said
+  # The model's agent observes no state, and has the same steps without it.
+  found = trained.make_replay(experiment.Experiment(), tmp_path)
+  known = ring.rows(0, ring.num_added)
+  rows = found.rows(0, found.num_added)
+  assert known.keys() - rows.keys() == {'observation/state'}
+  for name, values in rows.items():
+    np.testing.assert_array_equal(values, known[name])
+
+
+def test_steps_without_images_are_refused(tmp_path):
+  settings = [*SETTINGS, 'SoftActorCritic.hidden_size = 8']
+  save(tmp_path, [FILES[0], 'gin/sac_state.gin'], settings)
+  with pytest.raises(errors.UserError, match='observation/pixels is missing'):
+    probe(tmp_path, updates=1, gin_file=FILES, gin_param=SETTINGS[:1])
 
 
 @pytest.mark.parametrize(
