@@ -219,7 +219,7 @@ def cpu(info: str) -> Iterator[Finding]:
   for name, flag, without in (
     ('AVX2', 'avx2', 'training is several times slower'),
     ('AVX512-BF16', 'avx512_bf16', 'float32 is used, unless there is AMX'),
-    ('AMX', 'amx_bf16', 'matrix products are no faster than AVX512 makes them'),
+    ('AMX', 'amx_bf16', "float32 is used, unless it is AMD's with AVX512-BF16"),
   ):
     there = flag in flags
     text = 'there' if there else f'not there: {without}'

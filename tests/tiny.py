@@ -32,7 +32,7 @@ MODEL_SIZES = {
 }
 LATENT_SIZE = 2 + 3
 # How far gradients in bfloat16 may lie from those in float32, in their lengths:
-# where there are no units for it, 0.07 was seen.
+# on a CPU that has no use for it, 0.07 was seen.
 BFLOAT16_ERROR = 0.05 if devices.fastest_dtype() == 'bfloat16' else 0.1
 AGENT_SETTINGS = {
   'SlacAgent.sequence_length': T,

@@ -7,6 +7,8 @@ import gin
 import tensorflow as tf
 
 CPU_INFO = pathlib.Path('/proc/cpuinfo')
+# Their flags, and the name of their make, in a processor of AMD's.
+AMD_BFLOAT16 = frozenset({'AuthenticAMD', 'avx512_bf16'})
 # The first GPUs with units for bfloat16 are NVIDIA's of this capability.
 BFLOAT16_CAPABILITY = (8, 0)
 # Of so many a run whose updates a GPU computes leaves some idle.
@@ -39,7 +41,12 @@ def has_spare_cores() -> bool:
 
 @gin.configurable
 def fastest_dtype() -> str:
-  """Returns 'bfloat16' if the device has units for it, else 'float32'."""
+  """Returns the type of fastest products: 'bfloat16' or 'float32'.
+
+  bfloat16 it is on a GPU with units for it, a CPU with AMX, and one of AMD's
+  with AVX512-BF16. Intel's without AMX multiply no faster in it
+  (docs/performance.md).
+  """
   gpus = tf.config.list_physical_devices('GPU')
   if gpus:
     capabilities = [
@@ -51,5 +58,5 @@ def fastest_dtype() -> str:
     has_units = min(capabilities) >= BFLOAT16_CAPABILITY
   else:
     flags = CPU_INFO.read_text().split() if CPU_INFO.exists() else []
-    has_units = not {'avx512_bf16', 'amx_bf16'}.isdisjoint(flags)
+    has_units = 'amx_bf16' in flags or AMD_BFLOAT16.issubset(flags)
   return 'bfloat16' if has_units else 'float32'

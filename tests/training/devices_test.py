@@ -12,9 +12,11 @@ from slac.training import devices
 def machine(monkeypatch, tmp_path):
   """Pretends to a CPU's flags and to GPUs' compute capabilities."""
 
-  def pretend(flags, capabilities=()):
+  def pretend(flags, capabilities=(), make='AuthenticAMD'):
     devices_file = tmp_path / 'cpuinfo'
-    devices_file.write_text(f'processor\t: 0\nflags\t\t: fpu {flags} sse\n')
+    devices_file.write_text(
+      f'processor\t: 0\nvendor_id\t: {make}\nflags\t\t: fpu {flags} sse\n'
+    )
     monkeypatch.setattr(devices, 'CPU_INFO', devices_file)
     monkeypatch.setattr(
       tf.config, 'list_physical_devices', lambda kind: list(capabilities)
@@ -29,16 +31,18 @@ def machine(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-  ('flags', 'dtype'),
+  ('make', 'flags', 'dtype'),
   [
-    ('avx512f avx512_bf16', 'bfloat16'),
-    ('amx_tile amx_bf16', 'bfloat16'),
-    ('avx512f avx512_vnni', 'float32'),
-    ('avx512_bf16x', 'float32'),
+    ('AuthenticAMD', 'avx512f avx512_bf16', 'bfloat16'),
+    ('GenuineIntel', 'avx512f avx512_bf16', 'float32'),
+    ('GenuineIntel', 'avx512_bf16 amx_tile amx_bf16', 'bfloat16'),
+    ('AuthenticAMD', 'amx_tile amx_bf16', 'bfloat16'),
+    ('AuthenticAMD', 'avx512f avx512_vnni', 'float32'),
+    ('AuthenticAMD', 'avx512_bf16x', 'float32'),
   ],
 )
-def test_a_cpu_is_judged_by_its_units(machine, flags, dtype):
-  machine(flags)
+def test_a_cpu_is_judged_by_its_units(machine, make, flags, dtype):
+  machine(flags, make=make)
   assert devices.fastest_dtype() == dtype
 
 
