@@ -200,6 +200,7 @@ def test_no_file_is_missing():
   assert OTHERS | {*MODELS, *INPUTS, *MACROS} <= set(NAMES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   ('task', 'overlays'),
   [(task, ()) for task in TASKS]
@@ -244,6 +245,7 @@ def test_a_baseline_trains_one_step_on_both_kinds_of_tasks(
   assert any((a != b).any() for a, b in zip(before, after, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('overlay', [None, *ALM])
 def test_alm_and_its_ablations_train_one_step(overlay, tiny_alm):
   parts = build(['half_cheetah', tiny_alm, *([overlay] if overlay else [])])

@@ -120,7 +120,7 @@ def probe(arguments):
       parts.schedule.action_repeat, None, config
     )
   if arguments.updates:
-    agent = train(arguments, parts.task)
+    agent = train(arguments, parts)
   else:
     agent = parts.agent
     check_has_model(agent)
@@ -144,14 +144,14 @@ def probe(arguments):
   tell(agent, episodes)
 
 
-def train(arguments, task: str) -> base.Agent:
+def train(arguments, run: experiment.Experiment) -> base.Agent:
   """Returns an agent whose model, a new one, was trained on the run's steps.
 
   Without --gin_file it has the settings that are loaded, which are the run's.
 
   Args:
     arguments: the flags.
-    task: the run's, which new settings are to be of, too.
+    run: the run's parts, with whose task and steps new settings must agree.
   """
   if arguments.gin_file:
     own = {'Experiment.seed': str(arguments.seed), **collection.ALONE}
@@ -165,13 +165,14 @@ def train(arguments, task: str) -> base.Agent:
     needs.check()
     parts = experiment.Experiment()
   check_has_model(parts.agent)
+  check_keeps_pixels(run.agent)
   ring = trained.make_replay(parts, arguments.run_dir)
   if arguments.gin_file:
     bindings.check_all_used()
-  if parts.task != task:
+  if parts.task != run.task:
     raise errors.UserError(
-      f'--gin_file has {parts.task}, and the run is of {task}: name the gin '
-      "file of the run's task first."
+      f'--gin_file has {parts.task}, and the run is of {run.task}: name the '
+      "gin file of the run's task first."
     )
   updates = parts.agent.updates(parts.schedule.batch_size)
   update = compiled.CompiledUpdate(updates['train_model'])
@@ -196,6 +197,16 @@ def check_has_model(agent: base.Agent):
     raise errors.UserError(
       f'{type(agent).__name__} has no latent variable model that could be '
       'probed: name a run, or a gin file, of one that has.'
+    )
+
+
+def check_keeps_pixels(agent: base.Agent):
+  """Raises a UserError if the run of an agent has kept no images."""
+  if 'pixels' not in agent.training_data_spec.observation:
+    raise errors.UserError(
+      f'The run of {type(agent).__name__} has kept no images to train a model '
+      'on: train it anew with SacStateAgent.keeps_pixels = True, or name '
+      'another run.'
     )
 
 

@@ -73,6 +73,7 @@ def test_the_first_that_cannot_join_is_the_user_s(make):
   assert caught.value.exit_code == 69
 
 
+@pytest.mark.slow
 def test_one_that_is_lost_is_followed_by_another(make, monkeypatch):
   monkeypatch.setattr(link, '_ANSWER_SECONDS', 0.5)
 

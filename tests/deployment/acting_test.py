@@ -45,6 +45,7 @@ def policy(agent):
   return exported.policy(agent)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   ('kind', 'images'),
   [

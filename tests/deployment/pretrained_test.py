@@ -82,6 +82,7 @@ def call(monkeypatch, capsys):
   return with_flags
 
 
+@pytest.mark.slow
 def test_what_is_exported_to_be_watched_returns_the_same_again(
   run, call, played, tmp_path
 ):

@@ -189,7 +189,7 @@ def test_a_model_is_trained_on_the_images_of_sac_from_the_state(
 def test_steps_without_images_are_refused(tmp_path):
   settings = [*SETTINGS, 'SoftActorCritic.hidden_size = 8']
   save(tmp_path, [FILES[0], 'gin/sac_state.gin'], settings)
-  with pytest.raises(errors.UserError, match='observation/pixels is missing'):
+  with pytest.raises(errors.UserError, match=r'anew with SacStateAgent\.'):
     probe(tmp_path, updates=1, gin_file=FILES, gin_param=SETTINGS[:1])
 
 

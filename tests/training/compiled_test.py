@@ -4,6 +4,7 @@ import gc
 import sys
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from tf_agents.agents import tf_agent
 from tf_agents.trajectories import time_step as ts
@@ -105,6 +106,7 @@ def lost_blocks(call):
   return sys.getallocatedblocks() - before
 
 
+@pytest.mark.slow
 def test_no_memory_is_lost_with_tensors():
   """Over the days of a run the least of it would add up."""
   double = tf.function(lambda x: {'y': 2 * x, 'z': (x, x)})

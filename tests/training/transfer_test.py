@@ -109,6 +109,7 @@ def test_the_named_parts_are_the_other_runs_and_no_more(
   assert manifests.digest(manifests.read(path)) == manifest['sha256']
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('part', ['encoder', 'model', 'actor', 'critics'])
 def test_parts_of_alm_are_those_of_its_networks(part, tmp_path):
   kind = {
