@@ -7,8 +7,6 @@ import gin
 import tensorflow as tf
 
 CPU_INFO = pathlib.Path('/proc/cpuinfo')
-# Their flags, and the name of their make, in a processor of AMD's.
-AMD_BFLOAT16 = frozenset({'AuthenticAMD', 'avx512_bf16'})
 # The first GPUs with units for bfloat16 are NVIDIA's of this capability.
 BFLOAT16_CAPABILITY = (8, 0)
 # Of so many a run whose updates a GPU computes leaves some idle.
@@ -41,11 +39,11 @@ def has_spare_cores() -> bool:
 
 @gin.configurable
 def fastest_dtype() -> str:
-  """Returns the type of fastest products: 'bfloat16' or 'float32'.
+  """Returns the type in which the device multiplies fastest.
 
-  bfloat16 it is on a GPU with units for it, a CPU with AMX, and one of AMD's
-  with AVX512-BF16. Intel's without AMX multiply no faster in it
-  (docs/performance.md).
+  'bfloat16' on a GPU with units for it, a CPU with AMX, or one of AMD's with
+  AVX512-BF16; else 'float32', which is faster on Intel's that have AVX512-BF16
+  but no AMX (docs/performance.md).
   """
   gpus = tf.config.list_physical_devices('GPU')
   if gpus:
@@ -55,8 +53,8 @@ def fastest_dtype() -> str:
       )
       for gpu in gpus
     ]
-    has_units = min(capabilities) >= BFLOAT16_CAPABILITY
+    is_faster = min(capabilities) >= BFLOAT16_CAPABILITY
   else:
-    flags = CPU_INFO.read_text().split() if CPU_INFO.exists() else []
-    has_units = 'amx_bf16' in flags or AMD_BFLOAT16.issubset(flags)
-  return 'bfloat16' if has_units else 'float32'
+    words = set(CPU_INFO.read_text().split() if CPU_INFO.exists() else ())
+    is_faster = 'amx_bf16' in words or {'AuthenticAMD', 'avx512_bf16'} <= words
+  return 'bfloat16' if is_faster else 'float32'

@@ -95,7 +95,7 @@ class Counters:
   assessed_at: int = 0  # The model updates before the last assessment.
   training_error: float = 0.0  # As last logged in pretraining.
   least_error: float = math.inf  # Of all assessments.
-  stale_assessments: int = 0  # Those since, of what is known by heart.
+  stale_assessments: int = 0  # Those since, above `BY_HEART` of training's.
   gradient_steps: int = 0
   next_evaluation: int = 0  # In environment steps.
   drawn_at: int = -1  # The environment steps of the last evaluation's pictures.

@@ -191,6 +191,8 @@ def test_steps_without_images_are_refused(tmp_path):
   save(tmp_path, [FILES[0], 'gin/sac_state.gin'], settings)
   with pytest.raises(errors.UserError, match=r'anew with SacStateAgent\.'):
     probe(tmp_path, updates=1, gin_file=FILES, gin_param=SETTINGS[:1])
+  with pytest.raises(errors.UserError, match='observation/pixels is missing'):
+    trained.make_replay(experiment.Experiment(), tmp_path)
 
 
 @pytest.mark.parametrize(
