@@ -247,10 +247,10 @@ def memory() -> Finding:
 def disk(root_dir: pathlib.Path) -> Finding:
   """Writes to the disk of the runs, and compares its space with the need."""
   name = f'disk of {root_dir}'
-  place = root_dir.resolve()
-  while not place.exists():
-    place = place.parent
   try:
+    place = root_dir.resolve()
+    while not place.exists():
+      place = place.parent
     with tempfile.TemporaryFile(dir=place):
       free = shutil.disk_usage(place).free
   except OSError as error:

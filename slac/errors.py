@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import difflib
+import errno
 import functools
 import math
 import os
@@ -70,17 +71,29 @@ def written(path: pathlib.Path, option: str) -> Iterator[None]:
     ) from error
 
 
-def check_can_write(path: pathlib.Path, option: str) -> None:
+def check_can_create(path: pathlib.Path, option: str) -> None:
   """Raises a UserError (73) if nothing can be written beside `path`."""
   with written(path, option), tempfile.TemporaryFile(dir=path.parent):
     pass
 
 
+def check_can_write(path: pathlib.Path, option: str) -> None:
+  """Raises a UserError (73) if no file can be written to `path`."""
+  with written(path, option):
+    if path.is_dir():
+      raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+  check_can_create(path, option)
+
+
 class ArgumentParser(argparse.ArgumentParser):
   """A parser that reports a wrong command line in one line, with exit code 64.
 
-  Python's own would print its usage too, and exit with 2.
+  Python's own would print its usage too, and exit with 2; and it would take
+  abbreviations, which records of a command's flags do not know.
   """
+
+  def __init__(self, *args, **kwargs):
+    super().__init__(*args, allow_abbrev=False, **kwargs)
 
   def error(self, message: str):
     """Prints the message and ends the process."""

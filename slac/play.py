@@ -140,6 +140,12 @@ def play_pretrained(arguments):
   record = records.read(folder)
   policy = deployment.load(folder)
   about, recorded = policy.about, record['evaluation']
+  if arguments.greedy and not about['greedy']:
+    raise errors.UserError(
+      f'{folder} was exported with --sample and has no mode to act at: leave '
+      'out --greedy.',
+      64,
+    )
   video = arguments.video or pathlib.Path(f'{folder.resolve().name}.gif')
   errors.check_can_write(video, '--video')
   bindings.load_resolved(record['config'], arguments.allow_gin_imports)
@@ -171,7 +177,8 @@ def play(arguments):
   # It takes minutes to make the pictures, so this is asked before.
   errors.check_can_write(video, '--video')
   if arguments.export:
-    errors.check_can_write(arguments.export, '--export')
+    exporting.check_can_replace(arguments.export)
+    errors.check_can_create(arguments.export, '--export')
   parts, env_steps = trained.restore(folder)
   agent = parts.agent
   if arguments.export:

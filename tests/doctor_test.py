@@ -150,6 +150,15 @@ def test_the_disk_of_the_runs(monkeypatch, tmp_path):
     assert '--root_dir' in finding.remedy
 
 
+def test_a_disk_in_a_folder_that_is_closed(monkeypatch, tmp_path):
+  def closed(path):
+    raise PermissionError(13, 'Permission denied', str(path))
+
+  monkeypatch.setattr(pathlib.Path, 'exists', closed)
+  finding = doctor.disk(tmp_path / 'runs')
+  assert finding.verdict == 'FAIL' and 'Permission denied' in finding.text
+
+
 @pytest.mark.parametrize(
   ('last', 'code'), [('PASS', 0), ('NOTE', 0), ('FAIL', 69)]
 )

@@ -188,6 +188,17 @@ def test_a_target_that_cannot_be_written_is_refused_at_once(
   ]
 
 
+def test_neither_a_film_nor_a_policy_takes_the_place_of_something_else(
+  run_dir,
+):
+  message, code = refusal(run_dir, video=run_dir / 'videos')
+  assert code == 73 and 'cannot be written (Is a directory)' in message
+  message, code = refusal(run_dir, export=run_dir / 'config.json')
+  assert code == 73 and 'cannot be replaced by a policy' in message
+  message, code = refusal(run_dir, export=run_dir)
+  assert code == 73 and 'holds config.json' in message
+
+
 def test_a_failure_while_writing_is_a_sentence_too(tmp_path):
   with (
     pytest.raises(errors.UserError, match='--video') as caught,

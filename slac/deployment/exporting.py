@@ -45,8 +45,8 @@ def export(
     half: whether its parameters are kept in 16 bits, see `halving`.
 
   Raises:
-    errors.UserError: 74 if the disk does not take it; 73 if the folder holds
-      what is no policy.
+    errors.UserError: 74 if the disk does not take it; 73 if something else
+      than a policy is there.
   """
   module, about = build(parts, env_steps, greedy, images)
   write(halving.Halved(module) if half else module, about, folder)
@@ -113,13 +113,7 @@ def build(
 def write(module: tf.Module, about: dict[str, Any], folder: pathlib.Path):
   """Writes a SavedModel and its description, both or nothing; see `export`."""
   try:
-    others = {p.name for p in folder.glob('*')} - _FILES_OF_A_POLICY
-    if others:
-      raise errors.UserError(
-        f'{folder} holds {min(others)}, which is no part of a policy: name a '
-        'new folder.',
-        73,
-      )
+    check_can_replace(folder)
     with files.new_folder(folder) as temporary:
       tf.saved_model.save(module, str(temporary))
       files.write_json(temporary / description.NAME, about)
@@ -130,6 +124,22 @@ def write(module: tf.Module, about: dict[str, Any], folder: pathlib.Path):
       'same command again.',
       74,
     ) from error
+
+
+def check_can_replace(folder: pathlib.Path):
+  """Raises a UserError (73) if something else than a policy is there."""
+  is_other = folder.is_symlink() or (folder.exists() and not folder.is_dir())
+  if is_other or folder.name in ('', '..'):
+    raise errors.UserError(
+      f'{folder} cannot be replaced by a policy: name a new folder.', 73
+    )
+  others = {path.name for path in folder.glob('*')} - _FILES_OF_A_POLICY
+  if others:
+    raise errors.UserError(
+      f'{folder} holds {min(others)}, which is no part of a policy: name a new '
+      'folder.',
+      73,
+    )
 
 
 def _arrays(specs):

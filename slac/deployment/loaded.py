@@ -87,7 +87,7 @@ class Policy:
     seen = self._observed(observation)
     batch = self._batch_shape(seen)
     self._check_state(state, batch)
-    is_first = np.asarray(is_first)
+    is_first = _as_array(is_first)
     if is_first.dtype != bool or is_first.shape not in ((), batch):
       raise errors.UserError(
         f'is_first is {_kind(is_first)}: make it bool'
@@ -110,21 +110,23 @@ class Policy:
           f"The observation has no '{name}': make it a dict with "
           f"'{name}', {_words(spec)}."
         )
-      value = np.asarray(observation[name])
+      value = _as_array(observation[name])
       shape = tuple(spec['shape'])
       batch = value.shape[: max(0, value.ndim - len(shape))]
       fits = value.shape == (*batch, *shape) and len(batch) <= 1
-      if not fits or not np.can_cast(value.dtype, spec['dtype'], 'same_kind'):
+      if not fits or not _can_be(value.dtype, spec['dtype']):
         raise errors.UserError(
           f'The observation {name} is {_kind(value)}: make it {_words(spec)}, '
           'or a batch of these.'
         )
+      with np.errstate(over='ignore'):  # Infinite is what then is refused.
+        value = value.astype(spec['dtype'], copy=False)
       if not np.all(np.isfinite(value)):
         raise errors.UserError(
           f'The observation {name} is not finite everywhere: look where it '
           'comes from.'
         )
-      seen[name] = value.astype(spec['dtype'], copy=False)
+      seen[name] = value
     return seen
 
   def _batch_shape(self, seen: dict[str, np.ndarray]) -> tuple[int, ...]:
@@ -142,19 +144,24 @@ class Policy:
 
   def _check_state(self, state: Any, batch: tuple[int, ...]):
     """Raises a UserError if it is no state for a batch of that shape."""
-    for name, spec in self.about['state'].items():
-      value = state.get(name) if isinstance(state, Mapping) else None
-      if (
-        not isinstance(value, np.ndarray)
-        or value.shape != (*batch, *spec['shape'])
-        or value.dtype != spec['dtype']
-      ):
-        size = f'initial_state({batch[0] if batch else ""})'
-        raise errors.UserError(
-          'The state is none of this policy for '
-          f'{f"a batch of {batch[0]}" if batch else "a single observation"}: '
-          f'begin with {size}, then give what the step before has returned.'
-        )
+    specs = self.about['state']
+    is_one = (
+      isinstance(state, Mapping)
+      and state.keys() == specs.keys()
+      and all(isinstance(value, np.ndarray) for value in state.values())
+      and all(
+        state[name].shape == (*batch, *spec['shape'])
+        and state[name].dtype == spec['dtype']
+        for name, spec in specs.items()
+      )
+    )
+    if not is_one:
+      size = f'initial_state({batch[0] if batch else ""})'
+      raise errors.UserError(
+        'The state is none of this policy for '
+        f'{f"a batch of {batch[0]}" if batch else "a single observation"}: '
+        f'begin with {size}, then give what the step before has returned.'
+      )
 
 
 def load(folder: str | os.PathLike) -> Policy:
@@ -168,7 +175,7 @@ def load(folder: str | os.PathLike) -> Policy:
   about = description.read(pathlib.Path(folder))
   try:
     return Policy(tf.saved_model.load(os.fspath(folder)), about)
-  except (OSError, ValueError, tf.errors.OpError) as error:
+  except (IndexError, OSError, ValueError, tf.errors.OpError) as error:
     raise errors.UserError(
       f'The policy in {folder} is damaged ({str(error).splitlines()[0]}): '
       'export it again with slac.play RUN --export DIR.',
@@ -181,6 +188,20 @@ def _arrays(tensors: Any, single: bool) -> Any:
   return tf.nest.map_structure(
     lambda x: x.numpy()[0, ...] if single else x.numpy(), tensors
   )
+
+
+def _as_array(value: Any) -> np.ndarray:
+  """Returns an array; of a ragged list, one of no type that is taken."""
+  try:
+    return np.asarray(value)
+  except ValueError:
+    return np.asarray(None)
+
+
+def _can_be(dtype: np.dtype, other: str) -> bool:
+  """Whether an array may be cast: a float may lose digits, no integer may."""
+  is_exact = np.issubdtype(other, np.integer)
+  return np.can_cast(dtype, other, 'safe' if is_exact else 'same_kind')
 
 
 def _is_within(number: Any, least: int) -> bool:

@@ -23,7 +23,8 @@ _SCHEMA = {
   'evaluation': {'seed': int, 'returns': [float], 'lengths': [int]},
 }
 # What of a command others need to train such a policy again.
-_FLAGS = ('--gin_file', '--gin_param', '--seed')
+_FLAGS = ('--gin_file', '--gin_param', '--seed', '--init_from', '--init_parts')
+_PATHS = ('--gin_file', '--init_from')
 
 
 def write(
@@ -65,15 +66,22 @@ def find(name: str) -> pathlib.Path:
   """Returns the folder of a policy that has a record.
 
   Args:
-    name: that of a folder in `FOLDER`, or a path.
+    name: that of a folder in `FOLDER`, or a path; with a slash it is a path.
 
   Raises:
-    errors.UserError: (66) there is none.
+    errors.UserError: (66) there is none; (64) there are two.
   """
   known = sorted(path.parent.name for path in FOLDER.glob(f'*/{NAME}'))
-  for folder in (FOLDER / name, pathlib.Path(name)):
-    if (folder / NAME).is_file():
-      return folder
+  places = [] if '/' in name else [FOLDER / name]
+  places.append(pathlib.Path(name))
+  if found := [folder for folder in places if (folder / NAME).is_file()]:
+    if not found[0].samefile(found[-1]):
+      raise errors.UserError(
+        f'{name} is a policy in this folder and one in {FOLDER}: name '
+        f'./{name} or {found[0]}.',
+        64,
+      )
+    return found[0]
   among = f'one of {errors.listed(known)}, or ' if known else ''
   raise errors.UserError(
     f'There is no policy {name!r} with a {NAME} in it: name {among}a folder '
@@ -105,13 +113,18 @@ def sentence(record: Mapping[str, Any]) -> str:
 
 def _flags(command: Sequence[str]) -> list[str]:
   """Returns the settings among the words of a command, without its paths."""
-  words = iter(map(str, command))
-  found = []
-  for word in words:
-    flag, has_value, value = word.partition('=')
+  found: list[str] = []
+  flag = ''
+  for word in map(str, command):
+    value = word
+    if word.startswith('--'):
+      flag, has_value, value = word.partition('=')
+      if flag in _FLAGS:
+        found.append(flag)
+      if not has_value:
+        continue
     if flag in _FLAGS:
-      value = value if has_value else next(words, '')
-      if flag == '--gin_file' and pathlib.Path(value).is_absolute():
-        value = pathlib.Path(value).name
-      found.append(f'{flag}={value}')
+      is_path = flag in _PATHS and pathlib.Path(value).is_absolute()
+      value = pathlib.Path(value).name if is_path else value
+      found[-1] += f'={value}' if found[-1] == flag else f' {value}'
   return found

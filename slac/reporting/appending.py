@@ -92,7 +92,8 @@ class Appender:
     for path in sorted(self._unsynced):
       try:
         self._write(path)
-        files.fsync(path)
+        if path.exists():  # Users delete films, to make room.
+          files.fsync(path)
         files.fsync(path.parent)
       except OSError as error:
         raise errors.UserError(

@@ -91,8 +91,7 @@ class WorkerEvaluations(evaluations.Evaluations):
   def _take(self, episodes, greedy_episodes, assessed, drawn):
     """Reports what the worker has found."""
     counters = self._due.counters
-    self._report.draw('evaluation', counters.env_steps, drawn)
-    self._counters.drawn_at = counters.env_steps
+    self._draw_once(counters.env_steps, lambda: drawn)
     self._report.evaluated(episodes, greedy_episodes, assessed, counters)
     self._due = None
 

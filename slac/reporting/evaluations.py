@@ -88,10 +88,7 @@ class Evaluations:
           return
       assessed = {}
       if episodes := self._held_out_episodes:
-        draw = functools.partial(
-          *(self._draw, 'pretraining', counters.model_updates),
-          *(episodes[0], is_new),
-        )
+        draw = functools.partial(self._draw_pretraining, episodes[0], is_new)
         faults.attempt('picture', counters, draw)
         assessed = self._assess(assessment.of_model, counters, episodes)
     if assessed:
@@ -159,8 +156,15 @@ class Evaluations:
   def _draw_evaluation(self, counters, episode):
     """Draws the first episode at once, as the others can take minutes."""
     env_steps = counters.env_steps
-    if self._counters.drawn_at < env_steps:  # An evaluation may be repeated.
-      self._draw('evaluation', env_steps, episode)
+    draw = functools.partial(
+      pictures.of_episode, self._agent, episode, [0, env_steps]
+    )
+    self._draw_once(env_steps, draw)
+
+  def _draw_once(self, env_steps, draw):
+    """Reports the pictures of an evaluation, which may be repeated."""
+    if self._counters.drawn_at < env_steps:
+      self._report.draw('evaluation', env_steps, draw())
       self._counters.drawn_at = env_steps
 
   def _play_held_out(self):
@@ -173,11 +177,12 @@ class Evaluations:
     name = 'evaluation in pretraining'
     self._held_out_episodes = faults.attempt(name, counters, play)
 
-  def _draw(self, name, step, episode, is_new=True):
+  def _draw_pretraining(self, episode, is_new):
+    step = self._counters.model_updates
     drawn = pictures.of_episode(self._agent, episode, [0, step])
     if not is_new:
       drawn.pop('episode', None)  # Its film has been written.
-    self._report.draw(name, step, drawn)
+    self._report.draw('pretraining', step, drawn)
 
 
 def make(parts: experiment.Experiment, *others: Any) -> Evaluations:

@@ -272,6 +272,22 @@ def test_an_export_replaces_nothing_but_a_policy(tmp_path, quickly):
   assert (tmp_path / 'thesis.tex').read_text() == 'precious'
 
 
+def test_an_export_replaces_no_file_no_link_and_not_where_one_is(
+  tmp_path, quickly, monkeypatch
+):
+  monkeypatch.chdir(tmp_path)
+  (tmp_path / 'notes.txt').write_text('precious')
+  (tmp_path / 'empty').mkdir()
+  (tmp_path / 'link').symlink_to('empty')
+  for name in ('notes.txt', 'link', '.', 'empty/..'):
+    with pytest.raises(errors.UserError, match='name a new folder') as error:
+      write('first', pathlib.Path(name))
+    assert error.value.exit_code == 73
+  assert (tmp_path / 'notes.txt').read_text() == 'precious'
+  names = sorted(path.name for path in tmp_path.iterdir())
+  assert names == ['empty', 'link', 'notes.txt']
+
+
 def test_an_export_that_cannot_be_written_is_a_sentence(tmp_path, quickly):
   (tmp_path / 'file').write_text('')
   with pytest.raises(

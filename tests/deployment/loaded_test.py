@@ -1,14 +1,16 @@
 """What a loaded policy refuses, in one sentence each."""
 
 import json
+import os
 import shutil
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from slac import deployment, errors
 from slac.deployment import __main__ as command
-from slac.deployment import description
+from slac.deployment import description, records
 from tests import tiny
 from tests.deployment import exported
 
@@ -45,7 +47,10 @@ def refused(function, *arguments, **keywords):
     ({'pixels': IMAGE[None, None]}, 'is uint8 [1, 1, 64, 64, 3]:'),
     ({'pixels': IMAGE / 255}, 'is float64 [64, 64, 3]:'),
     ({'pixels': IMAGE.astype(int)}, 'is int64 [64, 64, 3]:'),
+    # Of a camera with more bits, which would begin again at 0 above 255.
+    ({'pixels': IMAGE.astype(np.uint16)}, 'is uint16 [64, 64, 3]:'),
     ({'pixels': None}, 'is object []:'),
+    ({'pixels': [[1, 2], [3]]}, 'is object []:'),
     ({'pixels': np.zeros([0, 64, 64, 3], np.uint8)}, 'at least 1'),
   ],
 )
@@ -54,9 +59,9 @@ def test_observations_of_another_kind(policy, observation, says):
   assert says in message
 
 
-@pytest.mark.parametrize('value', [np.nan, np.inf])
+@pytest.mark.parametrize('value', [np.nan, np.inf, 1e39])
 def test_observations_that_are_not_finite(state_policy, value):
-  state = np.zeros(tiny.STATE_SIZE, np.float32)
+  state = np.zeros(tiny.STATE_SIZE)  # In 64 bits: as 32 hold 1e39 it is inf.
   state[2] = value
   message, _ = refused(
     state_policy, {'state': state}, state_policy.initial_state()
@@ -79,7 +84,8 @@ def test_states_of_another_kind(policy, state_policy):
   begin = 'begin with initial_state()'
   broken = policy.initial_state()
   del broken['age']
-  for state in (None, (), {}, broken, policy.initial_state(1)):
+  more = {**policy.initial_state(), 'other': broken['seed']}
+  for state in (None, (), {}, broken, more, policy.initial_state(1)):
     assert begin in refused(policy, seen, state)[0]
   assert begin in refused(policy, seen, state_policy.initial_state())[0]
   for state in (policy.initial_state(), policy.initial_state(2)):
@@ -156,6 +162,18 @@ def test_a_policy_without_its_model(folder):
   assert 'holds no saved_model.pb' in message and code == 66
   shutil.rmtree(folder)
   assert refused(deployment.load, folder)[1] == 66
+
+
+def test_a_policy_whose_parameters_are_cut_off(tmp_path):
+  module = tf.Module()
+  module.parameters = tf.Variable(tf.zeros([1000]))
+  tf.saved_model.save(module, str(tmp_path))
+  shutil.copy(records.FOLDER / 'cartpole' / description.NAME, tmp_path)
+  (data,) = tmp_path.glob('variables/*.data*')
+  for size in (50, 0):
+    os.truncate(data, size)
+    message, code = refused(deployment.load, tmp_path)
+    assert f'The policy in {tmp_path} is damaged (' in message and code == 65
 
 
 def test_the_time_of_every_action_is_measured(policy):

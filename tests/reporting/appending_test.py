@@ -99,3 +99,19 @@ def test_a_mark_counts_and_hashes_what_was_appended(tmp_path):
     assert not third.adopt(path, other.sync()[path])
     assert path.read_bytes() == damaged
     assert third.sync() == {}
+
+
+def test_a_film_that_the_user_has_deleted_is_no_fault(tmp_path):
+  film, table = tmp_path / 'films' / 'a.gif', tmp_path / 'b.csv'
+  film.parent.mkdir()
+  log = appending.Appender()
+  log.append(film, b'GIF')
+  log.append(table, b'1,2')
+  film.unlink()
+  marks = log.sync()
+  assert marks[table].num_bytes == 3 and not film.exists()
+  log.append(film, b'more')  # Not so where its folder is gone:
+  film.unlink()
+  film.parent.rmdir()
+  with pytest.raises(errors.UserError, match='No such file'):
+    log.sync()

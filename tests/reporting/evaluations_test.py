@@ -197,6 +197,15 @@ def test_what_a_checkpoint_held_is_made_again(run, monkeypatch, cls):
   assert float(later.variable[0]) == 7.0
 
 
+def test_what_was_drawn_before_a_signal_is_not_drawn_again(run):
+  run.counters.drawn_at = 100  # By this process, before the worker was set.
+  run.made.begin()
+  Served.answers = [None, ([episode(1.5)], [], {}, {})]
+  for _ in range(2):
+    run.made.collect()
+  assert run.rows == [(100, 1.5)] and run.drawn == []
+
+
 def test_without_a_worker_a_signal_leaves_it_to_the_next_start(monkeypatch):
   run = Run(monkeypatch, evaluations.Evaluations)
   run.stop = True
