@@ -170,7 +170,11 @@ class Run:
   def _save(self):
     self._finite_check.check()
     locks.check(self._folder)
-    self._collector.prepare()  # What fails here, the next step meets again.
+    for failure in self._collector.prepare():
+      faults.count(failure, self.counters, self._write)
+    self._write()
+
+  def _write(self):
     state = {name: part.get_state() for name, part in self._stateful.items()}
     if under_way := self._evaluations.get_state():
       state['evaluation'] = under_way

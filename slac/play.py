@@ -50,7 +50,7 @@ def parse_arguments():
   choice.add_argument(
     '--sample',
     action='store_true',
-    help='draw actions from the policy, as training and its evaluations do',
+    help='draw actions as evaluations in training do (of ALM, these draw none)',
   )
   parser.add_argument(
     '--video',

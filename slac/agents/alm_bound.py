@@ -14,7 +14,7 @@ class Terms(NamedTuple):
 
   z: tf.Tensor  # z_0 to z_K, [B, K + 1, Z].
   rewards: tf.Tensor  # r(z_i, a_i), [B, K].
-  kls: tf.Tensor  # KL(m(. | z_i, a_i) || e(. | s_{i+1})), [B, K].
+  kls: tf.Tensor  # KL(m(. | z_i, a_i) || target e(. | s_{i+1})), [B, K].
   values: tf.Tensor  # Q(z_K, a_K), [B].
 
   def means(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

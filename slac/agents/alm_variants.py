@@ -1,10 +1,11 @@
 """What the authors of Aligned Latent Models compare it with."""
 
 import gin
+import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from slac.agents import alm, alm_bound, alm_networks
+from slac.agents import alm, alm_bound, alm_networks, returns
 from slac.config import settings
 from slac.models import latents
 
@@ -157,3 +158,21 @@ class AlmEntropyAgent(alm.AlmAgent):
 
   def _next_value(self, next_z, seed):
     return super()._next_value(next_z, seed) + self._bonus(next_z)
+
+  def estimates(self, observation, actions, rewards, has_terminated):
+    """Returns those of `AlmAgent`, of which Q counts all later entropies.
+
+    So what followed does, too, and the bound those of its K steps.
+    """
+    found = super().estimates(observation, actions, rewards, has_terminated)
+    z = self._networks.encoder(observation['state'])
+    bonus = self._bonus(z.sample(seed=tf.constant([0, 0]))).numpy()
+    if has_terminated:
+      bonus[-1] = 0.0
+    later = self._gamma * returns.seen(bonus[1:], self._gamma, 0.0)
+    count, after = len(found.seen), self._gamma**self._horizon
+    beyond = after * np.append(later, 0.0)[self._horizon :]
+    later = later[:count]
+    return found._replace(
+      seen=found.seen + later, bound=found.bound + later - beyond
+    )

@@ -43,7 +43,7 @@ class SeededPolicy(tf_policy.TFPolicy):
       **tf_policy_arguments,
     )
     self._generator = generator
-    self._greedy = greedy
+    self.is_greedy = greedy
 
   @property
   def parameters(self) -> list[tf.Variable]:
@@ -64,7 +64,7 @@ class SeededPolicy(tf_policy.TFPolicy):
       distribution: of the actions; if the policy is greedy, the actor's.
       draw_seed: returns a stateless seed, `[2]`; called if one is needed.
     """
-    if self._greedy:
+    if self.is_greedy:
       return distribution.bijector(distribution.distribution.mode())
     return distribution.sample(seed=draw_seed())
 
@@ -168,7 +168,7 @@ class EncodedPolicy(SeededPolicy):
     return memories.NoMemory(self._act)
 
   def choose(self, distribution, draw_seed):
-    if self._greedy:
+    if self.is_greedy:
       return distribution.mode()
     return tf.clip_by_value(distribution.sample(seed=draw_seed()), -1.0, 1.0)
 

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal, Union
 
 from gin import config as gin_config
 
+from slac import errors
+
 
 @dataclasses.dataclass(frozen=True)
 class Range:
@@ -100,8 +102,10 @@ def _callable_requirement(value: Any, kind: Any = object) -> str | None:
   is_fit = isinstance(value, gin_config.ConfigurableReference)
   made = is_fit and value.configurable.wrapped
   if inspect.isclass(made):
-    is_whole = not value.evaluate and not inspect.isabstract(made)
-    is_fit = is_whole and issubclass(made, kinds)
+    is_fit = not value.evaluate and issubclass(made, kinds)
+    if is_fit and inspect.isabstract(made):
+      missing = errors.listed(sorted(made.__abstractmethods__))
+      return f'a class that defines {missing}, too'
   elif is_fit and not value.evaluate:  # A function may say what it returns.
     hint = getattr(made, '__annotations__', {}).get('return')
     wide = {Any, *(base for kind in kinds for base in kind.__mro__)}

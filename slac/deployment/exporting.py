@@ -97,7 +97,7 @@ def build(
     'task': parts.task,
     'env_steps': env_steps,
     'action_repeat': parts.schedule.action_repeat,
-    'greedy': greedy,
+    'greedy': policy.is_greedy,
     'observation': _arrays(module.observation_spec),
     'action': {
       **_array(spec),

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from multiprocessing import resource_tracker
 from typing import Any
 
 from slac import errors
@@ -52,7 +53,7 @@ class Served:
     """
     self._connection, other = context.Pipe()
     self._process = context.Process(target=_serve, args=(other, make))
-    self._process.start()
+    _start(self._process)
     other.close()
     # Before multiprocessing's own, which waits for processes for ever.
     atexit.register(self.close)
@@ -118,10 +119,24 @@ class Served:
     return self._process.exitcode
 
 
+def _start(process):
+  """Begins a process, which keeps signals until it ignores them.
+
+  Before, it imports TensorFlow, and would end with a stack trace.
+  """
+  resource_tracker.ensure_running()  # To begin that one would unblock some.
+  before = signal.pthread_sigmask(signal.SIG_BLOCK, _IGNORED)
+  try:
+    process.start()
+  finally:
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _serve(connection, make: Callable[[], Any]):
   """Makes an object and calls its methods, until nobody asks any more."""
   for number in _IGNORED:
     signal.signal(number, signal.SIG_IGN)
+  signal.pthread_sigmask(signal.SIG_UNBLOCK, _IGNORED)  # See `_start`.
   threading.Thread(target=_end_with_parent, daemon=True).start()
   made: list[Any] = []
   outcome = _outcome(lambda: made.append(make()))

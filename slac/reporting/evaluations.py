@@ -94,8 +94,7 @@ class Evaluations:
     if assessed:
       self._report.assessed_in_pretraining(assessed)
     counters.assess(assessed.get(assessment.ERROR))
-    if self._schedule.phase(counters) != 'pretraining':
-      self._held_out_episodes = None  # They take much memory.
+    self._forget_held_out()
 
   def close(self):
     """Ends what serves evaluations."""
@@ -115,6 +114,7 @@ class Evaluations:
 
   def _count(self):
     """Counts an evaluation, which is the last at these steps."""
+    self._forget_held_out()  # Pretraining may end between two assessments.
     counters, interval = self._counters, self._schedule.eval_interval
     counters.next_evaluation = (counters.env_steps // interval + 1) * interval
 
@@ -176,6 +176,11 @@ class Evaluations:
     )
     name = 'evaluation in pretraining'
     self._held_out_episodes = faults.attempt(name, counters, play)
+
+  def _forget_held_out(self):
+    """Frees the episodes of pretraining once it is over: they are large."""
+    if self._schedule.phase(self._counters) != 'pretraining':
+      self._held_out_episodes = None
 
   def _draw_pretraining(self, episode, is_new):
     step = self._counters.model_updates

@@ -14,13 +14,7 @@ import tensorflow as tf
 from slac import console
 from slac.reporting import logs, pictures, summary
 from slac.storage import tables
-from slac.training import (
-  assessment,
-  evaluation,
-  experiment,
-  metrics,
-  schedule,
-)
+from slac.training import assessment, evaluation, experiment, metrics, schedule
 
 COUNTERS = (
   'env_steps',
@@ -176,7 +170,8 @@ class Report:
     }
     self._logs.row('train', self._counts(self._counters) | values)
     if self._phase == 'pretraining':
-      self._counters.training_error = values.get(assessment.ERROR, 0.0)
+      error = values.get(assessment.ERROR, math.inf)
+      self._counters.training_error = error
       self._logs.scalars(
         self._counters.model_updates,
         {f'pretraining/{name}': v for name, v in values.items()},

@@ -8,7 +8,7 @@ import platform
 from slac import errors
 
 NAME = '.lock'
-_held = {}  # Open files by their paths; to close one is to unlock it.
+_held = []  # Open files; to close one is to unlock it.
 
 
 def hold(folder: pathlib.Path) -> None:
@@ -24,8 +24,8 @@ def hold(folder: pathlib.Path) -> None:
       locks.
     OSError: If the folder cannot be written.
   """
-  path = folder.resolve() / NAME
-  if path in _held:
+  path = folder / NAME
+  if _is_held(path):
     return
   file = open(path, 'a+', encoding='utf-8')  # noqa: SIM115
   try:
@@ -49,7 +49,7 @@ def hold(folder: pathlib.Path) -> None:
   file.truncate(0)
   file.write(f'process {os.getpid()} on {platform.node()}\n')
   file.flush()
-  _held[path] = file
+  _held.append(file)
 
 
 def check(folder: pathlib.Path) -> None:
@@ -61,18 +61,22 @@ def check(folder: pathlib.Path) -> None:
   Raises:
     UserError: (75) if the folder is another one, or another process's.
   """
-  path = folder.resolve() / NAME
-  try:
-    if os.path.samestat(os.stat(path), os.fstat(_held[path].fileno())):
-      return
-  except FileNotFoundError:
-    if folder.is_dir():
-      del _held[path]
-      hold(folder)
-      return
+  path = folder / NAME
+  if _is_held(path):
+    return
+  if folder.is_dir() and not path.exists():
+    hold(folder)
+    return
   raise errors.UserError(
     f'{folder} was moved away, or another process has taken it over, while '
     'this run was at work: this run ends, and what it has saved is where the '
     'folder is now.',
     os.EX_TEMPFAIL,
+  )
+
+
+def _is_held(path):
+  """Whether this process has locked the file, by whatever name."""
+  return path.exists() and any(
+    os.path.samestat(os.stat(path), os.fstat(file.fileno())) for file in _held
   )

@@ -19,7 +19,7 @@ _SUFFIXES = ('.csv', '.json', '.log')
 _MAX_CONFIG = 100_000
 BUDGET = 'Schedule.env_steps'  # It may grow.
 # What a run may go on with changed, as nothing that it has computed depends on
-# it.
+# it; but see `_DECIDE_PRETRAINING`.
 MAY_CHANGE = (
   BUDGET,
   'Schedule.eval_interval',
@@ -33,6 +33,13 @@ MAY_CHANGE = (
   'Collection.resource',
   'Evaluation.worker',
 )
+# With patience, these decide when pretraining ends.
+_PATIENCE = 'Schedule.pretraining_patience'
+_DECIDE_PRETRAINING = {
+  'Schedule.eval_episodes',
+  'Schedule.log_interval',
+  'Schedule.picture_interval',
+}
 # Settings that have come since, as runs have them whose config.json has none.
 _ADDED = {
   'Collection.environments': '1',
@@ -42,6 +49,7 @@ _ADDED = {
   'Collection.ray': "'local'",
   'Collection.resource': 'None',
   'Evaluation.worker': 'False',
+  _PATIENCE: 'None',
 }
 
 
@@ -134,9 +142,12 @@ def complete(config: Mapping[str, str]) -> dict[str, str]:
 def experiment(config: Mapping[str, str]) -> dict[str, str]:
   """Returns a configuration without what is a single trial's own.
 
-  That is its seed, and what it may go on with changed.
+  That is its seed, and what it may go on with changed, unless pretraining has
+  ended by it.
   """
-  own = ('Experiment.seed', *MAY_CHANGE)
+  own = {'Experiment.seed', *MAY_CHANGE}
+  if config.get(_PATIENCE, 'None') != 'None':
+    own -= _DECIDE_PRETRAINING
   return {k: text for k, text in config.items() if k not in own}
 
 
@@ -198,12 +209,13 @@ def refuse_what_no_run_makes(folder: pathlib.Path) -> None:
         fault = 'a file where a run keeps a folder: move it away'
       elif (path.suffix in _SUFFIXES or name == locks.NAME) and path.is_dir():
         fault = 'a folder where a run keeps a file: move it away'
-      if fault:
+      if fault and os.path.lexists(path):  # A run at work removes some.
         raise errors.UserError(f'{path} is {fault}.', 74)
 
 
 def _raise(error: OSError):
-  raise error
+  if not isinstance(error, FileNotFoundError):
+    raise error
 
 
 def _check_is_text(folder: pathlib.Path) -> None:

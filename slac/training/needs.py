@@ -44,7 +44,8 @@ def check():
   check_memory(sizes, image_shape_of(given.get('environment')))
   capacity = _given(replay.Replay).get('capacity')
   if capacity:
-    length = _length(sizes) or _total(sizes, 'horizon')
+    # Without either, critics learn of a step and the next.
+    length = _length(sizes) or _total(sizes, 'horizon') or 1
     streams = collection.Collection().streams
     check_data(plan, capacity, length + 1, streams)
 

@@ -93,7 +93,8 @@ class Counters:
   episodes: int = 0
   model_updates: int = 0  # In pretraining.
   assessed_at: int = 0  # The model updates before the last assessment.
-  training_error: float = 0.0  # As last logged in pretraining.
+  # As last logged in pretraining; what is not known yet is no sign of anything.
+  training_error: float = math.inf
   least_error: float = math.inf  # Of all assessments.
   stale_assessments: int = 0  # Those since, above `BY_HEART` of training's.
   gradient_steps: int = 0

@@ -112,3 +112,42 @@ def test_entropy_is_a_gain_and_a_part_of_the_next_value():
   np.testing.assert_allclose(
     agent._next_value(z, SEED), B * [7 + 0.5 * entropy], rtol=1e-5
   )
+
+
+def test_estimates_count_the_entropies_that_q_counts(monkeypatch):
+  agent = alm_test.make_agent(agent_class=alm_variants.AlmEntropyAgent)
+  monkeypatch.setattr(
+    agent,
+    '_networks',
+    types.SimpleNamespace(
+      encoder=lambda s: gaussian(s),
+      target_encoder=lambda s: gaussian(s, 1.0),
+      model=lambda z, a: gaussian(z, 1.0),
+      reward=lambda z, a: 0 * total(a),
+      value=lambda z, a: 0 * total(a) + 16,
+      actor=lambda z: gaussian(z, 1.0),
+    ),
+  )
+  for name, value in {
+    '_gamma': 0.5,
+    '_kl_weight': 0.0,
+    '_value_weight': 1.0,
+    '_bonus': lambda z: 8 * z[..., 0],
+  }.items():
+    monkeypatch.setattr(agent, name, value)
+  # The bonuses of four steps and of what follows the last: 0, 8, 16, 24, 32.
+  states = np.float32([[t, 0] for t in range(5)])
+  seen = {'state': states}, np.zeros([5, 2], np.float32), np.zeros(4)
+  found = agent.estimates(*seen, has_terminated=True)
+  later = [4 + 4 + 3, 8 + 6, 12]  # 24 / 8 is the last, as 32 is of no step.
+  np.testing.assert_allclose(found.seen, later, rtol=1e-5)
+  # Two bonuses each, and Q of the end.
+  end = 16 / 4
+  bound = [4 + 4 + end, 8 + 6 + end, 12 + end]
+  np.testing.assert_allclose(found.bound, bound, rtol=1e-5)
+  cut_off = agent.estimates(*seen, has_terminated=False)
+  # 32 and Q of the last step count now, 4, 3 and 2 steps later.
+  more = (32 + 16) * np.array([1 / 16, 1 / 8, 1 / 4])
+  np.testing.assert_allclose(cut_off.seen, found.seen + more, rtol=1e-5)
+  bound[2] += 32 / 4
+  np.testing.assert_allclose(cut_off.bound, bound, rtol=1e-5)

@@ -212,6 +212,12 @@ def test_every_sampled_policy_draws_anew_at_each_step(kind):
   assert len(np.unique(actions, axis=0)) == 3
 
 
+def test_of_alm_both_policies_are_greedy_and_say_so():
+  agent = exported.make_agent('encoded')
+  for greedy in (True, False):
+    assert exported.policy(agent, greedy=greedy).about['greedy'] is True
+
+
 def test_a_greedy_policy_draws_nothing(policy):
   seen = exported.observations(4)
   one, state = exported.act(policy, seen, state=policy.initial_state(seed=1))

@@ -1,5 +1,6 @@
 """An environment in its own process: the same answers, hangs, deaths, ends."""
 
+import io
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import psutil
 import pytest
 
 from slac import errors
-from slac.environments import checked, limits, own_process
+from slac.environments import checked, limits, own_process, served
 from tests import misbehaving
 
 pytestmark = pytest.mark.slow
@@ -157,6 +158,17 @@ def test_signals_of_the_run_do_not_end_it(remote):
   for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     os.kill(remote._process.pid, number)
   assert state(remote.reset()) == [101]
+
+
+def test_signals_do_not_end_a_process_that_is_about_to_begin(capfd):
+  made = served.Served(io.BytesIO, served.SPAWNED)
+  for number in (signal.SIGINT, signal.SIGTERM):
+    os.kill(made.pid, number)
+  assert made.has_answered(100) and made.answer() is None
+  made.ask('getvalue')
+  assert made.answer() == b''
+  made.close()
+  assert 'Traceback' not in capfd.readouterr().err
 
 
 PARENT = """

@@ -245,6 +245,7 @@ def test_pretraining_is_assessed_by_the_same_random_episodes(
   # The one that fails is over, and not the one that a signal has stopped.
   assert run.counters.assessed_at == 5
   run.stop = False
+  run.counters.training_error = 1.0
   for updates in (15, 20):
     pretrain(updates)
   run.drawing_fails = 2
@@ -263,4 +264,10 @@ def test_pretraining_is_assessed_by_the_same_random_episodes(
     {'dream': [0, 20]},
     {'dream': [0, 30]},
   ]
-  assert run.made._held_out_episodes is None  # They take much memory.
+  assert run.made._held_out_episodes is None
+  # Nor are they kept where the last update is of no assessment.
+  monkeypatch.setattr(evaluations.assessment, 'of_model', lambda *_: {})
+  run.made._held_out_episodes = [episode(1.0)]
+  run.counters.next_evaluation = 0
+  run.made.begin()
+  assert run.made._held_out_episodes is None

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import pathlib
 import platform
 import subprocess
 import sys
@@ -124,3 +125,17 @@ def test_a_lock_that_is_removed_is_made_anew(tmp_path):
   locks.check(tmp_path)
   with open(tmp_path / '.lock') as file, pytest.raises(BlockingIOError):
     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_what_is_above_the_folder_may_be_renamed(tmp_path, monkeypatch):
+  work = tmp_path / 'work'
+  folder = pathlib.Path('runs/run')
+  (work / folder).mkdir(parents=True)
+  monkeypatch.chdir(work)
+  locks.hold(folder)
+  work.rename(tmp_path / 'renamed')
+  locks.check(folder)
+  # Not so if the name leads elsewhere.
+  (tmp_path / 'renamed' / 'runs').rename(tmp_path / 'elsewhere')
+  with pytest.raises(errors.UserError, match='was moved away'):
+    locks.check(folder)

@@ -2,6 +2,8 @@
 
 import json
 import os
+import pathlib
+import shutil
 
 import pytest
 
@@ -101,6 +103,7 @@ def test_a_run_from_before_a_setting_came_goes_on_with_what_it_did(tmp_path):
     'Collection.environments': '1',
     'Collection.step_seconds': '600.0',
     'Evaluation.worker': 'False',
+    'Schedule.pretraining_patience': 'None',
   }
   folder = open_run(tmp_path, resolved={**CONFIG, **now})
   versions = json.loads((folder / 'version.json').read_text())
@@ -262,6 +265,25 @@ def test_what_no_run_makes_is_named(tmp_path, make, name, says):
   assert str(path) in message and says in message
 
 
+def test_what_a_run_removes_meanwhile_is_no_fault(tmp_path, monkeypatch):
+  """As when a checkpoint is followed by the next while the folder is read."""
+  old = tmp_path / 'checkpoints' / 'checkpoint-1'
+  old.mkdir(parents=True)
+  (old / 'arrays.npz').write_text('')
+  is_symlink = pathlib.Path.is_symlink
+
+  def remove_first(path):
+    if path in (old, old / 'arrays.npz'):
+      shutil.rmtree(old, ignore_errors=True)
+    return is_symlink(path)
+
+  monkeypatch.setattr(pathlib.Path, 'is_symlink', remove_first)
+  run_folder.refuse_what_no_run_makes(tmp_path)
+  assert not old.exists()
+  old.mkdir()
+  run_folder.refuse_what_no_run_makes(old)  # Here its file goes, not itself.
+
+
 def test_trials_of_one_experiment_differ_in_their_seed_and_logs_only():
   of_a_trial = {
     **{'Experiment.seed': '3', 'Schedule.env_steps': '100'},
@@ -270,3 +292,11 @@ def test_trials_of_one_experiment_differ_in_their_seed_and_logs_only():
   }
   shared = {'Schedule.batch_size': '8', 'Schedule.model_updates': '9'}
   assert run_folder.experiment({**of_a_trial, **shared}) == shared
+  # Three of these decide when pretraining ends, if it has patience.
+  patience = {'Schedule.pretraining_patience': '3'}
+  deciding = {'Schedule.log_interval': '2', 'Schedule.picture_interval': '5'}
+  settings = {**of_a_trial, **shared, **patience, 'Schedule.eval_episodes': '7'}
+  assert run_folder.experiment(settings) == {
+    **{**shared, **patience, **deciding},
+    'Schedule.eval_episodes': '7',
+  }

@@ -141,6 +141,14 @@ def test_alms_sequences_must_fit_into_its_data():
   check('Schedule.random_agent_steps = 3', files=['gin/alm.gin'])
 
 
+def test_sac_learns_of_two_steps_at_least():
+  files = {'files': ['gin/sac_state.gin']}
+  none = 'Schedule.random_episodes = 0'
+  message = refusal(none, 'Schedule.random_agent_steps = 0', **files)
+  assert 'leave no sequence of 2 steps to begin training with' in message
+  check(none, 'Schedule.random_agent_steps = 1', **files)
+
+
 def test_no_more_parameters_of_alm_are_counted_than_there_are():
   check(files=['gin/alm.gin'])
   agent = gin.get_bindings(experiment.Experiment)['agent']
