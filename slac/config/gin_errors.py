@@ -128,6 +128,8 @@ def translate_gin_errors() -> Iterator[None]:
     yield
   except errors.UserError as error:
     message = re.split(r'\n  (?:In call to|No values)', str(error))[0]
+    if message == str(error):
+      raise
     raise errors.UserError(message, error.exit_code) from error
   except (RuntimeError, TypeError) as error:
     match = _REQUIRED.match(str(error)) or _UNBOUND.search(str(error))

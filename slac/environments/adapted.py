@@ -20,7 +20,7 @@ class AdaptedEnvironment(offering.OfferingEnvironment):
   image is 'pixels'; all others, flattened, in the order of their names, are
   'state'. Where no image is observed, `render` makes the pixels. One step is
   `action_repeat` steps of the environment, fewer if the episode ends inside,
-  with their rewards summed.
+  with their rewards summed. It has a method `is_success` if the other has.
   """
 
   def __init__(
@@ -72,7 +72,7 @@ class AdaptedEnvironment(offering.OfferingEnvironment):
     super().__init__(name, action_spec, offered)
 
   def _check_pixels(self):
-    if not self._image:
+    if self._image is None:  # That of a bare image is ''.
       self.reset()
       self.render()
 
@@ -127,7 +127,8 @@ class AdaptedEnvironment(offering.OfferingEnvironment):
     values = self._named(observation)
     found = {}
     if 'pixels' in self._observation_spec:
-      found['pixels'] = values[self._image] if self._image else self.render()
+      image = self._image
+      found['pixels'] = self.render() if image is None else values[image]
     if 'state' in self._observation_spec:
       vectors = [np.ravel(values[key]) for key in self._vectors]
       found['state'] = np.concatenate(vectors).astype(np.float32)

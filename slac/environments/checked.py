@@ -26,7 +26,8 @@ class CheckedEnvironment:
 
   They do so after any exception, and for values that are not finite or do not
   have the shape and type of the environment's spec. After a Failure the
-  environment has to be reset.
+  environment has to be reset. What they return is a copy, of exactly the spec's
+  types, as an environment may use its arrays again for the next step.
   """
 
   def __init__(
@@ -62,13 +63,15 @@ class CheckedEnvironment:
         time_step = method(*arguments)
       values = tree.flatten_up_to(self._spec, time_step, check_types=False)
     specs = tree.flatten_with_path(self._spec)
+    copies = []
     for (path, spec), value in zip(specs, values, strict=True):
       if fault := _fault(np.asarray(value), spec):
         raise Failure(f"the environment's {'/'.join(path)} {fault}")
+      copies.append(np.array(value, spec.dtype))
     if not 0 <= time_step.discount <= 1:
       fault = f'is {time_step.discount}, not between 0 and 1'
       raise Failure(f"the environment's discount {fault}")
-    return time_step
+    return tree.unflatten_as(self._spec, copies)
 
 
 @contextlib.contextmanager

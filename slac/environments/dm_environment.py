@@ -36,6 +36,8 @@ class DmEnvironment(adapted.AdaptedEnvironment):
         'floats.'
       )
     self._environment = environment
+    if hasattr(environment, 'is_success'):
+      self.is_success = environment.is_success
     observations = environment.observation_spec()
     if not isinstance(observations, Mapping):
       observations = {'': observations}

@@ -181,11 +181,13 @@ class MujocoGymEnvironment(mujoco_environment.MujocoEnvironment):
 
   @property
   def _step_count(self) -> int:
-    return self._environment._elapsed_steps  # Of the wrapper TimeLimit.
+    if not self._environment.has_wrapper_attr('_elapsed_steps'):
+      return 0  # Without the wrapper TimeLimit nothing depends on it.
+    return self._environment.get_wrapper_attr('_elapsed_steps')
 
   @_step_count.setter
   def _step_count(self, count: int):
-    self._environment._elapsed_steps = count
+    self._environment.set_wrapper_attr('_elapsed_steps', count, force=False)
 
 
 def _load(task: str, arguments: dict[str, Any]) -> gymnasium.Env:
@@ -203,9 +205,9 @@ def _load(task: str, arguments: dict[str, Any]) -> gymnasium.Env:
       f'{errors.did_you_mean(task, names)}: name one of gymnasium.registry, '
       'such as Pendulum-v1.'
     )
-  if not _is_mujoco(gymnasium.spec(task)):
-    arguments = {'render_mode': 'rgb_array', **arguments}
   try:
+    if not _is_mujoco(gymnasium.spec(task)):
+      arguments = {'render_mode': 'rgb_array', **arguments}
     with _no_advice():
       return gymnasium.make(task, disable_env_checker=True, **arguments)
   except Exception as error:  # Whatever its libraries and it itself raise.

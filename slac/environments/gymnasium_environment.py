@@ -27,7 +27,7 @@ class GymnasiumEnvironment(adapted.AdaptedEnvironment):
       action_repeat, image_size: See `AdaptedEnvironment`.
 
     Raises:
-      UserError: Its actions are of another kind.
+      UserError: Its actions are of another kind, or observations vary in size.
     """
     spec = environment.spec
     name = spec.id if spec else type(environment.unwrapped).__name__
@@ -37,12 +37,21 @@ class GymnasiumEnvironment(adapted.AdaptedEnvironment):
         f'The actions of {name} are {actions}: choose an environment with '
         'continuous ones, a Box.'
       )
+    observations = _leaves(environment.observation_space)
+    for space in observations.values():
+      if not isinstance(space, gymnasium.spaces.Box):
+        raise errors.UserError(
+          f'{name} observes a {type(space).__name__}, whose size varies: leave '
+          'it out, or make it a Box.'
+        )
     self._environment = environment
     self._seed = None
+    if environment.has_wrapper_attr('is_success'):
+      self.is_success = environment.get_wrapper_attr('is_success')
     super().__init__(
       name,
       action_repeat,
-      _leaves(environment.observation_space),
+      observations,
       array_spec.BoundedArraySpec(
         actions.shape, actions.dtype, actions.low, actions.high, 'action'
       ),

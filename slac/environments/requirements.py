@@ -28,7 +28,7 @@ def prepare(
 
   Args:
     environment: An environment that is not batched. Its observation must be a
-      dict with 'pixels', uint8 [H, W, C], or 'state', floats [n], or both,
+      dict with 'pixels', uint8 [H, W, C], or 'state', float32 [n], or both,
       and its action a vector of floats [d] between finite bounds. H and W are
       multiples of 16 from 32 to 128, and C is 1, 3 or 6.
     action_repeat: Of an environment of gymnasium's or dm_env's API, how many of
@@ -118,10 +118,12 @@ def _check_observation_spec(spec: Any):
       'height and width multiples of 16 from 32 to 128, and 1, 3 or 6 channels.'
     )
   state = spec.get('state')
-  if state is not None and not _is_vector(state):
+  if state is not None and not (
+    _is_vector(state) and state.dtype == np.float32
+  ):
     raise errors.UserError(
       f"The environment's state is {np.dtype(state.dtype).name} "
-      f'{list(state.shape)}: make it one vector of floats.'
+      f'{list(state.shape)}: make it one vector of float32.'
     )
 
 
@@ -148,7 +150,7 @@ def _check_action_spec(spec: Any):
     )
   # TF-Agents gives a spec without bounds its type's own limits as bounds.
   bounded = isinstance(spec, array_spec.BoundedArraySpec) and np.all(
-    np.abs([spec.minimum, spec.maximum]) <= _LARGEST_BOUND
+    np.abs(np.broadcast_arrays(spec.minimum, spec.maximum)) <= _LARGEST_BOUND
   )
   if not bounded or np.any(spec.minimum >= spec.maximum):
     raise errors.UserError(

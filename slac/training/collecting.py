@@ -232,7 +232,10 @@ class _Stream:
       console.warn('The environment cannot be restored: a new episode begins.')
       return
     self._environment.set_state(state['environment'])
-    self._time_step = self._environment.current_time_step()
+    # A copy, as those of `CheckedEnvironment` are.
+    self._time_step = tf.nest.map_structure(
+      np.array, self._environment.current_time_step()
+    )
     self._policy_state = tf.nest.map_structure(
       tf.constant, state['policy_state'] or ()
     )

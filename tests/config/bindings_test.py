@@ -322,7 +322,7 @@ A_TOOL = 'a configurable that makes some Tool, written @NAME without ()'
     ('tool = 3', A_TOOL),
     ('tool = @Painter', A_TOOL),
     ('tool = @Ladder()', A_TOOL),
-    ('tool = @HalfATool', A_TOOL),
+    ('tool = @HalfATool', 'a class that defines use, too'),
     ('tool = @number', A_TOOL),
     ("compute_dtype = 'float16'", "'float32' or 'bfloat16'"),
     ('compute_dtype = [1]', "'float32' or 'bfloat16'"),
@@ -656,6 +656,16 @@ def test_user_errors_lose_what_gin_appends():
     brush()
   assert str(caught.value) == '13 hairs bring bad luck.'
   assert caught.value.exit_code == 65
+
+
+def test_user_errors_to_which_gin_appends_nothing_keep_their_type():
+  class Fault(errors.UserError):
+    pass
+
+  fault = Fault('No hair.')
+  with pytest.raises(Fault) as caught, bindings.translate_gin_errors():
+    raise fault
+  assert caught.value is fault
 
 
 def test_other_errors_pass():

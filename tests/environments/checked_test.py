@@ -4,6 +4,7 @@ import signal
 
 import numpy as np
 import pytest
+import tree
 from tf_agents.environments import py_environment
 from tf_agents.specs import array_spec
 from tf_agents.trajectories import time_step as ts
@@ -94,10 +95,37 @@ def test_what_is_a_failure(method, result, message):
     # numpy's own numbers and Python's, which the replay takes too.
     time_step(reward=1.0, discount=np.float64(0)),
     time_step(reward=1, step_type=np.int64(2)),
+    time_step(observation={'state': np.array([0.5, 2.0])}),
   ],
 )
 def test_what_is_none(result):
-  assert checked.CheckedEnvironment(Scripted(result)).step(ACTION) is result
+  environment = Scripted(result)
+  found = checked.CheckedEnvironment(environment).step(ACTION)
+  tree.map_structure(np.testing.assert_array_equal, found, result)
+  for value, spec in zip(
+    tree.flatten(found), tree.flatten(environment.time_step_spec()), strict=True
+  ):
+    assert value.dtype == spec.dtype
+
+
+class Reusing(Scripted):
+  """Counts its steps in all numbers of one and the same observation."""
+
+  def __init__(self):
+    super().__init__(time_step(observation=tree.map_structure(np.copy, GOOD)))
+
+  def _step(self, action):
+    for array in self._result.observation.values():
+      array += 1
+    return self._result
+
+
+def test_a_step_keeps_its_numbers_when_the_environment_uses_its_arrays_again():
+  environment = checked.CheckedEnvironment(Reusing())
+  steps = [environment.reset(), *(environment.step(ACTION) for _ in range(2))]
+  for count, step in enumerate(steps, 1):
+    assert (step.observation['pixels'] == count).all()
+    assert (step.observation['state'] == count).all()
 
 
 def test_success_is_told_if_the_environment_tells_it():

@@ -7,7 +7,7 @@ from dm_env import specs
 from tf_agents.environments import utils
 
 from slac import errors
-from slac.environments import requirements
+from slac.environments import checked, requirements
 
 
 class Walk(dm_env.Environment):
@@ -53,6 +53,41 @@ def test_steps_discounts_and_states(discount):
   assert (step.reward, step.discount, step.is_last()) == (3.0, 1.0, False)
   step = environment.step(np.zeros(1, np.float32))
   assert (step.reward, step.discount, step.is_last()) == (3.0, discount, True)
+
+
+class Seeing(Walk):
+  """Observes an image alone, whose pixels count."""
+
+  def observation_spec(self):
+    return specs.BoundedArray([48, 80, 1], np.uint8, 0, 255)
+
+  def _see(self):
+    return np.full([48, 80, 1], self._t, np.uint8)
+
+  def is_success(self):
+    return self._t == 3
+
+
+def test_an_observation_may_be_one_array_an_image():
+  environment = requirements.prepare(Seeing(), 1)
+  assert list(environment.observation_spec()) == ['pixels']
+  environment.observe(['pixels'])
+  steps = [environment.reset(), environment.step(np.zeros(1, np.float32))]
+  for step, count in zip(steps, (0, 1), strict=True):
+    pixels = step.observation['pixels']
+    np.testing.assert_array_equal(pixels, np.full([48, 80, 1], count))
+
+
+def test_success_is_told_where_the_environment_tells_it():
+  found = []
+  for environment in (Walk(), Seeing()):
+    prepared = requirements.prepare(environment, 3)
+    protected = checked.CheckedEnvironment(prepared)
+    protected.reset()
+    found.append([hasattr(prepared, 'is_success'), protected.is_success()])
+    protected.step(np.zeros(1, np.float32))
+    found[-1].append(protected.is_success())
+  assert found == [[False, None, None], [True, False, True]]
 
 
 def test_actions_are_rescaled():

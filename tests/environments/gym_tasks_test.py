@@ -252,6 +252,26 @@ def test_numbers_that_are_not_there_are_refused(task, says):
     gym_tasks.GymEnvironment(task, 1, observation_size=12)
 
 
+def test_an_episode_without_a_time_limit_resumes_exactly(blank):
+  def make(seed):
+    arguments = {'max_episode_steps': -1}
+    made = gym_tasks.GymEnvironment('HalfCheetah-v4', 500, arguments=arguments)
+    made.seed(seed)
+    made.reset()
+    return made
+
+  environment, resumed = make(seed=3), make(seed=4)
+  actions = dm_control_tasks_test._actions(environment, 3)
+  environment.step(actions[0])
+  resumed.set_state(
+    dm_control_tasks_test._through_files(environment.get_state())
+  )
+  for action in actions[1:]:
+    expected, found = (e.step(action) for e in (environment, resumed))
+    dm_control_tasks_test._assert_same(found, expected)
+    assert found.is_mid()  # Of 1,000 and of 1,500 environment steps.
+
+
 @pytest.mark.parametrize('task', ['Ant-v4', 'Humanoid-v4'])
 def test_contact_forces_resume_exactly(task):
   """They are no part of MuJoCo's state."""

@@ -13,7 +13,12 @@ from tf_agents.environments import utils
 
 from slac import errors
 from slac.config import bindings
-from slac.environments import gym_tasks, gymnasium_environment, requirements
+from slac.environments import (
+  checked,
+  gym_tasks,
+  gymnasium_environment,
+  requirements,
+)
 from slac.training import experiment
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
@@ -202,6 +207,11 @@ class GreyImage(Counter):
 def test_an_image_has_its_own_size_and_a_drawing_the_one_that_is_asked_for():
   spec = adapted(GreyImage(render_mode=None)).observation_spec()
   assert spec['pixels'].shape == (48, 80, 1)
+  for render_mode in (None, 'rgb_array'):  # It is not drawn in either case.
+    seen = requirements.prepare(GreyImage(render_mode=render_mode), 1)
+    seen.observe(['pixels'])
+    pixels = seen.reset().observation['pixels']
+    np.testing.assert_array_equal(pixels, np.full([48, 80, 1], 7))
   asked = gymnasium_environment.GymnasiumEnvironment(
     Counter(), 2, image_size=(32, 64)
   )
@@ -212,6 +222,42 @@ def test_an_image_has_its_own_size_and_a_drawing_the_one_that_is_asked_for():
   # Of 128 x 64, a pixel is the mean of the four above one another.
   own = np.asarray(Counter().render(), float).reshape([32, 4, 64, 3]).mean(1)
   np.testing.assert_allclose(drawn, own, atol=1)
+
+
+class Solved(Counter):
+  """Is solved by its last step."""
+
+  def is_success(self):
+    return self.t == LENGTH
+
+
+def test_success_is_told_where_the_environment_tells_it():
+  limited = gymnasium.wrappers.TimeLimit(Solved(), 9)
+  found = []
+  for environment in (Counter(), limited):
+    prepared = requirements.prepare(environment, LENGTH)
+    prepared.observe(['state'])
+    protected = checked.CheckedEnvironment(prepared)
+    protected.reset()
+    found.append([hasattr(prepared, 'is_success'), protected.is_success()])
+    protected.step(np.zeros(2, np.float32))
+    found[-1].append(protected.is_success())
+  assert found == [[False, None, None], [True, False, True]]
+
+
+class Varying(Counter):
+  """Observes any number of points, beside an image."""
+
+  observation_space = spaces.Dict(
+    camera=spaces.Box(0, 255, [64, 64, 3], np.uint8),
+    points=spaces.Sequence(spaces.Box(0, 1, [2])),
+  )
+
+
+class Nodes(Counter):
+  """Observes a graph."""
+
+  observation_space = spaces.Graph(spaces.Box(0, 1, [2]), None)
 
 
 class Unbounded(Counter):
@@ -230,6 +276,8 @@ class Choice(Counter):
   ('environment', 'message'),
   [
     (TwoImages(), r'TwoImages has several images \(left, right\)'),
+    (Varying(), '^Varying observes a Sequence, whose size varies: leave it'),
+    (Nodes(), '^Nodes observes a Graph, whose size varies: leave it out, or'),
     (OddImage(), r'pixels are uint8 \[96, 100, 3\]: make them'),
     (Unbounded(), 'a finite minimum below its maximum'),
     (Choice(), r'actions of Choice are Discrete\(4\): choose .* a Box'),
@@ -267,6 +315,7 @@ def test_a_registered_task_is_made_by_its_id():
     ('Pendulum-v7', {}, r"no task 'Pendulum-v7' \(did you mean Pendulum-v1"),
     ('CartPole-v1', {}, r'CartPole-v1 are Discrete\(2\)'),
     ('Pendulum-v1', {'h': 1}, r'cannot be made .*GymEnvironment\.arguments'),
+    ('Pendulum-v1', 3, r"cannot be made .*'int' .* GymEnvironment\.arguments"),
     ('os:Pendulum-v1', {}, "no task 'os:Pendulum-v1'"),
   ],
 )

@@ -118,6 +118,7 @@ def test_a_fitting_environment_is_returned_unchanged(shape):
       for shape, dtype in (
         *(((2, 3), np.float32), ((), np.float32)),
         *(((0,), np.float32), ((3,), np.int32)),
+        *(((3,), np.float64), ((3,), np.float16)),
       )
     ),
     (_Environment(_bounded(0, 3, (), np.int32)), 'one vector of floats'),
@@ -130,6 +131,8 @@ def test_a_fitting_environment_is_returned_unchanged(shape):
     (_Environment(_bounded(-np.inf, 1)), 'a finite minimum'),
     (_Environment(_bounded(-1e10, 1e10)), 'a finite minimum'),
     (_Environment(_bounded([0, 1], [2, 1])), 'below its maximum'),
+    (_Environment(_bounded(0, [1, 1e10])), 'a finite minimum'),
+    (_Environment(_bounded([0, 1], 1)), 'below its maximum'),
   ],
 )
 def test_an_unfit_environment_is_refused(environment, message):
@@ -158,6 +161,14 @@ def test_actions_are_rescaled(action, inner):
   prepared.step(np.array(action, np.float32))
   assert environment.actions[0].dtype == np.float64
   np.testing.assert_array_equal(environment.actions[0], inner)
+
+
+def test_one_bound_may_be_for_all_actions():
+  environment = _Environment(_bounded(0, [2, 4]))
+  prepared = requirements.prepare(environment, 1)
+  prepared.reset()
+  prepared.step(np.array([0.5, -1], np.float32))
+  np.testing.assert_array_equal(environment.actions[0], [1.5, 0])
 
 
 def test_the_wrapper_passes_on_everything_else():

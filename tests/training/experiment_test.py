@@ -12,7 +12,7 @@ from tf_agents.trajectories import time_step as ts
 
 from slac import errors
 from slac.config import bindings
-from slac.environments import own_process
+from slac.environments import checked, own_process
 from slac.training import experiment
 from tests import gin_files_test, tiny
 
@@ -223,6 +223,16 @@ def test_an_environment_that_cannot_be_built(environment, raised):
     'There is nothing to train in, as the environment raised '
     rf'{raised} \(experiment_test.py:\d+\): mend the environment\.',
     str(caught.value).splitlines()[0],  # Gin adds lines of its own.
+  )
+  assert caught.value.exit_code == 69
+
+
+def test_a_failure_in_making_is_told_with_its_remedy():
+  with pytest.raises(errors.UserError) as caught, experiment.making():
+    raise checked.Failure("the environment's reward is nan")
+  assert str(caught.value) == (
+    "There is nothing to train in, as the environment's reward is nan: mend "
+    'the environment.'
   )
   assert caught.value.exit_code == 69
 

@@ -59,6 +59,14 @@ def test_what_gymnasium_s_checker_finds_is_told(findings):
       'np.nan if self.t == 3 else 0.0',
       'a nan array',
     ),
+    # At an episode's end, which gymnasium's checker does not reach.
+    (
+      'Late',
+      '-float(np.linalg.norm(self.x))',
+      'np.nan if self.t == 20 else 0.0',
+      "There is nothing to train in, as the environment's reward is nan: mend "
+      'the environment.',
+    ),
     ('Broken', 'super().reset(seed=seed)', 'no_such_name', 'NameError'),
   ],
 )
