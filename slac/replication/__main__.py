@@ -89,10 +89,12 @@ def write_curves(arguments):
   with errors.written(out, '--out'):
     out.mkdir(parents=True, exist_ok=True)
     paths = figures.write(comparisons, over_tasks, out)
-    text = table.markdown(comparisons, over_tasks)
+  text = table.markdown(comparisons, over_tasks)
+  command = shlex.join(['python', '-m', 'slac.replication', *sys.argv[1:]])
+  # It reads runs' folders, whose faults are none of --out.
+  page = report.html_page(comparisons, over_tasks, paths, command)
+  with errors.written(out, '--out'):
     (out / 'table.md').write_text(text, encoding='utf-8')
-    command = shlex.join(['python', '-m', 'slac.replication', *sys.argv[1:]])
-    page = report.html_page(comparisons, over_tasks, paths, command)
     (out / 'report.html').write_text(page, encoding='utf-8')
   print(f'Wrote {out / "report.html"}, table.md, and {len(paths)} figures.')
   return 0

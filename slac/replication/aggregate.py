@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from slac.replication import comparison, statistics, variants
-from slac.storage import run_folder
 
 # The most that a task of the DeepMind Control Suite gives; the least is 0.
 _BEST_OF_CONTROL = 1000
@@ -108,7 +107,7 @@ def _between_tasks(items) -> list[str]:
   configs = [
     {
       name: text
-      for name, text in run_folder.experiment(run.config).items()
+      for name, text in run.config.items()
       if not name.split('.')[0].endswith('Environment')
     }
     for item in items

@@ -55,8 +55,20 @@ BASELINES = FULL + tuple(
 CROPPING = FULL + _overlays('random_crop')
 
 ALM = (plan.Variant(('gin/alm.gin',)),)
-ALM_AND_SAC = ALM + plan.varied(
-  {'Schedule.env_steps': ['205000']}, ['gin/sac_state.gin']
+# SAC with ALM's schedule, so that both are evaluated at the reported step.
+ALM_AND_SAC = (
+  *ALM,
+  plan.Variant(
+    ('gin/sac_state.gin',),
+    (
+      'ACTION_REPEAT = 1',
+      'Schedule.env_steps = 205000',
+      'Schedule.random_agent_steps = 5000',
+      'Schedule.gradient_steps = 1',
+      'Schedule.eval_interval = 5000',
+      'Schedule.eval_episodes = 5',
+    ),
+  ),
 )
 ALM_ABLATIONS = ALM + tuple(
   plan.Variant(('gin/alm.gin', f'gin/alm/{name}.gin'))

@@ -3,6 +3,7 @@
 import functools
 import math
 import pathlib
+import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -50,8 +51,12 @@ def write(
     item.task: functools.partial(draw, item=item, styles=colours)
     for item in comparisons
   }
-  paths = {task: out / task.replace(' ', '_') for task in drawing}
+  paths = {}
   for task, function in drawing.items():
+    name = re.sub(r'[^\w-]', '_', task, flags=re.ASCII)
+    while out / name in paths.values():  # As of 'lab/Reach' and 'lab.Reach'.
+      name += '_'
+    paths[task] = out / name
     _save([function], 1, paths[task])
   paths['all'] = out / 'all'
   _save(list(drawing.values()), min(_COLUMNS, len(drawing)), paths['all'])

@@ -16,6 +16,15 @@ from slac.storage import run_folder, tables
 _SIZE = 'GymEnvironment.observation_size'  # Of what is observed of the state.
 _SUCCESS_RATE = 'success_rate'  # A column of runs whose task can be solved.
 _MANIPULATION = 'ManipulationEnvironment'  # The base of such environments.
+# How an environment's task is called, by which of its bindings, and what has
+# its action repeat.
+_TASKS = {
+  'DmControlEnvironment': ('{}', ('domain', 'task'), 'DmControlEnvironment'),
+  'GymEnvironment': ('{}', ('task',), 'GymEnvironment'),
+  'MetaWorldEnvironment': ('{}', ('task',), _MANIPULATION),
+  'SawyerEnvironment': ('sawyer-{}', ('task',), _MANIPULATION),
+  'ClawEnvironment': ('claw-{}', ('task',), _MANIPULATION),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +33,8 @@ class Run(trials.Trial):
 
   folder: pathlib.Path
   seed: int
-  config: Mapping[str, str]  # The literal text of each binding.
+  # The literal text of each binding; under 'init_from', what it began with.
+  config: Mapping[str, str]
   starts: Sequence[Mapping[str, Any]]  # Of `runs.version`, one a start.
   # Share of episodes that solve the task, by steps; empty where none can.
   success_rates: Mapping[int, float] = dataclasses.field(default_factory=dict)
@@ -38,8 +48,7 @@ def read(paths: Sequence[pathlib.Path]) -> list[Run]:
   """Returns the runs in folders of runs, or in folders that hold such.
 
   Raises:
-    UserError: 66 if there is none in one of them; 65 or 74 for a fault in
-      one, or for a run of a task of one's own.
+    UserError: 66 if there is none in one of them; 65 or 74 for a fault in one.
   """
   folders = []
   for path in paths:
@@ -66,12 +75,11 @@ def _read_run(folder: pathlib.Path) -> Run:
   starts = []
   if (folder / 'version.json').exists():
     starts = run_folder.read_starts(folder / 'version.json')
-  form, names, base = _environment(config)
-  names = [form.format(_value(path, config, name, str)) for name in names]
-  if config.get(_SIZE, 'None') != 'None':  # Another task than with all of it.
-    names[-1] += f'-first{_value(path, config, _SIZE, int)}'
+  names, base = _task(path, config)
   action_repeat = _value(path, config, 'Schedule.action_repeat', int)
-  of_environment = _value(path, config, f'{base}.action_repeat', int)
+  of_environment = action_repeat
+  if base:
+    of_environment = _value(path, config, f'{base}.action_repeat', int)
   if action_repeat != of_environment:
     raise errors.UserError(
       f'{path} counts {action_repeat} environment steps in an agent step that '
@@ -90,41 +98,68 @@ def _read_run(folder: pathlib.Path) -> Run:
     returns=returns,
     folder=folder,
     seed=_value(path, config, 'Experiment.seed', int),
-    config=config,
+    config=config | _origin(starts),
     starts=starts,
     success_rates=success_rates,
     of_model=assessed.read(rows, folder / 'train.csv'),
   )
 
 
-def _environment(config) -> tuple[str, Sequence[str], str]:
-  """Returns what names the task, and what has the environment's action repeat.
+def _task(path, config) -> tuple[list[str], str | None]:
+  """Returns the words of the task's name, and what has its action repeat.
 
-  The name is the values of some bindings, each put into a form.
+  An environment of one's own is called as gin files refer to it, and None has
+  its action repeat.
   """
-  for name, form, base in (
-    ('GymEnvironment', '{}', 'GymEnvironment'),
-    ('MetaWorldEnvironment', '{}', _MANIPULATION),
-    ('SawyerEnvironment', 'sawyer-{}', _MANIPULATION),
-    ('ClawEnvironment', 'claw-{}', _MANIPULATION),
-  ):
-    if f'{name}.task' in config:
-      return form, (f'{name}.task',), base
-  name = 'DmControlEnvironment'
-  return '{}', (f'{name}.domain', f'{name}.task'), name
+  reference = config.get('Experiment.environment', '')
+  reference = reference.removeprefix('@').removesuffix('()')
+  environment = reference.rsplit('.', 1)[-1]
+  if environment not in _TASKS:
+    return [reference], None
+  form, parts, base = _TASKS[environment]
+  names = [
+    form.format(_value(path, config, f'{environment}.{part}', str))
+    for part in parts
+  ]
+  if environment == 'GymEnvironment' and config.get(_SIZE, 'None') != 'None':
+    # Another task than with all of it.
+    names[-1] += f'-first{_value(path, config, _SIZE, int)}'
+  return names, base
+
+
+def _origin(starts) -> dict[str, str]:
+  """Returns the setting that tells what a run began with, if that was another.
+
+  It has that run's name, its checkpoint's sha256, and the parts.
+  """
+  origin = starts[-1].get('init_from') if starts else None
+  if not isinstance(origin, dict):
+    return {}
+  run, sha256 = str(origin.get('run')), str(origin.get('sha256'))
+  return {
+    'init_from': f'{pathlib.PurePath(run).name} {sha256[:8]} '
+    f'{origin.get("parts")}'
+  }
 
 
 def _value(path, config, name, kind):
-  """Returns the literal that a binding was given, of the type `kind`."""
+  """Returns the literal that a binding was given, of the type `kind`.
+
+  Where that is float, whole numbers are taken, too, as settings take them.
+  """
   if name not in config:
     raise errors.UserError(
-      f'{path} does not set {name}, so this run is not of a task of the paper; '
-      'leave it out.',
+      f'{path} does not set {name}; restore it, or leave the run out.',
       65,
     )
   try:
     value = ast.literal_eval(config[name])
-  except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+    if kind is float and type(value) is int:
+      value = float(value)
+  except (
+    *(ValueError, SyntaxError, TypeError, RecursionError, MemoryError),
+    OverflowError,
+  ):
     value = None
   if type(value) is not kind:
     raise errors.UserError(

@@ -144,10 +144,13 @@ def _run(run: ours.Run) -> list[str]:
     f'<details><summary>configuration</summary><pre>{html.escape(config)}</pre>'
     '</details>',
   ]
-  strip = newest_strip(run.folder)
-  if strip is None:
+  try:
+    strip = newest_strip(run.folder)
+    data = strip.read_bytes() if strip else None
+  except OSError:  # The rest of the page is worth having without it.
+    data = None
+  if data is None:
     return [*lines, f'<p>Fig. 14: {table.NO_DATA}</p>']
-  data = strip.read_bytes()
   if not data.startswith(_PNG):
     return [*lines, f'<p>Fig. 14: {html.escape(strip.name)} is no PNG</p>']
   return [

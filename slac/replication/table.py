@@ -164,10 +164,9 @@ def _table(lines, ends_with_a_word):
 
 def _steps(item) -> list[int]:
   """Returns the steps that a task's rows are about."""
-  if item.published:
-    return list(STEPS)
-  found = [step for s in item.ours.values() for step in s.curves.steps.tolist()]
-  return sorted({*found}.intersection({*STEPS, max(found, default=0)}))
+  found = {step for s in item.ours.values() for step in s.curves.steps.tolist()}
+  steps = {*STEPS, *sorted(found)[-1:]}
+  return sorted(steps if item.published else steps & found)
 
 
 def _cells_at(published, ours, step):

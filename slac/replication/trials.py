@@ -12,7 +12,7 @@ from slac import errors
 class Trial:
   """The evaluations of one training run."""
 
-  task: str  # 'ball_in_cup catch', or 'Hopper-v4'.
+  task: str  # 'ball_in_cup catch', 'Hopper-v4', or 'reach.Reach' of one's own.
   action_repeat: int
   variance: float | None  # sigma^2 of the decoder; None without a decoder.
   name: str
@@ -20,17 +20,16 @@ class Trial:
 
 
 def task_name(names: Sequence[str], where: pathlib.Path) -> str:
-  """Returns 'domain task' or 'Task-v4', from its words.
+  """Returns 'domain task', 'Task-v4' or 'module.Environment', from its words.
 
   Raises:
-    UserError: (65) if it could not name a file.
+    UserError: (65) if no task can be called that.
   """
   for name in names:
-    if not re.fullmatch(r'[\w-]+', name, re.ASCII):
+    if not re.fullmatch(r'\w[\w:./-]*', name):
       raise errors.UserError(
-        f'{where} names a task {errors.short(name)!r}, which is no name of '
-        'the DeepMind Control Suite or of Gym; restore the file, or leave it '
-        'out.',
+        f'{where} names a task {errors.short(name)!r}, as none can be called; '
+        'restore the file, or leave it out.',
         65,
       )
   return ' '.join(names)

@@ -30,21 +30,25 @@ def group(
   by_task = {}
   for run in sorted(runs, key=lambda run: run.task):
     by_task.setdefault(run.task, []).append(run)
+  names = {
+    name
+    for found in by_task.values()
+    for name in _telling([run.config for run in found])
+  }
   configs = [
     [run_folder.experiment(run.config) for run in found]
     for found in by_task.values()
   ]
-  names = {name for found in configs for name in _telling(found)}
   names = sorted(names, key=lambda name: (name != _AGENT, name))
   labels = _labels(names, [c for found in configs for c in found])
   if any(_collide(found, names, labels) for found in configs):
     labels = {name: name for name in names}
   groups = {}
-  for task, found in by_task.items():
+  for (task, found), own in zip(by_task.items(), configs, strict=True):
     groups[task] = {}
-    for run in sorted(found, key=lambda run: _order(run.config, names)):
-      variant = _name(run.config, labels)
-      groups[task].setdefault(variant, []).append(run)
+    pairs = zip(found, own, strict=True)
+    for run, config in sorted(pairs, key=lambda pair: _order(pair[1], names)):
+      groups[task].setdefault(_name(config, labels), []).append(run)
   return groups
 
 
@@ -58,8 +62,11 @@ def _telling(configs) -> set[str]:
 
 
 def differing(configs: Sequence[Mapping[str, str]]) -> list[str]:
-  """Returns the names of the settings that are not the same in all."""
-  names = sorted(set().union(*configs))
+  """Returns the names of the settings that are not the same in all.
+
+  Those of single trials do not count; see `run_folder.experiment`.
+  """
+  names = sorted(set().union(*map(run_folder.experiment, configs)))
   return [n for n in names if len({config.get(n) for config in configs}) > 1]
 
 

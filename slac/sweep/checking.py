@@ -51,7 +51,7 @@ def _load(command) -> Experiment:
     [*command.gin_params, f'Experiment.seed = {command.seed}'],
     command.allow_gin_imports,
   )
-  settings = run_folder.experiment(bindings.resolved())
+  settings = run_folder.experiment(run_folder.complete(bindings.resolved()))
   with bindings.translate_gin_errors():
     return Experiment(settings, schedule.Schedule(), command)
 

@@ -1,5 +1,7 @@
 """Tests of slac/replication/comparison.py: what is compared with what."""
 
+import json
+
 import pytest
 
 from slac import errors
@@ -129,3 +131,44 @@ def test_runs_with_the_same_settings_are_trials_of_one_variant(run):
   assert len(item.ours[''].trials) == 2
   message = fault([], [mine, run('c', seed=0)])
   assert 'the same settings and the same seed, 0, so' in message
+
+
+def test_what_runs_began_with_tells_them_apart(run):
+  def begun(name, seed, sha256, parts, source='/runs/walker-seed0'):
+    origin = {'run': source, 'parts': parts, 'sha256': sha256}
+    start = {'init_from': origin}
+    return run(name, {0: 1.0}, seed, starts=[start, start])
+
+  one, other = 'a' * 64, 'b' * 64
+  mine = [
+    run('fresh'),
+    begun('a', 0, one, ['model']),
+    begun('b', 1, one, ['model'], '/moved/walker-seed0'),
+    begun('c', 0, other, ['model']),
+    begun('d', 0, one, ['actor', 'model']),
+  ]
+  (item,) = comparison.compare([], mine)
+  assert {
+    name: [trial.name for trial in selection.trials]
+    for name, selection in item.ours.items()
+  } == {
+    'init_from not set': ['fresh'],
+    "init_from = walker-seed0 aaaaaaaa ['model']": ['a', 'b'],
+    "init_from = walker-seed0 bbbbbbbb ['model']": ['c'],
+    "init_from = walker-seed0 aaaaaaaa ['actor', 'model']": ['d'],
+  }
+  (item,) = comparison.compare([], mine[1:3])
+  assert list(item.ours) == ['']  # Both began with the same.
+  message = fault([], [mine[1], begun('e', 0, one, ['model'])])
+  assert 'the same settings and the same seed, 0, so' in message
+
+
+def test_patience_that_a_run_is_older_than_is_none(run):
+  """As of those in docs/runs that were begun before there was any."""
+  path = run('today').folder / 'config.json'
+  config = json.loads(path.read_text())
+  config['Schedule.pretraining_patience'] = 'None'
+  path.write_text(json.dumps(config))
+  mine = [run('old', seed=1), *ours.read([path.parent])]
+  (item,) = comparison.compare([], mine)
+  assert [len(selection.trials) for selection in item.ours.values()] == [2]

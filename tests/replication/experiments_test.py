@@ -47,8 +47,14 @@ def test_the_ablations_of_alm_are_all_that_have_a_file():
 def test_table_1_of_alm_is_of_both_methods_to_the_step_that_it_reports():
   commands = plan.commands(experiments.FIGURES['alm'], 'runs')
   assert len(commands) == 5 * 2 * 5
-  lengths = {item.schedule.env_steps for item in checking.experiments(commands)}
-  assert lengths == {reported.of('HalfCheetah-v4')[0].steps[-1]}
+  schedules = [item.schedule for item in checking.experiments(commands)]
+  lengths = {schedule.env_steps for schedule in schedules}
+  assert lengths == {reported.of('HalfCheetah-v4')[0].steps[-1]} == {205_000}
+  assert all(205_000 % schedule.eval_interval == 0 for schedule in schedules)
+  # Action repeat, updates and random steps, of which both have as many.
+  assert {
+    (s.action_repeat, s.gradient_steps, s.random_agent_steps) for s in schedules
+  } == {(1, 1, 5_000)}
 
 
 @pytest.mark.parametrize('number', experiments.FIGURES)

@@ -1,5 +1,6 @@
 """Tests of slac/replication/figures.py: what is drawn where."""
 
+import dataclasses
 import pathlib
 
 import numpy as np
@@ -109,6 +110,17 @@ def test_a_variant_looks_the_same_in_all_figures(variants, monkeypatch):
   assert len(set(colours['cartpole_swingup'])) == 3
   assert colours['walker_walk'] == colours['cartpole_swingup'][2:]
   assert colours['aggregate'] == colours['walker_walk']
+
+
+def test_files_of_different_tasks_have_different_names(variants, monkeypatch):
+  monkeypatch.setattr(figures, '_save', lambda *_: None)
+  tasks = ('reach.Reach', 'lab/Reach-v0', 'lab.Reach-v0', 'cartpole swingup')
+  items = [dataclasses.replace(variants, task=task) for task in tasks]
+  paths = figures.write(items, None, pathlib.Path('out'))
+  names = ('reach_Reach', 'lab_Reach-v0', 'lab_Reach-v0_', 'cartpole_swingup')
+  assert [paths[task] for task in tasks] == [
+    pathlib.Path('out', name) for name in names
+  ]
 
 
 def test_twenty_variants_can_be_told_apart():

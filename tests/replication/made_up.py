@@ -11,6 +11,7 @@ CONFIG = {
   'DmControlEnvironment.action_repeat': '4',
   'DmControlEnvironment.domain': "'cartpole'",
   'DmControlEnvironment.task': "'swingup'",
+  'Experiment.environment': '@DmControlEnvironment',
   'Experiment.seed': '0',
   'Schedule.action_repeat': '4',
   'Schedule.env_steps': '100',

@@ -63,6 +63,30 @@ def test_curves_without_published_ones(call, tmp_path, monkeypatch):
   }
 
 
+def test_tasks_of_ones_own_are_drawn_beside_those_of_the_paper(call, tmp_path):
+  made_up.write_published(tmp_path)
+  runs, out = tmp_path / 'runs', tmp_path / 'out'
+  made_up.write_run(runs / 'a', {30_000: 20.0})
+  made_up.write_run(
+    runs / 'b', {30_000: -5.0}, Experiment_environment='@reach.Reach'
+  )
+  arguments = ('--runs', runs, '--published', tmp_path, '--out', out)
+  assert call('curves', *arguments)[0] == 0
+  assert (out / 'cartpole_swingup.png').exists()
+  assert (out / 'reach_Reach.png').exists()
+  text = (out / 'table.md').read_text()
+  assert '| reach.Reach | 30,000 | no data | 0 | - | -5 | 1 | -5 | - |' in text
+
+
+def test_what_a_run_lacks_is_no_fault_of_out(call, tmp_path):
+  run = made_up.write_run(tmp_path / 'run', {0: 20.0})
+  (run / 'videos' / 'evaluation-dream-000000000.png').mkdir()
+  arguments = ('curves', '--runs', run, '--out', tmp_path / 'out')
+  assert call(*arguments)[0] == 0
+  page = (tmp_path / 'out' / 'report.html').read_text()
+  assert 'Fig. 14: no data' in page and 'cartpole swingup' in page
+
+
 def test_a_fault_is_one_sentence_and_a_code(call, tmp_path):
   made_up.write_published(tmp_path)
   run = made_up.write_run(tmp_path / 'run', {})

@@ -33,6 +33,7 @@ def test_a_run_is_read(tmp_path):
 def test_a_run_of_gym_is_read(tmp_path):
   folder = made_up.write_run(tmp_path / 'a', {0: -1.5})
   config = {
+    'Experiment.environment': '@GymEnvironment',
     'Experiment.seed': '0',
     'GymEnvironment.action_repeat': '2',
     'GymEnvironment.task': "'Hopper-v4'",
@@ -48,6 +49,24 @@ def test_a_run_of_gym_is_read(tmp_path):
   assert 'counts 2 environment steps in an agent step that takes 4' in fault(
     [folder]
   )
+  path.write_text(
+    json.dumps(config | {'GymEnvironment.task': "'lab/Reach-v0'"})
+  )
+  assert ours.read([folder])[0].task == 'lab/Reach-v0'
+
+
+@pytest.mark.parametrize('reference', ['@reach.Reach', '@reach.Reach()'])
+def test_a_task_of_ones_own_is_called_as_its_environment(tmp_path, reference):
+  """Whatever the task is that its gin file may have included."""
+  folder = made_up.write_run(
+    tmp_path / 'a',
+    {8: -1.0},
+    Experiment_environment=reference,
+    DmControlEnvironment_action_repeat='1',
+  )
+  (run,) = ours.read([folder])
+  assert (run.task, run.action_repeat) == ('reach.Reach', 4)
+  assert run.returns == {8: -1.0}
 
 
 @pytest.mark.parametrize(
@@ -65,6 +84,7 @@ def test_a_run_of_manipulation_is_read_with_its_success_rates(
   (folder / 'config.json').write_text(
     json.dumps(
       {
+        'Experiment.environment': f'@{environment}',
         'Experiment.seed': '0',
         'ManipulationEnvironment.action_repeat': '5',
         f'{environment}.task': task,
@@ -106,6 +126,11 @@ def test_any_models_variance_counts_and_none_is_possible(tmp_path):
   assert ours.read([folder])[0].variance is None
 
 
+def test_a_variance_may_be_a_whole_number(tmp_path):
+  folder = made_up.write_run(tmp_path / 'a', {}, SlacModel_decoder_variance='1')
+  assert repr(ours.read([folder])[0].variance) == '1.0'
+
+
 @pytest.mark.parametrize(
   ('settings', 'text'),
   [
@@ -116,6 +141,9 @@ def test_any_models_variance_counts_and_none_is_possible(tmp_path):
     ({'Schedule_action_repeat': '2'}, 'counts 2 environment steps'),
     ({'Experiment_seed': '__import__("os").abort()'}, 'which is no int'),
     ({'Experiment_seed': '('}, 'which is no int'),
+    ({'Experiment_environment': '@a b'}, "task 'a b'"),
+    ({'SlacModel_decoder_variance': 'True'}, 'which is no float'),
+    ({'SlacModel_decoder_variance': '9' * 400}, 'which is no float'),
   ],
 )
 def test_an_unsuitable_configuration_is_refused(tmp_path, settings, text):

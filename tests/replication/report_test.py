@@ -1,5 +1,6 @@
 """Tests of slac/replication/table.py and report.py."""
 
+import dataclasses
 import os
 
 import pytest
@@ -144,7 +145,8 @@ def test_the_page_of_variants(variants, tmp_path):
 
 
 def test_the_table(run):
-  header, first, second, third, *rest = table.rows(compare(run))
+  run = dataclasses.replace(run, returns={30_000: 60.0, 70_000: 80.0})
+  header, first, second, our_last, third, *rest = table.rows(compare(run))
   assert header == (
     *('task', 'environment steps', 'published', 'trials', 'IQM [95% CI]'),
     *('ours', 'trials', 'IQM [95% CI]', 'ours lies'),
@@ -162,6 +164,8 @@ def test_the_table(run):
     'within',
   )
   assert second[2:] == ('70', '1', '70', 'no data', '0', '-', '-')
+  assert our_last[1:4] == ('70,000', 'no data', '0')
+  assert our_last[5:] == ('80', '1', '80', '-')
   assert third[2:] == ('no data', '0', '-', 'no data', '0', '-', '-')
   assert [row[1] for row in rest] == [
     '200,000',
@@ -234,3 +238,6 @@ def test_the_newest_strip_is_shown(run, tmp_path):
   assert 'evaluation-dream-000000000.png is no PNG' in page(
     compare(run), tmp_path
   )
+  newest.unlink()
+  newest.mkdir()  # It cannot be read.
+  assert 'Fig. 14: no data' in page(compare(run), tmp_path)

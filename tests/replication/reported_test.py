@@ -27,6 +27,7 @@ def compare(tmp_path):
       config = json.loads(path.read_text())
       config |= {
         'Experiment.agent': f'@{agent}',
+        'Experiment.environment': '@GymEnvironment',
         'GymEnvironment.task': repr(task),
         'GymEnvironment.action_repeat': '4',
       }

@@ -83,6 +83,24 @@ def test_a_setting_that_a_variant_lacks_is_not_in_its_name():
   }
 
 
+def test_what_is_a_trials_own_unless_it_ends_pretraining():
+  """The log's interval does, where there is patience."""
+  none = {'Schedule_pretraining_patience': 'None'}
+  runs = [
+    run('a', Schedule_pretraining_patience='3', Schedule_log_interval='2'),
+    run('b', Schedule_log_interval='2', **none),
+  ]
+  assert group(*runs)['walker walk'] == {
+    'pretraining_patience = 3': ['a'],
+    'pretraining_patience = None': ['b'],
+  }
+  runs.append(run('c', Schedule_log_interval='4', **none))
+  assert group(*runs)['walker walk'] == {
+    'log_interval = 2, pretraining_patience = 3': ['a'],
+    'pretraining_patience = None': ['b', 'c'],
+  }
+
+
 def test_a_variant_has_the_same_name_in_all_tasks():
   runs = [
     run('a', A_rate='0.1', Schedule_action_repeat='2'),
