@@ -93,7 +93,12 @@ def main():
 def benchmark(
   subject: subjects.Subject, gin_params: Sequence[str], repeats: int
 ) -> dict[str, Any]:
-  """Measures everything, prints it, and returns it for a JSON file."""
+  """Measures everything, prints it, and returns it for a JSON file.
+
+  Raises:
+    UserError: what `Subject.check` raises.
+  """
+  subject.check(gin_params)
   memory.keep_freed()
   rendering.choose_backend()
   devices.prepare()
@@ -149,9 +154,7 @@ def benchmark(
   side_by_side = [
     environments.measure(
       step_timer,
-      functools.partial(
-        subject.build, [*gin_params, f'Collection.environments = {n}']
-      ),
+      functools.partial(subject.build, gin_params, environments=n),
     )
     for n in SIDE_BY_SIDE
   ]
@@ -249,14 +252,11 @@ def measure_loop(timer, subject, gin_params):
 
 def fill(ring, collector, policy):
   """Fills a replay with a few recorded steps, over and over."""
-  for _ in range(FRAMES):
+  for _ in range(min(FRAMES, ring.capacity)):
     collector.step(policy)
-  recorded = ring.rows(0, FRAMES)
   while ring.num_added < ring.capacity:
     n = min(FRAMES, ring.capacity - ring.num_added)
-    ring.restore_rows(
-      ring.num_added, {name: array[:n] for name, array in recorded.items()}
-    )
+    ring.restore_rows(ring.num_added, ring.rows(0, n))
 
 
 def measure_updates(timer, subject, gin_params, ring):
@@ -293,7 +293,7 @@ def measure_task(timer, observed, seconds):
   }
   environment.close()
   seconds = {**seconds, 'environment': row['environment']['median_s']}
-  return {**row, 'hours': run_time.hours(plan, seconds)}
+  return {**row, 'hours': run_time.hours(plan, bindings.resolved(), seconds)}
 
 
 if __name__ == '__main__':

@@ -9,11 +9,13 @@ from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
+from slac import errors
 from slac.benchmark import measuring
 from slac.config import bindings
 from slac.environments import rendering
 from slac.training import (
   collecting,
+  collection,
   compiled,
   devices,
   experiment,
@@ -25,27 +27,44 @@ from slac.training import (
 FULL, MODEL_ONLY = 'full update', 'model-only update'
 # The labels of the updates, by their names in `agent.updates`.
 UPDATES = {'train': FULL, 'train_model': MODEL_ONLY}
-EPISODE_LENGTH = 1000  # Environment steps of every task, unless it falls.
+# Environment steps of an episode where no setting says them; a fall ends it.
+EPISODE_LENGTH = 1000
 FRAMES = 300  # Agent steps that updates are drawn from.
 _REPEATS = 5  # Of an update, which takes hundreds of milliseconds,
 _STEPS = 50  # and of what takes a few.
 
 
-def agent_steps(plan: schedule.Schedule) -> tuple[int, int]:
-  """Returns the agent steps of random data, and those that are trained on."""
+def agent_steps(
+  plan: schedule.Schedule, settings: Mapping[str, str]
+) -> tuple[int, int]:
+  """Returns the agent steps of random data, and those that are trained on.
+
+  Args:
+    plan: the run's schedule.
+    settings: its settings, of `bindings.resolved`.
+  """
   total = plan.env_steps // plan.action_repeat
   random = max(
-    plan.random_episodes * (EPISODE_LENGTH // plan.action_repeat),
+    plan.random_episodes * _per_episode(plan, settings),
     plan.random_agent_steps,
   )
   random = min(random, total)
   return random, total - random
 
 
-def hours(plan: schedule.Schedule, seconds: Mapping[str, float]) -> float:
-  """Returns how long a run takes, made up of the parts of its loop."""
-  random_steps, steps = agent_steps(plan)
-  per_episode = EPISODE_LENGTH // plan.action_repeat
+def hours(
+  plan: schedule.Schedule,
+  settings: Mapping[str, str],
+  seconds: Mapping[str, float],
+) -> float:
+  """Returns how long a run takes, made up of the parts of its loop.
+
+  Args:
+    plan, settings: see `agent_steps`.
+    seconds: what `measure` has returned.
+  """
+  random_steps, steps = agent_steps(plan, settings)
+  per_episode = _per_episode(plan, settings)
   evaluations = plan.env_steps // plan.eval_interval + 1
   evaluation_steps = evaluations * plan.eval_episodes * per_episode
   act = seconds['acting'] + seconds['environment']
@@ -62,8 +81,16 @@ def measure() -> dict[str, float]:
   """Returns the seconds that `hours` asks for, of the settings that are bound.
 
   What an agent has no update for takes none.
+
+  Raises:
+    UserError: workers collect, whose speed is not this process's.
   """
   with bindings.translate_gin_errors():
+    if workers := collection.Collection().workers:
+      raise errors.UserError(
+        f'Collection.workers = {workers} collect in processes of their own, '
+        'which are not measured: set it to 0.'
+      )
     parts = experiment.Experiment()
   agent, batch_size = parts.agent, parts.schedule.batch_size
   spec = agent.training_data_spec
@@ -96,6 +123,12 @@ def measure() -> dict[str, float]:
       lambda u=update, e=experience: u(e), _REPEATS
     )
   return found
+
+
+def _per_episode(plan, settings) -> int:
+  """Returns the agent steps of an episode."""
+  own = settings.get('ManipulationEnvironment.episode_steps', EPISODE_LENGTH)
+  return -(-int(own) // plan.action_repeat)
 
 
 def main(gin_files: Sequence[str], gin_params: Sequence[str], imports: bool):

@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 import gin
 
+from slac import errors
 from slac.benchmark import reference_update
 from slac.config import bindings
-from slac.training import experiment
+from slac.training import collection, experiment
 
 
 class Subject(NamedTuple):
@@ -34,15 +35,30 @@ class Subject(NamedTuple):
     files = [f'gin/{task or self.task}.gin', *self.overlays]
     bindings.load(files, ['Experiment.seed = 0', *gin_params])
 
+  def check(self, gin_params: Sequence[str]):
+    """Raises a UserError if they change what collects the data."""
+    self.load(gin_params)
+    with bindings.translate_gin_errors():
+      plan = collection.Collection()
+    if plan.workers or plan.environments > 1:
+      raise errors.UserError(
+        f'Collection.environments = {plan.environments} and Collection.workers '
+        f'= {plan.workers}: the benchmark measures one environment, several '
+        'side by side by itself, and no workers; leave both settings out.'
+      )
+
   def build(
     self,
     gin_params: Sequence[str],
     agent: Callable | None = None,
     dtype: str | None = None,
+    environments: int = 1,
   ) -> experiment.Experiment:
     """Returns the parts of a run, of another agent or type if given."""
     self.load(gin_params)
-    if dtype:  # In place of what gin_params may say.
+    # In place of what gin_params may say.
+    gin.bind_parameter('Collection.environments', environments)
+    if dtype:
       gin.bind_parameter(self.dtype_setting, dtype)
     overrides = {'agent': agent} if agent else {}
     with bindings.translate_gin_errors():

@@ -214,7 +214,11 @@ def _check_nodes(nodes: Mapping[str, str], storage: str | None) -> None:
     there = True
     if storage:
       system, path = fs.FileSystem.from_uri(storage)
-      there = system.get_file_info(f'{path}/{mark}').type == fs.FileType.File
+      try:
+        info = system.get_file_info(f'{path}/{mark}')
+        there = info.type == fs.FileType.File
+      except OSError:  # It may not look, or cannot reach it.
+        there = False
     found = {
       'sees': there,
       'python': platform.python_version(),
@@ -242,7 +246,16 @@ def _check_nodes(nodes: Mapping[str, str], storage: str | None) -> None:
       os.EX_UNAVAILABLE,
     )
   for task in done:
-    if fault := node_fault(ray.get(task), storage):
+    try:
+      found = ray.get(task)
+    except ray.exceptions.RayError as error:
+      reason = errors.short(str(error).splitlines()[-1], 300)
+      raise errors.UserError(
+        f'The node {tasks[task]} could not be looked at ({reason}): stop or '
+        'mend it.',
+        os.EX_UNAVAILABLE,
+      ) from error
+    if fault := node_fault(found, storage):
       raise errors.UserError(f'The node {tasks[task]} {fault[0]}.', fault[1])
 
 

@@ -103,18 +103,18 @@ def main():
   """Runs the command line."""
   arguments = parse_arguments()
   varied = dict(arguments.vary)
-  if number := _number(arguments):
-    variants = plan.drawn(varied, number, arguments.overlay)
-  else:
-    variants = plan.varied(varied, arguments.overlay)
-  sweep = plan.Sweep(
-    'slac-sweep',
-    'Sweep',
-    tuple(arguments.tasks),
-    variants,
-    arguments.seeds,
-  )
   with errors.reported_by(PROGRAM):
+    if number := _number(arguments):
+      variants = plan.drawn(varied, number, arguments.overlay)
+    else:
+      variants = plan.varied(varied, arguments.overlay)
+    sweep = plan.Sweep(
+      'slac-sweep',
+      'Sweep',
+      tuple(arguments.tasks),
+      variants,
+      arguments.seeds,
+    )
     sys.exit(command.perform(sweep, arguments, may_measure=True))
 
 

@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import itertools
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,8 @@ import numpy as np
 
 from slac import errors
 
+_DIGITS = 4  # Of a number that is drawn; more from a narrow range.
+_MOST_MISSES = 100_000  # Draws in a row that bring nothing new.
 _RANGE = re.compile(r'(log)?uniform\(([^,]+),([^,]+)\)')
 
 
@@ -23,12 +24,16 @@ class Range:
   is_log: bool
 
   def draw(self, random: np.random.Generator) -> str:
-    """Returns a number of four digits, as a text."""
+    """Returns a number, as a text of few digits."""
     if self.is_log:
       value = math.exp(random.uniform(math.log(self.low), math.log(self.high)))
     else:
       value = random.uniform(self.low, self.high)
-    return f'{value:.4g}'
+    largest = max(abs(self.low), abs(self.high))
+    more = max(0, round(math.log10(largest / (self.high - self.low))))
+    text = f'{value:.{_DIGITS + more}g}'
+    is_inside = self.low <= float(text) <= self.high
+    return text if is_inside else repr(value)
 
 
 def parse(text: str) -> Range | None:
@@ -63,18 +68,29 @@ def draw(
   Args:
     settings: the range, or the texts of the values, of each.
     number: how many to draw.
+
+  Raises:
+    UserError: (64) ranges are so narrow that there are no more.
   """
   random = np.random.default_rng(0)
   values = list(settings.values())
   if not any(isinstance(value, Range) for value in values):
     number = min(number, math.prod(map(len, values)))
   found: dict[tuple[str, ...], None] = {}
-  for _ in itertools.count():
-    if len(found) == number:
-      return list(found)
+  misses = 0
+  while len(found) < number:
     drawn = (
       item.draw(random) if isinstance(item, Range) else str(random.choice(item))
       for item in values
     )
     pairs = zip(settings, drawn, strict=True)
-    found[tuple(f'{name} = {value}' for name, value in pairs)] = None
+    texts = tuple(f'{name} = {value}' for name, value in pairs)
+    misses = misses + 1 if texts in found else 0
+    if misses == _MOST_MISSES:
+      raise errors.UserError(
+        f'--tune random={number} finds {len(found)} combinations of --vary and '
+        'no more: ask for as many at most, or widen a range.',
+        64,
+      )
+    found[texts] = None
+  return list(found)

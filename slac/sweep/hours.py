@@ -50,20 +50,22 @@ class Estimator:
     if self.needs_measuring(item):
       self._measured[_size(item)] = _measure(item.command)
     seconds, text = self._measured[_size(item)]
-    return (run_time.hours(item.schedule, seconds) if seconds else None), text
+    if not seconds:
+      return None, text
+    return run_time.hours(item.schedule, item.settings, seconds), text
 
   def left(
     self, command: plan.Command, item: checking.Experiment, hours: float
   ) -> float:
     """Returns how many of a run's hours are left."""
-    total = sum(run_time.agent_steps(item.schedule))
+    total = sum(run_time.agent_steps(item.schedule, item.settings))
     if self._runs.finished.get(command.name, 0) > total:
       return 0.0
     return max(0.0, hours - self._runs.spent.get(command.name, 0.0))
 
   def _by_runs(self, item):
     found = self._runs.paces.get(frozenset(item.settings.items()))
-    return found and found.hours(item.schedule)
+    return found and found.hours(item.schedule, item.settings)
 
 
 def lines(
@@ -114,12 +116,14 @@ def _size(item: checking.Experiment) -> frozenset[tuple[str, str]]:
   """Returns the settings that decide how long an update takes.
 
   Schedules are counted, a number with a point is a rate or the like, and of the
-  environments only the first is measured: most of the time goes into updates.
+  environments with images of one size only the first is measured: most of the
+  time goes into updates.
   """
   return frozenset(
     (name, text)
     for name, text in item.settings.items()
     if name == 'Schedule.batch_size'
+    or name.endswith('.image_size')
     or (
       not name.startswith('Schedule.')
       and not name.split('.')[0].endswith('Environment')

@@ -3,6 +3,7 @@
 import dataclasses
 import pathlib
 import platform
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -29,9 +30,15 @@ class Pace:
   def __add__(self, other: 'Pace') -> 'Pace':
     return Pace(self.seconds + other.seconds, self.counts + other.counts)
 
-  def hours(self, plan: schedule.Schedule) -> float | None:
-    """Returns how long a run takes; None where a phase has not been seen."""
-    random_steps, steps = run_time.agent_steps(plan)
+  def hours(
+    self, plan: schedule.Schedule, settings: Mapping[str, str]
+  ) -> float | None:
+    """Returns how long a run takes; None where a phase has not been seen.
+
+    Args:
+      plan, settings: see `run_time.agent_steps`.
+    """
+    random_steps, steps = run_time.agent_steps(plan, settings)
     planned = np.array([random_steps, plan.model_updates, steps])
     if any((planned > 0) & (self.counts == 0)):
       return None

@@ -64,7 +64,7 @@ def run(
       for command, experiment in zip(commands, experiments, strict=True)
     ]
     name = _name(sweep, told)
-    is_new = not _is_stored(f'{there.storage}/{name}')
+    is_new = not _is_stored(there.storage, name)
     if is_new:
       _refuse_what_is_there(root, commands)
     shown = board.Board()
@@ -141,12 +141,13 @@ def _name(sweep, told) -> str:
   return f'{sweep.name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}'
 
 
-def _is_stored(uri: str) -> bool:
-  """Whether Tune has kept what it knows of a sweep there."""
+def _is_stored(storage: str, name: str) -> bool:
+  """Whether Tune has kept there what it knows of a sweep."""
   from pyarrow import fs
 
-  system, path = fs.FileSystem.from_uri(uri)
-  found = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
+  system, path = fs.FileSystem.from_uri(storage)  # It may end with options.
+  folder = fs.FileSelector(f'{path}/{name}', allow_not_found=True)
+  found = system.get_file_info(folder)
   return any(item.base_name.startswith('experiment_state') for item in found)
 
 
@@ -177,13 +178,15 @@ def _scheduler(tuned, experiments):
   from ray.tune import schedulers
 
   steps = max(item.schedule.env_steps for item in experiments)
+  first = max(1, steps // _REDUCTION**2)
   return schedulers.ASHAScheduler(
     time_attr='env_steps',
     metric='average_return',
     mode='max',
-    max_t=steps + 1,  # At the end a run stops by itself.
-    grace_period=max(1, steps // _REDUCTION**2),
+    grace_period=first,
+    max_t=_REDUCTION * first,
     reduction_factor=_REDUCTION,
+    stop_last_trials=False,  # What goes on from there stops by itself.
   )
 
 

@@ -1,13 +1,19 @@
 """The benchmark's arithmetic by hand, and all of it at tiny size."""
 
+import collections
+import types
+
 import gin
 import numpy as np
 import pytest
 import tensorflow as tf
+from tf_agents.specs import array_spec
 
+from slac import errors
 from slac.benchmark import __main__ as benchmark
 from slac.benchmark import environments, measuring, subjects, tables
 from slac.models import networks
+from slac.training import replay
 
 
 @pytest.fixture(autouse=True)
@@ -74,6 +80,31 @@ def test_every_environment_takes_a_step_in_a_turn(capsys):
 
 def test_every_method_can_be_chosen():
   assert tuple(subjects.SUBJECTS) == benchmark.METHODS
+
+
+@pytest.mark.parametrize(
+  'param', ['Collection.workers = 2', 'Collection.environments = 2']
+)
+def test_what_would_not_be_measured_is_refused_at_the_start(param):
+  with pytest.raises(errors.UserError, match=param):
+    benchmark.benchmark(subjects.SUBJECTS['slac'], [param], repeats=2)
+
+
+@pytest.mark.parametrize('capacity', [7, 10, 25])
+def test_a_replay_of_any_size_is_filled(monkeypatch, capacity):
+  monkeypatch.setattr(benchmark, 'FRAMES', 10)
+  step = collections.namedtuple('Step', ['step_type', 'observation'])
+  spec = step(
+    array_spec.ArraySpec([], np.int32), array_spec.ArraySpec([], np.uint8)
+  )
+  ring = replay.Replay(spec, sequence_length=3, seed=0, capacity=capacity)
+
+  def act(_):
+    ring.add(step(np.int32(1), np.uint8(ring.num_added)))
+
+  benchmark.fill(ring, types.SimpleNamespace(step=act), policy=None)
+  recorded = [number % 10 for number in range(capacity)]
+  assert ring.rows(0, capacity)['observation'].tolist() == recorded
 
 
 @pytest.fixture

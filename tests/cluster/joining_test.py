@@ -4,6 +4,7 @@ import contextlib
 import platform
 import socket
 import sys
+import types
 
 import pytest
 
@@ -69,6 +70,30 @@ def test_nobody_answers_at_an_address():
       joining._check_answers(where(address, {}))
 
 
+@pytest.mark.slow
+def test_something_else_answers_at_an_address(monkeypatch):
+  pytest.importorskip('ray')
+  monkeypatch.setattr(joining, '_PROBE_SECONDS', 5)
+  with socket.socket() as other:
+    other.bind(('127.0.0.1', 0))
+    other.listen()
+    address = f'127.0.0.1:{other.getsockname()[1]}'
+    with refused(69, f'--ray={address} is no cluster', 'ray start --address'):
+      joining._check_answers(where(address, {}))
+
+
+@pytest.mark.slow
+def test_a_storage_that_cannot_be_written(monkeypatch, tmp_path):
+  pytest.importorskip('ray')
+  monkeypatch.setattr(joining, '_LOCAL', {})
+  monkeypatch.setenv('RAY_AUTH_MODE', 'token')
+  file = tmp_path / 'file'
+  file.touch()
+  place = where('local', {'CPU': 1})._replace(storage=f'{file.as_uri()}/below')
+  with refused(73, f'--storage={file.as_uri()}/below cannot be written'):
+    joining.check(place)
+
+
 def test_a_cluster_that_cannot_be_begun(monkeypatch):
   ray = pytest.importorskip('ray')
 
@@ -89,6 +114,46 @@ def test_no_node_has_what_a_run_asks_for():
   joining._check_resources(where('local', {'CPU': 4}), nodes)
   with refused(69, 'asks for 2 CPU, 1 GPU', 'at most 4 CPU, 2 GPU', '--gpus'):
     joining._check_resources(where('local', {'CPU': 2, 'GPU': 1}), nodes)
+
+
+@pytest.fixture
+def here(monkeypatch):
+  """Has the nodes be this process, in the place of a cluster."""
+  ray = pytest.importorskip('ray')
+  from ray.util import scheduling_strategies
+
+  def remote(function):
+    task = types.SimpleNamespace(remote=lambda: function)
+    return types.SimpleNamespace(options=lambda **_: task)
+
+  strategy = 'NodeAffinitySchedulingStrategy'
+  monkeypatch.setattr(scheduling_strategies, strategy, lambda *_, **__: None)
+  monkeypatch.setattr(ray, 'remote', remote)
+  monkeypatch.setattr(ray, 'wait', lambda tasks, **_: (tasks, []))
+  monkeypatch.setattr(ray, 'get', lambda task: task())
+  monkeypatch.setenv('RAY_AUTH_MODE', 'token')
+  return ray
+
+
+def test_a_node_that_sees_the_storage(here, tmp_path):
+  (tmp_path / joining._MARK).touch()
+  joining._check_nodes({'id': 'there'}, tmp_path.as_uri())
+
+
+def test_a_node_that_may_not_look_at_the_storage(here):
+  # Too long a name is as good as a folder that is closed, also to root.
+  storage = f'file:///{300 * "a"}'
+  with refused(73, 'The node there does not see', '--storage=file:///aaa'):
+    joining._check_nodes({'id': 'there'}, storage)
+
+
+def test_a_node_that_dies_while_it_is_asked(here, monkeypatch):
+  def dying(_):
+    raise here.exceptions.WorkerCrashedError
+
+  monkeypatch.setattr(here, 'get', dying)
+  with refused(69, 'The node there could not be looked at', 'died unexpected'):
+    joining._check_nodes({'id': 'there'}, None)
 
 
 def test_a_node_that_is_as_this_one():

@@ -88,6 +88,12 @@ def test_the_batch_size_is_a_size(tmp_path, measured):
   assert len(measured) == 2
 
 
+def test_the_size_of_images_is_a_size(tmp_path, measured):
+  sizes = {'DmControlEnvironment.image_size': ['(64, 64)', '(128, 128)']}
+  estimate(tmp_path, sizes, ('cartpole', 'reacher'))
+  assert len(measured) == 2
+
+
 def test_runs_with_the_same_settings_tell_it(tmp_path, measured):
   settings = {'SlacAgent.model_learning_rate': ['1e-4', '3e-4']}
   variants = plan.varied(settings, [TINY])

@@ -112,6 +112,14 @@ def test_a_script_is_written(call, tmp_path):
       64,
       "'uniform(2, 1)' has no two numbers",
     ),
+    (
+      (
+        *('--tasks', 'walker', '--tune', 'random=9', '--vary'),
+        'SoftActorCritic.gamma = uniform(1, 1.0000000000000002)',
+      ),
+      64,
+      '--tune random=9 finds',
+    ),
   ],
 )
 def test_a_fault_is_one_sentence_and_a_code(call, arguments, code, text):

@@ -14,6 +14,7 @@ SHARED = {
   'Collection.environments': '1',
   'Collection.weight_interval': '100',
   'Collection.workers': '0',
+  'Schedule.pretraining_patience': 'None',
 }
 CONFIG = {**SHARED, 'Experiment.seed': '0'}
 KEY = frozenset(SHARED.items())
@@ -56,16 +57,16 @@ def test_hours_by_hand(tmp_path):
   runs.write(tmp_path / 'a', CONFIG)
   found = pace.read(tmp_path).paces[KEY]
   seconds = 250 * 0.1 + 100 * 1 + 750 * 2
-  assert found.hours(plan()) == pytest.approx(seconds / 3600)
+  assert found.hours(plan(), SHARED) == pytest.approx(seconds / 3600)
 
 
 def test_what_has_not_been_seen_is_not_made_up(tmp_path):
   runs.write(tmp_path / 'a', CONFIG, runs.ROWS[:4])  # Not trained yet.
   found = pace.read(tmp_path).paces[KEY]
-  assert found.hours(plan()) is None
+  assert found.hours(plan(), SHARED) is None
   # All of it is random data and pretraining.
   short = plan(env_steps=800)
-  assert found.hours(short) == pytest.approx((200 * 0.1 + 100) / 3600)
+  assert found.hours(short, SHARED) == pytest.approx((200 * 0.1 + 100) / 3600)
 
 
 def test_other_machines_tell_nothing_of_this_one(tmp_path):
