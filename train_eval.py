@@ -99,19 +99,21 @@ class Run:
       self._agent.training_data_spec,
       self._report.stopwatch,
       parts.limit,
+      parts.seed,
     )
 
   def loop(self):
     """Algorithm 1, until the budget is spent or a signal has come."""
     counters, plan = self.counters, self._schedule
     autosave = stopping.Autosave(self._save, plan.checkpoint_seconds)
-    self._report.open()
+    was_mended = self._report.open()
     with (
       contextlib.closing(self._report),
       contextlib.closing(self._evaluations),
     ):
-      if not counters.iterations:
-        self._save()  # What has logged anything is never without a checkpoint.
+      # What has logged anything is never without a checkpoint that knows it.
+      if not counters.iterations or was_mended:
+        self._save()
       while not self._stop.requested:
         self._evaluations.collect()
         if counters.env_steps >= counters.next_evaluation:

@@ -65,9 +65,10 @@ class CheckedEnvironment:
     specs = tree.flatten_with_path(self._spec)
     copies = []
     for (path, spec), value in zip(specs, values, strict=True):
-      if fault := _fault(np.asarray(value), spec):
+      copy, fault = _copied(np.asarray(value), spec)
+      if fault:
         raise Failure(f"the environment's {'/'.join(path)} {fault}")
-      copies.append(np.array(value, spec.dtype))
+      copies.append(copy)
     if not 0 <= time_step.discount <= 1:
       fault = f'is {time_step.discount}, not between 0 and 1'
       raise Failure(f"the environment's discount {fault}")
@@ -106,14 +107,23 @@ def one_line(error: BaseException) -> str:
   return f'{name}: {text} ({place})' if text else f'{name} ({place})'
 
 
-def _fault(value: np.ndarray, spec) -> str | None:
-  """Returns what is wrong with a part of a time step, or None."""
+def _copied(value: np.ndarray, spec) -> tuple[np.ndarray, str | None]:
+  """Returns a part of a time step as its spec says, and what is wrong with it.
+
+  A number that its type does not hold is wrong, too.
+  """
+  name = np.dtype(spec.dtype).name
   if value.shape != spec.shape or not np.can_cast(
     value.dtype, spec.dtype, 'same_kind'
   ):
-    return (
-      f'is {value.dtype} {list(value.shape)}, not '
-      f'{np.dtype(spec.dtype)} {list(spec.shape)}'
-    )
-  broken = value[~np.isfinite(value)]
-  return f'is {broken[0]}' if broken.size else None
+    fault = f'is {value.dtype} {list(value.shape)}, not {name} '
+    return value, f'{fault}{list(spec.shape)}'
+  with np.errstate(all='ignore'):
+    copy = np.array(value, spec.dtype)
+  is_whole = np.issubdtype(spec.dtype, np.integer)
+  is_held = copy == value if is_whole else np.isfinite(copy)
+  if np.all(is_held):
+    return copy, None
+  broken = value[~is_held][0]
+  lost = f', which {name} does not hold' if np.isfinite(broken) else ''
+  return copy, f'is {broken}{lost}'

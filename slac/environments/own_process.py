@@ -78,7 +78,11 @@ class ProcessEnvironment(py_environment.PyEnvironment):
     seed = self._seed(self._num_begun)
     self._num_begun += 1
     with contextlib.suppress(NotImplementedError):
-      self._call('seed', seed)
+      self.seed(seed)
+
+  def seed(self, seed: int):
+    """Seeds the environment, if it can be."""
+    self._call('seed', seed)
 
   def get_state(self) -> dict[str, Any]:
     """Returns the environment's state, and how many processes it has had."""

@@ -12,7 +12,12 @@ from tf_agents.trajectories import time_step as ts
 
 from slac import errors
 from slac.config import settings
-from slac.environments import dm_environment, gymnasium_environment
+from slac.environments import (
+  dm_environment,
+  gymnasium_environment,
+  offering,
+  resumable,
+)
 
 _CHANNELS = (1, 3, 6)  # Grey, in colours, and two images in colours.
 Environment = py_environment.PyEnvironment | gymnasium.Env | dm_env.Environment
@@ -35,8 +40,8 @@ def prepare(
       its steps are one. One of TF-Agents' repeats actions itself.
 
   Returns:
-    The environment itself if its actions are float32 in [-1, 1] already,
-    otherwise a wrapper that rescales them.
+    The environment, its actions rescaled unless they are float32 in [-1, 1]
+    already; one of TF-Agents' API resumes with its time step.
 
   Raises:
     UserError: If the environment is of another kind.
@@ -61,9 +66,9 @@ def prepare(
   _check_observation_spec(environment.observation_spec())
   spec = environment.action_spec()
   _check_action_spec(spec)
-  if is_unit(spec):
-    return environment
-  return RescaledActions(environment)
+  if not isinstance(environment, offering.OfferingEnvironment):
+    environment = resumable.ResumableEnvironment(environment)
+  return environment if is_unit(spec) else RescaledActions(environment)
 
 
 def name_of(environment: py_environment.PyEnvironment) -> str:

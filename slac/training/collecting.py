@@ -15,7 +15,7 @@ from tf_agents.utils import nest_utils
 
 from slac import console
 from slac.environments import checked, limits
-from slac.training import compiled, metrics, replay
+from slac.training import collection, compiled, evaluation, metrics, replay
 
 
 class Finished(NamedTuple):
@@ -52,6 +52,7 @@ class Collector:
     experience_spec: trajectory.Trajectory,
     stopwatch: metrics.Stopwatch,
     limit: limits.Limit | None = None,
+    seed: int = 0,
   ):
     """Begins no episode yet.
 
@@ -61,6 +62,7 @@ class Collector:
       experience_spec: what is kept of them.
       stopwatch: measures acting and environments.
       limit: how long a call of a single environment may take.
+      seed: the run's, see `set_state`.
     """
     self._stopwatch = stopwatch
     self._threads: futures.Executor | None = None
@@ -75,7 +77,10 @@ class Collector:
       replay.add(nest_utils.prune_extra_keys(experience_spec, step), stream)
 
     self._streams = [
-      _Stream(environment, within, functools.partial(add, number))
+      _Stream(
+        *(environment, within, functools.partial(add, number)),
+        functools.partial(collection.seed_of, seed, number, 0),
+      )
       for number, environment in enumerate(environments)
     ]
 
@@ -134,7 +139,8 @@ class Collector:
   def set_state(self, state: dict):
     """Continues where `get_state` was called, or in new episodes.
 
-    In a new one where an environment could not tell its state.
+    In a new one where an environment could not tell its state. It is seeded
+    for this continuation, or each would have the episodes of the first start.
     """
     for stream, own in zip(
       self._streams, state.get('streams', [state]), strict=True
@@ -155,10 +161,13 @@ class _Stream:
     environment: py_environment.PyEnvironment,
     within: Callable[[], contextlib.AbstractContextManager],
     add: Callable[[trajectory.Trajectory], None],
+    seed_of: Callable[[int], int],
   ):
     self._environment = environment
     self._checked = checked.CheckedEnvironment(environment, within)
     self._add_row = add
+    self._seed_of = seed_of
+    self._num_continued = 0
     self._policy_state: Any = ()
     self._episode_return = 0.0
     self._length = 0
@@ -224,12 +233,16 @@ class _Stream:
       or None,
       'episode_return': self._episode_return,
       'length': self._length,
+      'num_continued': self._num_continued,
     }
 
   def set_state(self, state: dict):
     """See `Collector.set_state`."""
+    self._num_continued = state.get('num_continued', 0) + 1
     if state['environment'] is None:
       console.warn('The environment cannot be restored: a new episode begins.')
+      seed = self._seed_of(self._num_continued)
+      evaluation.seed_environment(self._environment, seed)
       return
     self._environment.set_state(state['environment'])
     # A copy, as those of `CheckedEnvironment` are.

@@ -100,15 +100,17 @@ def in_processes(
   return environments
 
 
-def seed_of(seed: int, number: int, start: int) -> int:
+def seed_of(seed: int, number: int, start: int, continued: int = 0) -> int:
   """Returns the seed of an environment in its process number `start`.
 
   Args:
     seed: the run's.
     number: the environment's, from 0.
     start: how often it has been begun before.
+    continued: how often the run has gone on without its state.
   """
-  if not number and not start:
+  if not (number or start or continued):
     return seed  # As where there is one environment.
-  drawn = np.random.SeedSequence(seed, spawn_key=(number, start))
+  key = (number, start, continued) if continued else (number, start)
+  drawn = np.random.SeedSequence(seed, spawn_key=key)
   return int(drawn.generate_state(1)[0])

@@ -59,6 +59,11 @@ def time_step(**changes):
     (SystemExit(3), 'raised SystemExit: 3 (checked_test.py:'),
     (time_step(reward=np.float32('nan')), 'reward is nan'),
     (time_step(reward=-np.inf), 'reward is -inf'),
+    (time_step(reward=1e39), 'reward is 1e+39, which float32 does not hold'),
+    (
+      time_step(observation={'pixels': np.full([64, 64, 3], 300, np.uint16)}),
+      'pixels is 300, which uint8 does not hold',
+    ),
     (time_step(discount=np.float32('nan')), 'discount is nan'),
     (time_step(discount=np.float32(1.5)), 'discount is 1.5, not between 0 and'),
     (time_step(discount=-1), 'discount is -1, not between 0 and 1'),

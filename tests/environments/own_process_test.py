@@ -94,6 +94,11 @@ def test_how_many_processes_there_were_is_part_of_the_state(remote):
   assert state(remote.reset()) == [601]
 
 
+def test_it_can_be_seeded_again(remote):
+  remote.seed(7)
+  assert state(remote.reset()) == [8]
+
+
 def test_an_exception_leaves_the_process_as_it_is(remote):
   remote.reset()
   with pytest.raises(checked.Failure) as caught:

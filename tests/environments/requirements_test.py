@@ -69,10 +69,14 @@ class _Batch(_Environment):
 @pytest.mark.parametrize(
   'shape', [(64, 64, 3), (32, 32, 3), (48, 80, 1), (128, 32, 6)]
 )
-def test_a_fitting_environment_is_returned_unchanged(shape):
+def test_a_fitting_environment_takes_the_actions_as_they_are(shape):
   spec = {'pixels': array_spec.ArraySpec(shape, np.uint8)}
   environment = _Environment(observation_spec=spec)
-  assert requirements.prepare(environment, 1) is environment
+  prepared = requirements.prepare(environment, 1)
+  assert (
+    prepared.wrapped_env() is environment
+  )  # It keeps no more than the step.
+  assert prepared.action_spec() is environment.action_spec()
 
 
 @pytest.mark.parametrize(

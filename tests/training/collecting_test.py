@@ -12,7 +12,7 @@ from tf_agents.trajectories import policy_step, trajectory
 from tf_agents.trajectories import time_step as ts
 
 from slac.environments import checked, limits
-from slac.training import collecting, metrics, replay
+from slac.training import collecting, collection, metrics, replay
 from tests import tiny
 
 FIRST, MID, LAST = tiny.FIRST, tiny.MID, tiny.LAST
@@ -204,6 +204,25 @@ def test_a_policy_may_take_over_within_an_episode(restored):
     (3, LAST, 0, 0, 1, FIRST),
     (4, FIRST, 0.1, 1, 1, MID),
   ]
+
+
+def test_each_continuation_without_a_state_has_a_seed_of_its_own():
+  seeds = []
+
+  class Seeded(Counting):
+    def seed(self, seed):
+      seeds.append(seed)
+
+  state = {'environment': None}
+  for _ in range(3):
+    memory = replay.Replay(SPEC, 2, 0, 50, num_streams=2)
+    collector = collecting.Collector(
+      [Seeded(), Seeded()], memory, SPEC, metrics.Stopwatch(), seed=3
+    )
+    collector.set_state({'streams': [state, state]})
+    state = collector.get_state()['streams'][0]
+  assert len(set(seeds)) == 6 and 3 not in seeds
+  assert seeds[2] == collection.seed_of(3, 0, 0, continued=2)
 
 
 @pytest.mark.parametrize('before', range(7))

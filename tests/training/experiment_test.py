@@ -154,7 +154,7 @@ def test_several_environments_are_processes_with_seeds_of_their_own(begun):
     environment=make,
     agent=lambda *args: types.SimpleNamespace(model='a model', **SPECS),
   )
-  assert made == [parts.eval_environment.wrapped_env()]
+  assert made == [parts.eval_environment.wrapped_env().wrapped_env()]
   assert len(parts.environments) == len(begun) == 3
   seeds = [seed(start) for _, _, seed, _ in begun for start in (0, 1)]
   assert seeds[0] == 7  # As the only environment's.
