@@ -1,8 +1,12 @@
 """The order of the tests, and of the first imports."""
 
 import gc
+import os
 
 import slac  # noqa: F401  # Before any test imports TensorFlow.
+
+# Mesa draws in the thread that asks for it: two processes fill two cores.
+os.environ['LP_NUM_THREADS'] = '0'
 
 # Looking for garbage among graphs, which stay, took a tenth of the time.
 gc.set_threshold(100_000, 50, 100)

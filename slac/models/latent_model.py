@@ -52,7 +52,7 @@ class LatentModel(observation_model.ObservationModel, abc.ABC):
       compute_dtype: the data type of convolutions where rounding does no harm:
         in the encoder without a gradient, in all layers of the decoder but the
         last, and of gradients at hidden layers. All else is float32, parameters
-        and their gradients too.
+        and their gradients too, but for that of the decoder's first kernel.
       proprioception: a class that adds the state vector to what is modelled;
         by default images are all.
 

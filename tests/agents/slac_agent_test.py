@@ -448,6 +448,7 @@ def test_bfloat16_is_used_where_rounding_does_no_harm(agent):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_xla_compiles_the_updates_if_told_to(agent):
   compiled = tiny.agent(SlacAgent__jit_compile=True)
   experience = tiny.experience(MODEL_BATCH)
@@ -455,6 +456,12 @@ def test_xla_compiles_the_updates_if_told_to(agent):
     for update in (a._train, a._train_model):
       graph = update.get_concrete_function(experience=experience)
       assert graph.function_def.attr['_XlaMustCompile'].b == expected
+  # It does so at the first call, here of the model, whose operations are many.
+  before = [variable.numpy() for variable in compiled.model.variables]
+  info = compiled._train_model(experience=experience)
+  assert all(np.isfinite(value) for value in tf.nest.flatten(info.extra))
+  after = compiled.model.variables
+  assert all(np.any(x != y) for x, y in zip(before, after, strict=True))
 
 
 def draw_action(agent):
