@@ -18,10 +18,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gin
-from gin import config as gin_config
 
 from slac import errors
-from slac.config import gin_errors, gin_internals, settings, statements
+from slac.config import (
+  gin_errors,
+  gin_internals,
+  settings,
+  statements,
+  values,
+)
 from slac.installation import packages
 
 # The folder that gin/ is in: the repository's, or that of an installed package.
@@ -57,7 +62,8 @@ def load(
 
   Raises:
     UserError: 66 for a missing file; 64 for an empty parameter, two tasks, or
-      a task after its overlay; 78 for all faults in names and values.
+      a task after its overlay; 78 for all faults in names and values, of which
+      one is that no later start could read them in config.json.
   """
   if not all(param.strip() for param in gin_params):
     raise errors.UserError(
@@ -74,7 +80,9 @@ def load(
   _check_order(gin_files, tasks)
   reader.read_texts(gin_params, '--gin_param="{}"'.format)
   _named.update(reader.named)
-  _refuse([*reader.faults, *_value_faults(), *_macro_faults()])
+  _refuse(
+    [*reader.faults, *_import_faults(), *_value_faults(), *_macro_faults()]
+  )
 
 
 def _check_order(gin_files: Sequence[str], tasks: Sequence[str]) -> None:
@@ -153,10 +161,11 @@ def _refuse(faults: Sequence[str], why: str = '') -> None:
 def resolved() -> dict[str, str]:
   """Returns each binding's name and literal text, sorted, macros resolved.
 
-  The import statements of gin files, if any, stand under 'import'.
+  So are constants, but for those that are no literals: these stay %NAME. The
+  import statements of gin files, if any, stand under 'import'.
   """
   texts = {
-    gin_internals.name(key): repr(_resolve(value))
+    gin_internals.name(key): values.written(value)
     for key, value in gin_internals.bindings().items()
   }
   imports = sorted(statement.format() for statement in gin_internals.imports())
@@ -170,11 +179,26 @@ def _value_faults() -> list[str]:
 
   A value is checked if its parameter is annotated with int, float, bool, str,
   Callable, a type of `settings`, or an Optional or a sequence of one of these.
+  Of each it is checked that it can be read again from config.json.
   """
   return [
-    f'{gin_internals.name(key)} = {_text(value)}: {fault}'
+    f'{gin_internals.name(key)} = {values.shown(value)}: {fault}'
     for key, value in gin_internals.bindings().items()
     if (fault := _value_fault(key, value))
+  ]
+
+
+def _import_faults() -> list[str]:
+  """Returns a clause if names are those of modules, which gin then looks up.
+
+  In config.json they would not be found again.
+  """
+  return [
+    f'{statement.format()!r} gives names that cannot be read again from '
+    'config.json: decorate what is to be set with @gin.configurable, and leave '
+    'that line out'
+    for statement in gin_internals.imports()
+    if statement.module.startswith('__gin__.')
   ]
 
 
@@ -215,45 +239,6 @@ def check_all_used() -> None:
   _refuse(faults, 'Without effect: ')
 
 
-def _resolve(value: Any, above: tuple[str, ...] = ()) -> Any:
-  """Returns a value with the macros and constants inside it replaced.
-
-  `above` holds the macros that are being replaced around this value. A
-  UserError says which macro is missing, or refers to itself.
-  """
-  if isinstance(value, (list, tuple)):
-    return type(value)(_resolve(item, above) for item in value)
-  if isinstance(value, dict):
-    return {key: _resolve(item, above) for key, item in value.items()}
-  if not isinstance(value, gin_config.ConfigurableReference):
-    return value
-  selector, name = value.configurable.selector, '/'.join(value.scopes)
-  if selector == 'gin.constant':
-    return value.scoped_configurable_fn()
-  if selector != 'gin.macro':
-    return value
-  if name in above:
-    raise errors.UserError(f'the macro {name} refers to itself')
-  macros = gin_internals.macros()
-  if name not in macros:
-    near = errors.did_you_mean(name, macros)
-    raise errors.UserError(f'there is no macro {name}{near}')
-  return _resolve(macros[name], (*above, name))
-
-
-def _text(value: Any) -> str:
-  """Returns a value as the user wrote it, and what its macros stand for."""
-  try:
-    final = _resolve(value)
-  except errors.UserError:
-    final = value
-  try:
-    text, resolved_text = errors.short(repr(value)), errors.short(repr(final))
-  except ValueError:  # Python refuses to write it.
-    return 'a number of thousands of digits'
-  return text if text == resolved_text else f'{text} ({resolved_text})'
-
-
 def _value_fault(key: gin_internals.Key, value: Any) -> str | None:
   """Returns what is wrong with a binding, or None."""
   _, selector, parameter = key
@@ -261,10 +246,18 @@ def _value_fault(key: gin_internals.Key, value: Any) -> str | None:
   if parameter not in parameters and not is_open:
     return f'no such parameter{errors.did_you_mean(parameter, parameters)}'
   try:
-    value = _resolve(value)
+    final = values.resolve(value)
   except errors.UserError as error:
     return str(error)
-  if value is gin.REQUIRED:
+  if final is gin.REQUIRED:
     return 'must be given a value'
-  requirement = settings.requirement(value, parameters.get(parameter))
-  return requirement and f'must be {requirement}'
+  if fault := settings.requirement(final, parameters.get(parameter)):
+    return f'must be {fault}'
+  try:
+    statements.check_plain(gin_internals.name(key), values.written(value), None)
+  except (errors.UserError, ValueError):
+    return (
+      'cannot be read again from config.json: write a finite number, a text, '
+      'or %NAME of a constant'
+    )
+  return None

@@ -13,8 +13,8 @@ class Acting(tf.Module):
 
   All that it carries from step to step, the seed of its draws too, is in the
   state, a dict of tensors `[B, ...]`; so its functions are pure. They compute
-  in float32 on every machine, but for ALM's second layers, which do in what they
-  were trained in.
+  in float32 on every machine, but for ALM's second layers, which do in what
+  they were trained in.
   """
 
   def __init__(

@@ -76,11 +76,12 @@ def has_finished(run: pathlib.Path, resolved: Mapping[str, str]) -> bool:
     return False
   run_folder.refuse_what_no_run_makes(run)
   config = run_folder.read_config(run / 'config.json')
-  if config != run_folder.complete(resolved):
+  budget = resolved.get(run_folder.BUDGET, '')
+  # What a call returns, no text tells.
+  if config != run_folder.complete(resolved) or not budget.isdecimal():
     return False
   with contextlib.suppress(errors.UserError):
-    steps = description.read(run / 'policy')['env_steps']
-    return steps >= int(resolved[run_folder.BUDGET])
+    return description.read(run / 'policy')['env_steps'] >= int(budget)
   return False
 
 

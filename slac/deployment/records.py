@@ -4,6 +4,7 @@ It is read as text and literals, and nothing of it is executed.
 """
 
 import pathlib
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -107,7 +108,7 @@ def sentence(record: Mapping[str, Any]) -> str:
   """Says how a policy was trained."""
   trained = record['trained']
   changed = ' with changes' if trained['has_changes'] else ''
-  flags = ' '.join(trained['flags']) or 'an unknown command'
+  flags = shlex.join(trained['flags']) or 'an unknown command'
   return f'trained by {flags}, commit {trained["commit"][:12]}{changed}'
 
 
@@ -116,15 +117,11 @@ def _flags(command: Sequence[str]) -> list[str]:
   found: list[str] = []
   flag = ''
   for word in map(str, command):
-    value = word
+    head, value = '', word
     if word.startswith('--'):
-      flag, has_value, value = word.partition('=')
-      if flag in _FLAGS:
-        found.append(flag)
-      if not has_value:
-        continue
+      flag, equals, value = word.partition('=')
+      head = flag + equals
     if flag in _FLAGS:
       is_path = flag in _PATHS and pathlib.Path(value).is_absolute()
-      value = pathlib.Path(value).name if is_path else value
-      found[-1] += f'={value}' if found[-1] == flag else f' {value}'
+      found.append(head + (pathlib.Path(value).name if is_path else value))
   return found

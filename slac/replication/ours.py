@@ -190,7 +190,10 @@ def _evaluations(
   returns, success_rates = {}, {}
   for row in rows:
     step = row.whole('env_steps')
-    if step != row.whole('agent_steps') * action_repeat:
+    # A row that was mended has no count of agent steps.
+    if row['agent_steps'] and (
+      step != row.whole('agent_steps') * action_repeat
+    ):
       raise row.fault(
         f'{step} environment steps are not {row["agent_steps"]} agent steps '
         f'of {action_repeat}'
@@ -198,6 +201,6 @@ def _evaluations(
     if step in returns:
       raise row.fault(f'there is a second row at step {step:,}')
     returns[step] = row.real('average_return')
-    if _SUCCESS_RATE in row:
+    if _SUCCESS_RATE in row and row[_SUCCESS_RATE] != '':
       success_rates[step] = row.real(_SUCCESS_RATE)
   return returns, success_rates

@@ -28,7 +28,11 @@ class Mark:
   @classmethod
   def of(cls, value: Any) -> Mark:
     """Returns the mark that a checkpoint holds as a list, or as a size."""
-    return cls(*value) if isinstance(value, (list, tuple)) else cls(value)
+    mark = cls(*value) if isinstance(value, (list, tuple)) else cls(value)
+    for number in (mark.num_bytes, mark.lines or 0):
+      if type(number) is not int or number < 0:
+        raise ValueError(f'{value!r} is no mark of a file')
+    return mark
 
 
 class Appender:
@@ -38,7 +42,14 @@ class Appender:
   `sync` is called now and then: it raises an error unless all can be written.
   """
 
-  def __init__(self):
+  def __init__(self, folder: pathlib.Path):
+    """Appends to nothing yet.
+
+    Args:
+      folder: the run's, which has to be there; one within it is made anew where
+        it is gone, as users delete films to make room.
+    """
+    self._folder = folder
     self._kept = {}  # Bytes that are not yet written, by path.
     self._contents = {}  # The `_Content` of each file, by path.
     self._unsynced = set()
@@ -92,9 +103,9 @@ class Appender:
     for path in sorted(self._unsynced):
       try:
         self._write(path)
-        if path.exists():  # Users delete films, to make room.
-          files.fsync(path)
-        files.fsync(path.parent)
+        for place in (path, path.parent):
+          if place == self._folder or place.exists():
+            files.fsync(place)
       except OSError as error:
         raise errors.UserError(
           f'{_sentence(path, error)}, and the same command continues from the '
@@ -108,6 +119,8 @@ class Appender:
   def _write(self, path):
     """Appends what is kept for a file; the disk may take a part of it."""
     if kept := self._kept.get(path):
+      if path.parent != self._folder:
+        path.parent.mkdir(exist_ok=True)
       with open(path, 'ab', buffering=0) as file:
         while kept:
           del kept[: file.write(kept)]

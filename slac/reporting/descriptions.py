@@ -88,8 +88,8 @@ _BY_TAG = {
   ),
   'actor/value': 'Mean Q of imagined steps.',
   'actor/noise_stddev': (
-    "Standard deviation of the noise of ALM's actions, which falls by schedule, "
-    'unless the actor chooses it (ALM-ENT).'
+    "Standard deviation of the noise of ALM's actions, which falls by "
+    'schedule, unless the actor chooses it (ALM-ENT).'
   ),
   'actor/entropy': (
     'Estimated entropy of the policy in nats: minus the mean log-density of '

@@ -11,6 +11,7 @@ import fnmatch
 import io
 import os
 import pathlib
+import re
 from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
@@ -24,9 +25,10 @@ from slac.reporting import (
   mending,
   pictures,
 )
+from slac.storage import checkpoints
 
-# The names of logs in these folders; other files are somebody else's.
-_PATTERNS = {'': events.PATTERN, 'videos': f'*-{9 * "[0-9]"}*.*'}
+# The names of pictures that a run writes; others are somebody else's.
+_PICTURE = re.compile(r'(evaluation|pretraining)-\w+-[0-9]{9,}\.(gif|png)')
 # Where earlier versions kept the events, as TensorBoard shows it.
 _FORMER_FOLDER = 'tensorboard'
 
@@ -51,10 +53,10 @@ class Logs:
     self._columns = {name: tuple(names) for name, names in columns.items()}
     self._written = dict(self._columns)  # Those that the files have.
     self._prefixes = prefixes
-    self._appender = appending.Appender()
+    self._appender = appending.Appender(self._folder)
     self._described = set()  # The tags that TensorBoard has been told of.
 
-  def open(self, state: Mapping[str, Any] | None) -> None:
+  def open(self, state: Mapping[str, Any] | None) -> bool:
     """Takes the logs back to `get_state`, and begins to append to them.
 
     What is no longer as it was is mended as far as can be, with a warning.
@@ -63,21 +65,27 @@ class Logs:
       state: what `get_state` returned; None forgets all that was logged. CSV
         files of other names than the columns' are left alone.
 
+    Returns:
+      Whether something was mended: then no mark fits before the next
+      `get_state`, and what is appended until then could not be told from it.
+
     Raises:
       UserError: (78) if a CSV file is there and has other columns. One that
-        an older version began may lack some, and goes on without.
+        an older version began may lack some, and goes on without. (65) if the
+        state is none.
       OSError: If a file cannot be read or mended.
     """
-    self._move_events()
     names = {
       name.removeprefix(f'{_FORMER_FOLDER}/'): value
       for name, value in (state or {}).items()
     }
-    marks = {
-      self._folder / name: appending.Mark.of(value)
-      for name, value in names.items()
-      if self._is_log(name)
-    }
+    with checkpoints.restoring(self._folder):
+      marks = {
+        self._folder / name: appending.Mark.of(value)
+        for name, value in names.items()
+        if self._is_log(name)
+      }
+    self._move_events()
     for path in self._found():
       if path not in marks:
         path.unlink()
@@ -96,6 +104,7 @@ class Logs:
     self._appender.append(self._events, events.header())
     for name in self._columns:
       self._begin_csv(name)
+    return bool(faults)
 
   def scalars(self, step: int, values: Mapping[str, float]) -> None:
     """Writes scalars to TensorBoard at `step`, in environment steps."""
@@ -184,17 +193,17 @@ class Logs:
 
   def _found(self) -> list[pathlib.Path]:
     """Returns the files in the folder that are logs."""
-    paths = [
-      path for name in _PATTERNS for path in (self._folder / name).glob('*')
-    ]
+    paths = [*self._folder.glob('*'), *(self._folder / 'videos').glob('*')]
     return [path for path in paths if self._is_log(self._name(path))]
 
   def _is_log(self, name: str) -> bool:
     """Whether a path in the folder is that of a log."""
     parent, base = os.path.split(name)
+    if parent == 'videos':
+      return bool(_PICTURE.fullmatch(base))
     if name in {f'{table}.csv' for table in self._columns}:
       return True
-    return fnmatch.fnmatchcase(base, _PATTERNS.get(parent, ''))
+    return not parent and fnmatch.fnmatchcase(base, events.PATTERN)
 
   def _move_events(self) -> None:
     """Takes events to where they lie now; see `_FORMER_FOLDER`."""

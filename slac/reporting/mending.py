@@ -2,16 +2,21 @@
 
 What was found is never lost: it stays in the run's folder as damaged-NAME. Of a
 file of events all is kept up to the first that is broken. Of a CSV file each
-whole row is kept; what is missing or different is taken from the events.
+whole row is kept; what is missing or different is taken from the events. They
+hold neither wall time nor counters but the step, so a row that is made of them
+lacks these. No row of pretraining is, as its events do not say at which
+environment step they were.
 """
 
 import contextlib
 import csv
 import io
 import itertools
+import math
 import pathlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -53,7 +58,11 @@ def table(
   rows = [_row(line, columns) for line in found.split(b'\n')[1:-1]]
   rows = [row for row in rows if row]
   kept, mended = len(rows), set()
-  by_step = {float(row[_STEP]): row for row in reversed(rows)}
+  by_step = {
+    float(row[_STEP]): row
+    for row in reversed(rows)
+    if not _is_of_pretraining(row)
+  }
   for step, name, value in _scalars(events):
     column = name.removeprefix(prefix)
     if not name.startswith(prefix) or column not in columns:
@@ -66,7 +75,8 @@ def table(
     if not np.array_equal(cell, value, equal_nan=True):
       by_step[step][column] = value
       mended.add(step)
-  rows.sort(key=lambda row: float(row[_STEP]))
+  # Pretraining comes after the last random data, at the same step.
+  rows.sort(key=lambda row: (float(row[_STEP]), _is_of_pretraining(row)))
   text = io.StringIO()
   writer = csv.DictWriter(text, columns, lineterminator='\n')
   writer.writeheader()
@@ -104,6 +114,15 @@ def _scalars(folder: pathlib.Path) -> Iterator[tuple[int, str, np.float32]]:
         array = tensor_util.make_ndarray(value.tensor)
         if array.dtype == np.float32:
           yield event.step, value.tag, array[()]
+
+
+def _is_of_pretraining(row: Mapping[str, Any]) -> bool:
+  """Whether a row stands beside events over model updates, not over steps."""
+  updates, gradient_steps = (
+    float(row.get(name) or math.nan)
+    for name in ('model_updates', 'gradient_steps')
+  )
+  return updates > 0 and gradient_steps == 0
 
 
 def _row(line: bytes, columns: Sequence[str]) -> dict[str, str] | None:

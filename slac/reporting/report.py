@@ -96,12 +96,15 @@ class Report:
     self._began = time.monotonic()
     self._restored = None
 
-  def open(self):
-    """Opens the logs as they were at `get_state`, or empty ones."""
-    state = self._restored
-    self._logs.open(state and dict(state['logs']))
+  def open(self) -> bool:
+    """Opens the logs as they were at `get_state`, or empty ones.
+
+    Returns:
+      Whether they had to be mended, see `logs.Logs.open`.
+    """
+    was_mended = self._logs.open(self._restored)
     self._best = -math.inf
-    if state:
+    if self._restored:
       rows = tables.read_rows(self._folder / 'eval.csv', EVALUATION[:1])
       returns = [row[EVALUATION[0]] for row in rows]
       self._best = max(map(float, filter(None, returns)), default=self._best)
@@ -112,6 +115,7 @@ class Report:
     total = self._parts.schedule.iterations(self._counters)
     self._progress = console.Progress(total, self._counters.iterations)
     self._mark()
+    return was_mended
 
   def close(self):
     """Closes the logs and ends the progress bar's line."""
@@ -256,7 +260,7 @@ class Report:
 
   def set_state(self, state: Mapping[str, Any]):
     """Continues from `get_state`; what was logged after it is forgotten."""
-    self._restored = state
+    self._restored = dict(state['logs'])
     self._began = time.monotonic() - state['wall_seconds']
     self._averages.set_state(state['averages'])
 

@@ -42,9 +42,10 @@ def of_run(
     }
   begun = {}
   if origin:
-    begun['begins with'] = (
-      f'{", ".join(origin["parts"])} of {origin["run"]} after '
-      f'{origin["env_steps"]:,} environment steps, checkpoint of sha256 '
+    begun['begins with'] = f'{", ".join(origin["parts"])} of {origin["run"]}'
+  if 'sha256' in origin:  # Nobody knows it once version.json is lost.
+    begun['begins with'] += (
+      f' after {origin["env_steps"]:,} environment steps, checkpoint of sha256 '
       f'{origin["sha256"]}'
     )
   lines = {

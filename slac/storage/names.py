@@ -35,8 +35,20 @@ def run_name(
     name: The user's own choice.
 
   Raises:
-    UserError: (64) if `name` is not the name of one folder.
+    UserError: (64) if `name` is not the name of one folder, or what the run is
+      begun with is no UTF-8.
   """
+  run, of_run = origin
+  begun = [] if run is None else [str(pathlib.Path(run).resolve()), *of_run]
+  for text in (*gin_params, *begun):
+    try:
+      text.encode()
+    except UnicodeEncodeError as error:
+      raise errors.UserError(
+        f'{errors.short(repr(text))} is no UTF-8: rename what --init_from '
+        'names, or write another --gin_param.',
+        64,
+      ) from error
   if name is not None:
     if name in ('', '.', '..') or os.path.basename(name) != name:
       raise errors.UserError(
@@ -49,8 +61,6 @@ def run_name(
   for param in gin_params:
     key, _, value = param.partition('=')
     parts.append(f'{key.strip().rsplit(".", 1)[-1]}={value.strip()}')
-  run, of_run = origin
-  begun = [] if run is None else [str(pathlib.Path(run).resolve()), *of_run]
   if begun:
     parts.append('+'.join([f'from={pathlib.Path(begun[0]).name}', *of_run]))
   hashed = '\n'.join([*gin_params, *begun])

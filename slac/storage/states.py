@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from slac.storage import files
 # The key of a dict that stands for a list, a tuple or one of NumPy's numbers.
 _KIND = '~kind'
 _PLAIN = (str, bool, int, float, type(None))
+# Keys that arrays.npz or `read` would take for others.
+_UNFIT = re.compile(rf'\A{_KIND}\Z|\.npy\Z|[\0\ud800-\udfff]')
 
 
 def write(folder: pathlib.Path, state: dict[str, Any]) -> None:
@@ -49,28 +52,41 @@ def _take_out_arrays(value: Any, path: tuple[str, ...], arrays: dict) -> Any:
 
   A path is a JSON pointer (RFC 6901), in which ~1 stands for a / within a key.
   """
-  if isinstance(value, np.generic):
+  if isinstance(value, np.generic) and _is_stored(value.dtype):
     value = {_KIND: 'number', 'value': np.asarray(value)}
   elif type(value) is tuple or (
     type(value) is list and any(type(item) not in _PLAIN for item in value)
   ):
     items = {str(i): item for i, item in enumerate(value)}
     value = {_KIND: type(value).__name__, **items}
+  elif type(value) is dict:
+    for key in value:
+      if not isinstance(key, str):
+        raise _refusal(path, f'the key {key!r}, a {type(key).__name__}')
+      if _UNFIT.search(key):
+        raise _refusal(path, f'the key {key!r}')
   if type(value) is dict:
     rest = {}
     for key, item in value.items():
-      if not isinstance(key, str):
-        raise _refusal(path, f'the key {key!r}, a {type(key).__name__}')
       here = (*path, key.replace('~', '~0').replace('/', '~1'))
-      if isinstance(item, np.ndarray) and not item.dtype.hasobject:
+      if type(item) is np.ndarray and _is_stored(item.dtype):
         arrays['/'.join(here)] = item
       else:
         rest[key] = _take_out_arrays(item, here, arrays)
     return rest
-  if not isinstance(value, (*_PLAIN, list)):
+  if not isinstance(value, _PLAIN) and type(value) is not list:
     kind = type(value)
-    raise _refusal(path, f'a {kind.__module__}.{kind.__qualname__}')
+    of = f' of {value.dtype}' if isinstance(value, np.ndarray) else ''
+    raise _refusal(path, f'a {kind.__module__}.{kind.__qualname__}{of}')
   return value
+
+
+def _is_stored(dtype: np.dtype) -> bool:
+  """Whether arrays.npz gives back this type, as not all libraries' own."""
+  if dtype.hasobject:
+    return False
+  description = np.lib.format.dtype_to_descr(dtype)
+  return np.lib.format.descr_to_dtype(description) == dtype
 
 
 def _restored(value: Any) -> Any:

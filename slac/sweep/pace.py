@@ -93,8 +93,9 @@ def _table(path) -> np.ndarray:
   found = [
     [*(row.whole(name) for name in _COUNTERS), row.real('wall_seconds')]
     for row in rows
+    if row['wall_seconds']  # Those that were mended lack all of this.
   ]
-  return np.array(found, float).reshape(len(rows), 4)
+  return np.array(found, float).reshape(len(found), 4)
 
 
 def _reached(table) -> int:

@@ -13,7 +13,8 @@ _TAIL = 1 << 16  # Bytes in which the last line of a log is.
 def read(folder: pathlib.Path) -> dict[str, Any]:
   """Returns the phase, the steps, the last return and the seconds of a run.
 
-  What is not known yet is left out.
+  What is not known yet is left out; of a row that was mended, see
+  `reporting.mending`, the step alone is known.
   """
   trained = last_row(folder / 'train.csv')
   evaluated = last_row(folder / 'eval.csv')
@@ -21,10 +22,11 @@ def read(folder: pathlib.Path) -> dict[str, Any]:
   row = trained or evaluated
   if row:
     found['env_steps'] = int(row['env_steps'])
-    found['wall_seconds'] = float(row['wall_seconds'])
-    if int(row['gradient_steps']):
+    if row['wall_seconds']:
+      found['wall_seconds'] = float(row['wall_seconds'])
+    if int(row['gradient_steps'] or 0):
       found['phase'] = 'training'
-    elif int(row['model_updates']):
+    elif int(row['model_updates'] or 0):
       found['phase'] = 'pretraining'
   if evaluated:
     found['average_return'] = float(evaluated['average_return'])

@@ -22,8 +22,9 @@ class Origin:
 
   Attributes:
     noted: what version.json notes of it: the other run's folder, the parts, its
-      environment steps, and its checkpoint with the sha256. It is empty without
-      another run, and until `load` for a new one.
+      environment steps, and its checkpoint with the sha256. Folder and parts
+      alone are known once version.json is lost. It is empty without another
+      run, and until `load` for a new one.
   """
 
   def __init__(

@@ -1,6 +1,8 @@
 """Tests of slac/config/bindings.py: names, values, and what has no effect."""
 
 import abc
+import enum
+import math
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -631,6 +633,75 @@ def test_resolved_is_sorted_and_loads_again():
     [2, 3],
     'wide',
   )
+
+
+class Colour(enum.Enum):
+  RED = 1
+
+
+gin.constants_from_enum(Colour, module='slac_test')
+gin.constant('slac_test.TOOL', Ladder())
+gin.constant('slac_test.ENDLESS', math.inf)
+gin.constant('slac_test.THIRD', (1, 'x'))
+
+
+def test_constants_that_are_no_literals_keep_their_names():
+  bindings.load(
+    [],
+    [
+      'PAINT = %Colour.RED',
+      "Painter.brush = {'a': [%PAINT, 2], 'b': %THIRD}",
+      'a/brush.width = %slac_test.TOOL',
+      'b/brush.width = %ENDLESS',
+    ],
+  )
+  resolved = bindings.resolved()
+  assert resolved == {
+    'Painter.brush': "{'a': [%slac_test.Colour.RED, 2], 'b': (1, 'x')}",
+    'a/brush.width': '%slac_test.TOOL',
+    'b/brush.width': '%slac_test.ENDLESS',
+  }
+  bindings.load_resolved(resolved)
+  assert bindings.resolved() == resolved
+  assert Painter(batch_size=1).brush == {
+    'a': [Colour.RED, 2],
+    'b': (1, 'x'),
+  }
+  message, _ = fault(load_params, 'Painter.rate = %ENDLESS')
+  assert 'Painter.rate = %slac_test.ENDLESS (inf): must be ' in message
+
+
+@pytest.mark.parametrize(
+  ('value', 'shown'),
+  [
+    ('1e999', 'inf'),
+    ('(-1e999, 2)', '(-inf, 2)'),
+    ('0x' + 5000 * 'f', 'a number of thousands of digits'),
+  ],
+)
+def test_what_no_later_start_could_read_is_refused(value, shown):
+  message, code = fault(load_params, f'Painter.brush = {value}')
+  assert message == (
+    f'Painter.brush = {shown}: cannot be read again from config.json: write a '
+    'finite number, a text, or %NAME of a constant.'
+  )
+  assert code == 78
+
+
+def test_dynamic_registration_is_refused(tmp_path):
+  (tmp_path / 'my_plain.py').write_text('def number(x=1): return x\n')
+  (tmp_path / 'a.gin').write_text(
+    'from __gin__ import dynamic_registration\n'
+    'import my_plain\n'
+    'my_plain.number.x = 3\n'
+  )
+  message, code = fault(bindings.load, ['a.gin'], [], True)
+  assert message == (
+    "'from __gin__ import dynamic_registration' gives names that cannot be "
+    'read again from config.json: decorate what is to be set with '
+    '@gin.configurable, and leave that line out.'
+  )
+  assert code == 78
 
 
 def test_missing_values_are_user_errors():

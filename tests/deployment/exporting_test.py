@@ -117,6 +117,8 @@ def test_a_run_has_finished_when_its_end_was_exported(folder, tmp_path):
   assert not has_finished(config, 801)  # It is to be extended.
   assert not has_finished({**config, 'Schedule.env_steps': '801'}, 801)
   assert not has_finished({**config, 'A.x': '2'}, 799)
+  called = {**config, 'Schedule.env_steps': '@budget()'}
+  assert not has_finished(called, '@budget()')  # Nobody has called it yet.
   (tmp_path / 'policy' / 'policy.json').write_text('{')
   assert not has_finished(config, 799)
   (tmp_path / 'config.json').unlink()

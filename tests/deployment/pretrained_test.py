@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import sys
 
 import gin
@@ -14,7 +15,7 @@ from slac.config import bindings
 from slac.deployment import description, playing, records
 from slac.environments import requirements
 from slac.storage import checkpoints
-from slac.training import evaluation, experiment, schedule
+from slac.training import evaluation, experiment, flags, schedule
 from tests import tiny
 from tests.deployment import exported
 from tests.training import transfer_test
@@ -96,7 +97,7 @@ def test_what_is_exported_to_be_watched_returns_the_same_again(
   record = records.read(folder)
   assert record['trained'] == {
     'flags': [
-      *('--gin_file=gin/cartpole.gin', '--gin_file=tiny.gin'),
+      *('--gin_file=gin/cartpole.gin', '--gin_file', 'tiny.gin'),
       *('--gin_param=ACTION_REPEAT = 20', '--seed=3'),
     ],
     'commit': 'ab' * 20,
@@ -115,7 +116,10 @@ def test_what_is_exported_to_be_watched_returns_the_same_again(
   # To the last bit, as the policy that was recorded is the exported one.
   assert [played[1][0].episode_return] == returns[:1]
   assert 'cartpole swingup, after 1,000 environment steps' in told
-  assert 'trained by --gin_file=gin/cartpole.gin --gin_file=tiny.gin' in told
+  assert (
+    'trained by --gin_file=gin/cartpole.gin --gin_file tiny.gin '
+    "'--gin_param=ACTION_REPEAT = 20' --seed=3, " in told
+  )
   assert 'commit abababababab\n' in told
   assert re.search(
     rf'recorded: mean return [\d.]+ of 2 .* --seed=0, the first {first}\n', told
@@ -191,16 +195,27 @@ def test_a_name_of_two_policies_is_refused_and_a_path_is_one(
   assert records.find('walker') == shipped / 'walker'
 
 
-def test_flags_of_a_command_are_kept_without_its_paths():
+def test_flags_of_a_command_are_kept_without_its_paths(monkeypatch):
   words = [
     *('train_eval.py', '--gin_file', '/me/a.gin', '--gin_param=A = "b=c"'),
     *('--root_dir', '/me/runs', '--init_from=/me/runs/walker-seed0'),
     *('--init_parts', 'model', 'actor', '--fresh', '--seed', '3'),
   ]
-  assert records._flags(words) == [
-    *('--gin_file=a.gin', '--gin_param=A = "b=c"', '--init_from=walker-seed0'),
-    *('--init_parts=model actor', '--seed=3'),
+  kept = [
+    *('--gin_file', 'a.gin', '--gin_param=A = "b=c"'),
+    *('--init_from=walker-seed0', '--init_parts', 'model', 'actor'),
+    *('--seed', '3'),
   ]
+  assert records._flags(words) == kept
+  # And can be pasted into a shell.
+  trained = {'flags': kept, 'commit': 'ab' * 20, 'has_changes': False}
+  told = records.sentence({'trained': trained})
+  told = told.removeprefix('trained by ').removesuffix(f', commit {"ab" * 6}')
+  assert shlex.split(told) == kept
+  monkeypatch.setattr(sys, 'argv', ['train_eval.py', *shlex.split(told)])
+  found = flags.parse('')
+  assert (found.gin_file, found.gin_param) == (['a.gin'], ['A = "b=c"'])
+  assert (found.init_parts, found.seed) == (['actor', 'model'], 3)
 
 
 @pytest.mark.slow

@@ -163,6 +163,15 @@ def test_steps_that_are_not_the_benchmarks_are_refused(tmp_path):
   assert 'line 3: there is a second row at step 8' in fault([folder])
 
 
+def test_rows_that_were_mended_from_events_are_read(tmp_path):
+  folder = made_up.write_run(tmp_path / 'a', {})
+  header = 'env_steps,agent_steps,average_return,success_rate\n'
+  (folder / 'eval.csv').write_text(f'{header}4,1,-9.0,0.5\n8,,-1.0,\n')
+  (run,) = ours.read([folder])
+  assert run.returns == {4: -9.0, 8: -1.0}
+  assert run.success_rates == {4: 0.5}
+
+
 def test_damaged_json(tmp_path):
   folder = made_up.write_run(tmp_path / 'a', {})
   (folder / 'version.json').write_text('[1]')

@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import shutil
 import time
 
 import numpy as np
@@ -209,7 +210,7 @@ def write(log, steps, offset):
   for step in steps:
     log.scalars(step, {'value': step + offset})
     log.row('eval', {'env_steps': step, 'average_return': step + offset})
-    log.gif(step, 'video', moving_square(2, 8), fps=10)
+    log.gif(step, 'evaluation/video', moving_square(2, 8), fps=10)
 
 
 @pytest.mark.parametrize('closed', [True, False])
@@ -253,7 +254,25 @@ def test_rewind_removes_pictures_made_since(tmp_path):
   write(log, [2], offset=0)
   log.close()
   opened(tmp_path, state)
-  assert os.listdir(tmp_path / 'videos') == ['video-000000001.gif']
+  assert os.listdir(tmp_path / 'videos') == ['evaluation-video-000000001.gif']
+
+
+def test_rewind_leaves_alone_what_the_user_keeps_beside_films(tmp_path):
+  log = opened(tmp_path)
+  state = log.get_state()
+  write(log, [1], offset=0)
+  (film,) = (tmp_path / 'videos').iterdir()
+  kept = {
+    'evaluation-video-000000001.gif.bak',
+    'evaluation-video-000000001 (best).gif',
+    'evaluation-video-00000001.gif',
+    'walker-000000001.gif',
+    'my-evaluation-video-000000001.gif',
+  }
+  for name in kept:
+    shutil.copy(film, film.with_name(name))
+  opened(tmp_path, state)
+  assert set(os.listdir(tmp_path / 'videos')) == kept
 
 
 def test_rewind_leaves_alone_what_play_has_written(tmp_path):
@@ -267,9 +286,9 @@ def test_rewind_leaves_alone_what_play_has_written(tmp_path):
   log.close()
   opened(tmp_path, state)
   assert sorted(os.listdir(tmp_path / 'videos')) == [
+    'evaluation-video-000000001.gif',
     'play.gif',
     'play_fig14.png',
-    'video-000000001.gif',
   ]
   assert played.read_bytes() == b'longer than before'
 
@@ -294,7 +313,7 @@ def test_rewind_does_not_mind_what_the_user_deleted(tmp_path):
   write(log, [1], offset=0)
   state = log.get_state()
   log.close()
-  (tmp_path / 'videos' / 'video-000000001.gif').unlink()
+  (tmp_path / 'videos' / 'evaluation-video-000000001.gif').unlink()
   opened(tmp_path, state)
   assert os.listdir(tmp_path / 'videos') == []
 
@@ -353,6 +372,55 @@ def test_a_table_is_mended_from_its_rest_and_from_events(
   opened(tmp_path, again.get_state())
   assert path.read_bytes() == mended + b'4,1.0\n'
   assert capsys.readouterr().err == ''
+
+
+COUNTED = ('env_steps', 'model_updates', 'gradient_steps', 'loss')
+
+
+def write_training(log):
+  """Random data, pretraining and training, as `report.Report` logs them."""
+  for step, updates, gradient_steps, loss in (
+    (4, 0, 0, None),
+    (8, 0, 0, 0.0),
+    (8, 1, 0, 0.25),
+    (8, 2, 0, 0.75),
+    (12, 2, 1, 0.5),
+  ):
+    values = {} if loss is None else {'loss': loss}
+    counts = (step, updates, gradient_steps)
+    log.row('train', dict(zip(COUNTED[:3], counts, strict=True)) | values)
+    if updates and not gradient_steps:
+      log.scalars(updates, {f'pretraining/{k}': v for k, v in values.items()})
+    else:
+      log.scalars(step, values)
+
+
+TRAINED = ['4,0,0,', '8,0,0,0.0', '8,1,0,0.25', '8,2,0,0.75', '12,2,1,0.5']
+
+
+@pytest.mark.parametrize(
+  ('found', 'mended'),
+  [
+    # The last random row is lost, at whose step pretraining has its rows.
+    ([0, 2, 3, 4], ['4,0,0,', '8,,,0.0', *TRAINED[2:]]),
+    ([0, 1, 3, 4], ['4,0,0,', '8,0,0,0.0', '8,2,0,0.75', '12,2,1,0.5']),
+    ([], ['8,,,0.0', '12,,,0.5']),  # Those of pretraining are lost.
+  ],
+)
+def test_rows_of_pretraining_are_kept_as_they_are(
+  tmp_path, capsys, found, mended
+):
+  columns = {**COLUMNS, 'train': COUNTED}
+  log = opened(tmp_path, columns=columns)
+  write_training(log)
+  state = log.get_state()
+  path = tmp_path / 'train.csv'
+  header, *rows = path.read_text().splitlines()
+  assert rows == TRAINED
+  path.write_text('\n'.join([header, *(rows[n] for n in found), '']))
+  opened(tmp_path, state, columns)
+  assert path.read_text().splitlines() == [header, *mended]
+  assert 'train.csv' in capsys.readouterr().err
 
 
 def events_of(folder):
@@ -444,6 +512,18 @@ def test_sizes_alone_as_version_0_1_noted_them_are_enough(tmp_path, capsys):
   (tmp_path / 'eval.csv').write_bytes(HEADER + b'1,0.5\n2')
   opened(tmp_path, sizes)
   assert 'eval.csv (1 rows are kept, 2 are mended' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+  'mark', [(1, 2, 'x', 4), (1, 'x', 'x'), ('a', 1, 'x'), 'abc', None, -5]
+)
+def test_marks_of_another_kind_are_one_sentence(tmp_path, mark):
+  state = opened(tmp_path).get_state()
+  before = sorted(tmp_path.rglob('*'))
+  with pytest.raises(errors.UserError, match='cannot be restored') as caught:
+    opened(tmp_path, {**state, 'eval.csv': mark})
+  assert caught.value.exit_code == 65
+  assert sorted(tmp_path.rglob('*')) == before
 
 
 def test_a_clock_that_was_set_back_leaves_files_in_their_order(

@@ -9,6 +9,7 @@ import psutil
 import pytest
 import tensorflow as tf
 
+import train_eval
 from slac.reporting import report
 from slac.training import assessment, evaluation, schedule
 from tests import event_files
@@ -179,6 +180,40 @@ def test_the_best_return_outlives_a_start(tmp_path, counters):
     if value.tag == report.BEST
   ]
   assert found == [-5.0, 7.0, 7.0, 8.0]
+
+
+def test_mended_logs_are_saved_before_more_is_logged(
+  tmp_path, counters, capsys
+):
+  """Or after a kill the next start would take new rows for old ones."""
+  log = report.Report(tmp_path, make_parts(), counters, [])
+  log.open()
+  for steps in (0, 1):
+    counters.agent_steps = steps
+    log.evaluated([make_episode(3.0)], [], {})
+  state, saved = log.get_state(), []
+  (tmp_path / 'eval.csv').unlink()
+  run = object.__new__(train_eval.Run)
+  run.counters = counters
+  run._schedule = types.SimpleNamespace(checkpoint_seconds=1000.0)
+  run._stop = types.SimpleNamespace(requested=True)
+  run._evaluations = types.SimpleNamespace(close=lambda: None)
+  run._report = log = report.Report(tmp_path, make_parts(), counters, [])
+  run._save = lambda: saved.append(log.get_state())
+  log.set_state(state)
+  run.loop()
+  assert len(saved) == 2  # At once, and in the end.
+  counters.agent_steps = 2
+  log.evaluated([make_episode(9.0)], [], {})
+  again = report.Report(tmp_path, make_parts(), counters, [])
+  again.set_state(saved[0])
+  assert again.open() is False
+  found = rows(tmp_path, 'eval')
+  assert [(row['env_steps'], row['agent_steps']) for row in found] == [
+    ('0', ''),
+    ('4', ''),
+  ]
+  assert capsys.readouterr().err.count('Logs are not') == 1
 
 
 def test_a_task_that_can_be_solved_has_a_success_rate(

@@ -71,6 +71,17 @@ def test_odd_and_long_overrides_become_a_short_safe_hash(run_name):
   assert '/' not in name('A.path = "../../etc"')
 
 
+@pytest.mark.parametrize('name', [None, 'mine'])
+def test_what_is_no_text_is_one_sentence(run_name, name):
+  origin = 'runs/walker\udcff', ['model']
+  for params, begun in (([], origin), (['A.x = 1  # \udcff'], (None, ()))):
+    with pytest.raises(
+      errors.UserError, match=r'udcff.* is no UTF-8'
+    ) as caught:
+      run_name(['a.gin'], params, 0, origin=begun, name=name)
+    assert caught.value.exit_code == 64
+
+
 @pytest.mark.parametrize('name', ['', '..', 'a/b', '/a'])
 def test_a_given_name_is_one_folder(run_name, name):
   with pytest.raises(errors.UserError) as caught:

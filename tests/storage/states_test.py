@@ -2,6 +2,7 @@
 
 import random
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -17,7 +18,13 @@ STATE = {
   'plain': [1, 2.5, True, 'x'],
   'deep': {'a/b': [{'~': (np.zeros(0),)}]},
   'empty': ({}, (), []),
+  'record': np.array([(1, 2.0)], [('a', '<i4'), ('b', '>f8')]),
+  'like one': {'a~kind': np.zeros(1), '~kinds': 1, 'npy': 2, '.npy/x': 3},
 }
+
+
+class List(list):
+  """A list of one's own."""
 
 
 def equal(one, two):
@@ -54,8 +61,18 @@ def test_the_state_of_pythons_own_generator(tmp_path):
     (random.Random(0), r'environment/a holds a random\.Random'),
     ([1, {2}], r'environment/a/1 holds a builtins\.set'),
     ({3: 1}, 'environment/a holds the key 3, a int'),
-    (np.array([None]), r'environment/a holds a numpy\.ndarray'),
+    (np.array([None]), r'environment/a holds a numpy\.ndarray of object'),
     (b'x', r'environment/a holds a builtins\.bytes'),
+    # What would come back as something else.
+    (np.zeros(1, ml_dtypes.bfloat16), r'/a holds a numpy\.ndarray of bfloat16'),
+    (ml_dtypes.bfloat16(1.5), r'environment/a holds a ml_dtypes\.bfloat16'),
+    (np.ma.masked_array([1, 2], [0, 1]), r'/a holds a numpy\.ma\.Masked'),
+    ([List([1])], r'environment/a/0 holds a .*\.List'),
+    (List([np.zeros(1)]), r'environment/a holds a .*\.List'),
+    ({'x': np.zeros(1), 'x.npy': np.zeros(1)}, r"holds the key 'x\.npy'"),
+    ({'x\0y': np.zeros(1)}, r"holds the key 'x\\x00y'"),
+    ({'x\udcff': np.zeros(1)}, r"holds the key 'x\\udcff'"),
+    ({'~kind': 'list'}, "environment/a holds the key '~kind'"),
   ],
 )
 def test_what_cannot_be_saved_is_named(tmp_path, value, what):

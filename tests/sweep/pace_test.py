@@ -39,6 +39,13 @@ def test_each_phase_is_timed_between_its_rows(tmp_path):
   assert found.finished == {}
 
 
+def test_rows_that_were_mended_are_passed_over(tmp_path):
+  runs.write(tmp_path / 'a', CONFIG, [*runs.ROWS, ',,,,7'])
+  found = pace.read(tmp_path)
+  np.testing.assert_array_equal(found.paces[KEY].counts, [10, 20, 20])
+  assert found.spent == {'a': 110 / 3600}
+
+
 def test_seeds_are_put_together_and_other_settings_are_not(tmp_path):
   runs.write(tmp_path / 'a', CONFIG)
   runs.write(tmp_path / 'b', CONFIG | {'Experiment.seed': '1'}, runs.ROWS[:2])
