@@ -93,3 +93,12 @@ def test_the_gradient_passes_the_bounds_of_actions():
     action = alm_networks.clipped(x)
   np.testing.assert_array_equal(action, [-1, 0.5, 1])
   np.testing.assert_array_equal(tape.gradient(action, x), [1, 1, 1])
+
+
+def test_means_of_actions_are_bounded():
+  actor = tiny.shake(alm_networks.Actor(3, 2, 6))
+  *_, (kernel, bias) = tiny.weights(actor)
+  kernel.assign(tf.zeros_like(kernel))
+  bias.assign([0.5, -3.0])
+  found = actor(tf.ones([1, 3]))[0]
+  np.testing.assert_allclose(found, np.tanh([0.5, -3.0]), rtol=1e-6)

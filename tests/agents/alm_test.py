@@ -11,7 +11,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 from tf_agents.trajectories import time_step as ts
 
-from slac.agents import alm, alm_networks, optimizers, returns
+from slac.agents import alm, alm_bound, alm_networks, optimizers, returns
 from slac.training import collecting, compiled, metrics, replay
 from tests import tiny
 from tests.agents import baselines_test
@@ -700,3 +700,81 @@ def test_sequences_are_of_one_episode_and_steps_are_all_there_are(agent):
   count = np.bincount(steps[:, -2] % 7, minlength=7)
   assert not count[[3, 6]].any()
   assert np.all(np.abs(count[[0, 1, 2, 4, 5]] - 400) < 120)
+
+
+def test_the_lesser_of_two_critics_counts_and_of_two_targets(
+  agent, monkeypatch
+):
+  nets = agent._networks
+  for name, factors in (('critics', (1, 5)), ('target_critics', (4, 3))):
+    own = [lambda z, a, f=f: f * z[:, 0] + a[:, 0] for f in factors]
+    monkeypatch.setattr(nets, name, own)
+  z, a = tf.constant([[1.0], [-1.0]]), tf.constant([[10.0], [20.0]])
+  assert nets.value(z, a).numpy().tolist() == [11, 15]
+  assert nets.target_value(z, a).numpy().tolist() == [13, 16]
+
+
+def test_the_value_at_the_end_of_the_bound_has_its_weight(by_hand, monkeypatch):
+  agent = by_hand(
+    encoder=lambda s: gaussian(s),
+    target_encoder=lambda s: gaussian(s, 1.0),
+    model=lambda z, a: gaussian(z + a, 1.0),
+    reward=lambda z, a: total(a),
+    value=lambda z, a: 0 * total(z) + 5,
+    actor=lambda z: z,
+  )
+  monkeypatch.setattr(agent, '_value_weight', 3.0)
+  monkeypatch.setattr(agent, '_kl_weight', 0.0)
+  steps = tf.ones([B, K + 1, 2])
+  loss, _ = agent.model_loss(0 * steps, steps, SEED)
+  np.testing.assert_allclose(loss, -(K * 2 + 3 * 5), rtol=1e-5)
+
+
+def test_draws_of_an_update_are_independent(by_hand, monkeypatch):
+  n, seen, seeds = 4000, [], []
+
+  def unit(z, *_):
+    return gaussian(0 * z, 1.0)
+
+  def first(z, *_):
+    return z[..., 0]
+
+  def value(z, a):
+    seen.append(z)
+    return first(z)
+
+  def noisy(pi, seed):
+    seeds.append(tuple(seed.numpy()))
+    return pi.mean()
+
+  agent = by_hand(
+    critics=[first, first],
+    target_value=first,
+    actor=lambda z: z,
+    model=unit,
+    encoder=unit,
+    target_encoder=unit,
+    reward=first,
+    value=value,
+    classifier=types.SimpleNamespace(log_ratio=first),
+  )
+  monkeypatch.setattr(agent._noise, 'sample_clipped', noisy)
+  z = unit(tf.zeros([n, 1]))
+  step = transition(
+    action=tf.zeros([n, 1]),
+    reward=tf.zeros([n]),
+    discount=tf.ones([n]),
+    encoded=z,
+    next_encoded=z,
+  )
+  # E (z - 0.9 z')^2 of unit Gaussians.
+  loss, _ = agent.critic_loss(step, SEED)
+  assert loss.numpy() == pytest.approx(1 + 0.9**2, rel=0.1)
+  seeds.clear()
+  agent.actor_loss(step, SEED)
+  assert len(set(seeds)) == K + 1
+  nothing = tf.zeros([n, K + 1, 1])
+  zs, _ = alm_bound.unroll(agent._networks, nothing, nothing, SEED)
+  for z in (seen[0], zs):  # [n, steps, 1]
+    correlation = np.corrcoef(z[..., 0].numpy().T)
+    np.testing.assert_allclose(correlation, np.eye(len(correlation)), atol=0.1)

@@ -151,3 +151,49 @@ def test_estimates_count_the_entropies_that_q_counts(monkeypatch):
   np.testing.assert_allclose(cut_off.seen, found.seen + more, rtol=1e-5)
   bound[2] += 32 / 4
   np.testing.assert_allclose(cut_off.bound, bound, rtol=1e-5)
+
+
+def test_the_stochastic_actor_by_hand():
+  actor = alm_variants.StochasticActor(3, 2, 6, min_stddev=0.1, max_stddev=2.0)
+  *_, (kernel, bias) = tiny.weights(actor)
+  kernel.assign(tf.zeros_like(kernel))
+  bias.assign([0.5, -3.0, -50.0, 50.0])
+  pi = actor(tf.ones([1, 3]))
+  np.testing.assert_allclose(pi.mean()[0], np.tanh([0.5, -3.0]), rtol=1e-6)
+  # The upper limit is passed by softplus(-1.9) = 0.139.
+  np.testing.assert_allclose(pi.stddev()[0], [0.1, 2.139], rtol=1e-2)
+
+
+def test_actions_of_the_stochastic_actor_are_clipped():
+  agent = bare(
+    alm_variants.AlmEntropyAgent,
+    _networks=types.SimpleNamespace(actor=lambda z: gaussian(z)),
+  )
+  z = tf.Variable([[-3.0, 0.5]])
+  with tf.GradientTape() as tape:
+    action = agent._act(z, SEED)
+  np.testing.assert_allclose(action, [[-1, 0.5]], atol=1e-4)
+  np.testing.assert_allclose(tape.gradient(action, z), [[1, 1]], atol=1e-4)
+
+
+def test_no_gradient_passes_the_latents_that_entropies_are_of(monkeypatch):
+  weight = tf.Variable(0.5)
+
+  def nothing(z, *_):
+    return 0 * total(z)
+
+  agent = alm_test.make_agent(agent_class=alm_variants.AlmEntropyAgent)
+  monkeypatch.setattr(
+    agent,
+    '_networks',
+    types.SimpleNamespace(
+      reward=nothing,
+      value=nothing,
+      classifier=types.SimpleNamespace(log_ratio=nothing),
+      model=lambda z, a: gaussian(z + a),
+      actor=lambda z: gaussian(weight * z),
+    ),
+  )
+  monkeypatch.setattr(agent, '_bonus', total)
+  loss, slope = alm_test.slope(agent, weight)
+  assert abs(loss) > 0.1 and slope == 0

@@ -355,3 +355,18 @@ def test_an_update_is_traced_ahead_and_tells_its_metrics():
 def test_an_environment_without_a_state_is_refused():
   with pytest.raises(errors.UserError, match=r"offers pixels: .* 'state'"):
     tiny.agent(agent_class=baselines.SacStateAgent)
+
+
+def test_the_next_action_is_of_what_the_encoder_itself_sees(monkeypatch):
+  agent = make_agent(baselines.SacPixelsAgent)
+  tiny.shake(agent._target_encoder, seed=1)
+  seen, actor = [], agent._actor
+
+  def act(inputs):
+    seen.append(inputs)
+    return actor(inputs)
+
+  monkeypatch.setattr(agent, '_actor', act)
+  critic_loss(agent)
+  stacks = tf.concat(tf.unstack(tiny.pixels(4, 3, seed=1), axis=1), -1)
+  np.testing.assert_allclose(seen[0], agent._encoder(stacks), rtol=1e-5)

@@ -73,3 +73,17 @@ def test_an_episode_is_seen_as_in_acting(kind):
   assert np.abs(np.diff(actions, axis=0)).max() > 1e-3  # They depend on it.
   estimates = agent.estimates(seen, actions, np.ones(5), has_terminated=True)
   assert estimates.q.shape == estimates.seen.shape == (6 - tiny.T,)
+
+
+@pytest.mark.parametrize('kind', ['history', 'frames'])
+def test_estimates_begin_where_a_window_is_full(kind, monkeypatch):
+  agent = exported.make_agent(kind)
+  agent._log_alpha.assign(-40.0)
+  monkeypatch.setattr(agent, '_critics', 2 * [lambda x, a: a[:, 0]])
+  monkeypatch.setattr(agent, '_gamma', 0.5)
+  actions = np.stack([np.arange(6), np.zeros(6)], 1).astype(np.float32)
+  rewards = np.float32([100, 100, 8, 4, 2])
+  seen = {'pixels': tiny.pixels(6)}
+  found = agent.estimates(seen, actions, rewards, has_terminated=True)
+  np.testing.assert_allclose(found.q, [2, 3, 4])
+  np.testing.assert_allclose(found.seen, [8 + 2 + 0.5, 4 + 1, 2], rtol=1e-5)

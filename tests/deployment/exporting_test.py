@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 
 from slac import deployment, errors
-from slac.deployment import exporting
+from slac.deployment import description, exporting
 from tests import tiny
 from tests.agents import policies_test
 from tests.deployment import exported
@@ -298,3 +298,9 @@ def test_an_export_that_cannot_be_written_is_a_sentence(tmp_path, quickly):
     write('first', tmp_path / 'file' / 'policy')
   assert error.value.exit_code == 74
   assert '\n' not in str(error.value) and f'{tmp_path}/file' in str(error.value)
+
+
+def test_a_policy_is_current_until_the_run_is_extended(tmp_path, monkeypatch):
+  monkeypatch.setattr(description, 'read', lambda folder: {'env_steps': 800})
+  current = [exporting.is_current(tmp_path, n) for n in (796, 800, 804)]
+  assert current == [False, True, False]

@@ -149,3 +149,12 @@ def test_an_unknown_task():
     errors.UserError, match=r"'thre' \(did you mean three\?\)"
   ):
     claw.ClawEnvironment('thre')
+
+
+def test_the_reward_is_of_where_a_step_has_led(blank):
+  environment = make('fixed')
+  environment.reset()
+  environment._data.qpos[9], environment._data.qvel[9] = 0.0, 20.0
+  reward = environment.step(np.zeros(9, np.float32)).reward
+  assert reward == np.float32(-abs(environment._error()))
+  assert reward > -1.5  # Of pi / 2, before the step.

@@ -144,7 +144,8 @@ def test_the_replay_is_as_it_was_saved(saved):
     np.testing.assert_array_equal(values, known[name])
 
 
-def test_the_replay_of_several_environments_is_too(saved, tmp_path):
+@pytest.mark.parametrize('setting', ['environments', 'workers'])
+def test_the_replay_of_several_streams_is_too(saved, tmp_path, setting):
   folder, ring = saved
   trained.load_settings(folder)
   parts, _ = trained.restore(folder)
@@ -159,7 +160,7 @@ def test_the_replay_of_several_environments_is_too(saved, tmp_path):
     tmp_path / 'checkpoints', tf.train.Checkpoint(agent=parts.agent), several
   )
   saver.save(9, {})
-  config = bindings.resolved() | {'Collection.environments': '2'}
+  config = bindings.resolved() | {f'Collection.{setting}': '2'}
   (tmp_path / 'config.json').write_text(json.dumps(config))
   found = trained.make_replay(parts, tmp_path).rows(0, 9)
   assert found['stream'].tolist() == [0, 1] * 4 + [0]

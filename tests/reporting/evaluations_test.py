@@ -217,6 +217,19 @@ def test_without_a_worker_a_signal_leaves_it_to_the_next_start(monkeypatch):
   assert run.rows == [(100, 1.0)] and run.counters.next_evaluation == 200
 
 
+def test_what_plays_has_the_runs_limit(monkeypatch):
+  monkeypatch.setattr(evaluations.evaluation, 'Evaluator', lambda *x: x)
+  parts = types.SimpleNamespace(
+    agent=types.SimpleNamespace(policy='drawn', greedy_policy='greedy'),
+    eval_environment='own',
+    seed=3,
+    limit='limit',
+  )
+  assert evaluations.evaluators(parts) == [
+    ('own', policy, 3, 'limit') for policy in ('drawn', 'greedy')
+  ]
+
+
 def test_pretraining_is_assessed_by_the_same_random_episodes(
   monkeypatch, capsys
 ):

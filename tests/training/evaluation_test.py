@@ -1,6 +1,7 @@
 """Evaluation: whole episodes, the same again for the same seed and step."""
 
 import functools
+import time
 import types
 
 import numpy as np
@@ -12,7 +13,7 @@ from tf_agents.trajectories import time_step as ts
 
 from slac import errors
 from slac.agents import policies
-from slac.environments import checked
+from slac.environments import checked, limits
 from slac.reporting import pictures
 from slac.training import evaluation
 from tests import tiny
@@ -284,3 +285,16 @@ def test_an_episode_tells_its_rewards_and_whether_it_has_terminated():
     # A reward is the action's first number.
     np.testing.assert_array_equal(episode.rewards, episode.actions[:limit, 0])
     assert episode.has_terminated == (limit == LENGTH)
+
+
+def test_a_call_in_an_evaluation_is_limited():
+  class Hanging(Dice):
+    def _step(self, action):
+      time.sleep(100)
+
+  runner, environment = evaluator(environment=Hanging)
+  limited = evaluation.Evaluator(
+    environment, runner._policy, 0, limits.Limit(0.3)
+  )
+  with pytest.raises(checked.Failure, match='no end within'):
+    limited.run(1, 0)

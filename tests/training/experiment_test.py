@@ -6,6 +6,7 @@ import types
 import gin
 import numpy as np
 import pytest
+import tensorflow as tf
 from tf_agents.environments import py_environment
 from tf_agents.specs import array_spec
 from tf_agents.trajectories import time_step as ts
@@ -78,7 +79,8 @@ def test_environments_are_two_and_only_training_s_is_seeded():
   assert seed == 7
   assert parts.random_policy.action_spec == tiny.action_spec(2)
   # What plays for the assessment takes no draw of what collects.
-  assert parts.held_out_policy is not parts.random_policy
+  collects, plays = parts.random_policy, parts.held_out_policy
+  assert collects._generator is not plays._generator
 
 
 @pytest.mark.parametrize('model_updates', [0, 5])
@@ -271,3 +273,23 @@ def test_what_a_run_needs_on_the_disk():
 def test_a_short_run_does_not_fill_the_replay():
   # 400 steps, and no more than these to spare.
   assert disk_bytes(0, env_steps=1600, model_updates=0) == 800_000 + 20_000_000
+
+
+def test_the_replay_is_joined_as_the_agent_asks():
+  parts = experiment.Experiment(
+    seed=0,
+    environment=Wide,
+    agent=lambda *args: types.SimpleNamespace(
+      model='a model',
+      joined=(2, 1),
+      training_data_spec={'step_type': tf.TensorSpec([], tf.int32)},
+      train_sequence_length=3,
+      **SPECS,
+    ),
+  )
+  ring = parts.make_replay(capacity=20)
+  for t in range(12):  # Episodes of three steps.
+    ring.add({'step_type': np.int32(t % 3)})
+  first, second = np.split(ring.sample(400)['step_type'], 2)
+  assert {tuple(x) for x in first} == {(0, 1, 2)}
+  assert {tuple(x) for x in second} == {(0, 1, 2), (2, 0, 1)}
