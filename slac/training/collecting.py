@@ -167,7 +167,7 @@ class _Stream:
     self._checked = checked.CheckedEnvironment(environment, within)
     self._add_row = add
     self._seed_of = seed_of
-    self._num_continued = 0
+    self._num_continued = 0  # Without the environment's state.
     self._policy_state: Any = ()
     self._episode_return = 0.0
     self._length = 0
@@ -238,8 +238,9 @@ class _Stream:
 
   def set_state(self, state: dict):
     """See `Collector.set_state`."""
-    self._num_continued = state.get('num_continued', 0) + 1
+    self._num_continued = state.get('num_continued', 0)
     if state['environment'] is None:
+      self._num_continued += 1
       console.warn('The environment cannot be restored: a new episode begins.')
       seed = self._seed_of(self._num_continued)
       evaluation.seed_environment(self._environment, seed)

@@ -234,11 +234,14 @@ def test_a_restored_collector_goes_on_exactly(before):
   again = collect(first, before)
   first.prepare()
   state = first.get_state()
+  assert state['num_continued'] == 0  # Which no exact continuation changes.
   leaves = tf.nest.flatten(state['policy_state'])
   if before:
     assert all(isinstance(leaf, np.ndarray) for leaf in leaves)
   second, other = make(Restorable)
   second.set_state(state)
+  # No exact continuation leaves a trace.
+  assert second.get_state()['num_continued'] == state['num_continued'] == 0
   again += collect(second, 9 - before)
   assert rows(memory) + rows(other) == rows(expected)
   assert again == finished
