@@ -252,7 +252,10 @@ def train_eval(arguments):
   run.loop()
   stop.release()
   if stop.requested:
-    print('Stopped and saved; the same command continues.')
+    how = 'the same command continues'
+    if arguments.fresh:  # It would begin anew.
+      how = f'--name={folder.name} without --fresh continues'
+    print(f'Stopped and saved; {how}.')
     return stop.exit_code
   if not exporting.is_current(folder / 'policy', run.counters.env_steps):
     print('Exporting the policy.', flush=True)

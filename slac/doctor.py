@@ -78,6 +78,7 @@ class Finding:
 def main():
   """Runs the command line."""
   streams.guard()
+  streams.interrupt_quietly()
   prog = 'python -m slac.doctor'
   parser = errors.ArgumentParser(prog=prog, description=__doc__)
   parser.add_argument('--root_dir', default='runs', help='the folder of runs')
@@ -203,7 +204,7 @@ def environment(
     yield Finding('FAIL', 'environment', text, packages.INSTALL)
     return
   except errors.UserError as error:
-    yield Finding('FAIL', 'environment', str(error).partition('\n')[0])
+    yield Finding('FAIL', 'environment', errors.one_line(error))
     return
   for note in notes:
     yield Finding('NOTE', 'environment', note)

@@ -104,6 +104,11 @@ def check(arguments):
       'folder with --export.',
       64,
     )
+  if arguments.video and arguments.video.suffix.lower() != '.gif':
+    raise errors.UserError(
+      f'--video={arguments.video}: films are GIFs, so end the name in .gif.',
+      64,
+    )
   if arguments.half and not arguments.episodes:
     raise errors.UserError(
       '--half writes down what the policy returns: play at least one episode.',
@@ -174,8 +179,8 @@ def play(arguments):
   folder = arguments.run_dir
   trained.load_settings(folder, arguments.allow_gin_imports)
   video = arguments.video or folder / 'videos' / 'play.gif'
-  # It takes minutes to make the pictures, so this is asked before.
-  errors.check_can_write(video, '--video')
+  if arguments.episodes:  # To make the pictures takes minutes.
+    errors.check_can_write(video, '--video')
   if arguments.export:
     exporting.check_can_replace(arguments.export)
     errors.check_can_create(arguments.export, '--export')

@@ -173,7 +173,10 @@ def refusal(run_dir, **flags):
 @pytest.mark.parametrize('option', ['video', 'export'])
 @pytest.mark.parametrize(
   ('name', 'reason'),
-  [('missing/x', 'No such file'), ('config.json/x', 'Not a directory')],
+  [
+    ('missing/x.gif', 'No such file'),
+    ('config.json/x.gif', 'Not a directory'),
+  ],
 )
 def test_a_target_that_cannot_be_written_is_refused_at_once(
   run_dir, option, name, reason
@@ -188,10 +191,19 @@ def test_a_target_that_cannot_be_written_is_refused_at_once(
   ]
 
 
+def test_an_export_alone_needs_no_place_for_a_film(chosen, run_dir):
+  (run_dir / 'videos').rmdir()
+  export = f'--export={run_dir / "policy"}'
+  assert 'exported' in chosen(export, '--episodes=0')
+  with pytest.raises(errors.UserError, match='choose another --video'):
+    chosen(export)
+
+
 def test_neither_a_film_nor_a_policy_takes_the_place_of_something_else(
   run_dir,
 ):
-  message, code = refusal(run_dir, video=run_dir / 'videos')
+  (run_dir / 'folder.gif').mkdir()
+  message, code = refusal(run_dir, video=run_dir / 'folder.gif')
   assert code == 73 and 'cannot be written (Is a directory)' in message
   message, code = refusal(run_dir, export=run_dir / 'config.json')
   assert code == 73 and 'cannot be replaced by a policy' in message
@@ -291,6 +303,7 @@ def test_what_is_about_an_export_needs_one(run_dir, flags):
     ({'run_dir': None}, "Name a run's folder"),
     ({'run_dir': None, 'pretrained': 'x', 'sample': True}, 'leave out'),
     ({'half': True, 'export': 'x', 'episodes': 0}, 'at least one episode'),
+    ({'video': pathlib.Path('x.mp4')}, 'films are GIFs'),
   ],
 )
 def test_a_run_or_a_pretrained_policy_is_played_as_it_is(run_dir, flags, says):

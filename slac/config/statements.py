@@ -80,7 +80,7 @@ class Statements:
     try:
       found = next((place for place in places if place.is_file()), None)
       if not found:
-        raise errors.UserError(_missing(path, places, where), 66)
+        raise errors.UserError(_missing(path, self._folders, where), 66)
       return found.read_text(encoding='utf-8'), os.path.relpath(found)
     except (OSError, UnicodeDecodeError) as error:
       reason = getattr(error, 'strerror', None) or 'it is no text in UTF-8'
@@ -240,8 +240,9 @@ class _Delegate(gin_config.ParserDelegate):
       return None
 
 
-def _missing(path: str, places: list[pathlib.Path], where: str) -> str:
+def _missing(path: str, roots: list[pathlib.Path], where: str) -> str:
   """Returns the message that there is no such file, with what is near it."""
+  places = [root / path for root in roots]
   if folders := [place for place in places if place.is_dir()]:
     names = _gin_files(folders)
     hint = f', such as {os.path.join(path, names[0])}' if names else ''
@@ -249,6 +250,9 @@ def _missing(path: str, places: list[pathlib.Path], where: str) -> str:
   names = _gin_files([place.parent for place in places])
   # The end that all names have in common makes no two of them near.
   hint = errors.did_you_mean_or_all(os.path.basename(path), names, (), 0.8)
+  task = f'gin/{os.path.basename(path).removesuffix(".gin")}.gin'
+  if any((root / task).is_file() for root in roots):
+    hint = f' (did you mean {task}?)'
   return f'There is no gin file {path}{where}{hint}.'
 
 

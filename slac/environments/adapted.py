@@ -10,7 +10,7 @@ from tf_agents.specs import array_spec
 from tf_agents.trajectories import time_step as ts
 
 from slac import errors
-from slac.environments import offering, rendering
+from slac.environments import checked, offering, rendering
 
 
 class AdaptedEnvironment(offering.OfferingEnvironment):
@@ -21,6 +21,9 @@ class AdaptedEnvironment(offering.OfferingEnvironment):
   'state'. Where no image is observed, `render` makes the pixels. One step is
   `action_repeat` steps of the environment, fewer if the episode ends inside,
   with their rewards summed. It has a method `is_success` if the other has.
+
+  Attributes:
+    action_repeat: Steps of the environment per step of the agent.
   """
 
   def __init__(
@@ -36,7 +39,7 @@ class AdaptedEnvironment(offering.OfferingEnvironment):
 
     Args:
       name: The task's name.
-      action_repeat: Steps of the environment per step of the agent.
+      action_repeat: The attribute.
       observations: What has the shape and dtype of each observation, by names.
       action_spec: The spec of the actions.
       can_render: Whether `_draw` returns images.
@@ -46,7 +49,7 @@ class AdaptedEnvironment(offering.OfferingEnvironment):
     Raises:
       UserError: There are several images.
     """
-    self._action_repeat = action_repeat
+    self.action_repeat = action_repeat
     self._can_render = can_render
     self._image_size = tuple(image_size)
     images = [key for key, spec in observations.items() if _is_image(spec)]
@@ -108,8 +111,13 @@ class AdaptedEnvironment(offering.OfferingEnvironment):
 
   def _step(self, action: np.ndarray) -> ts.TimeStep:
     total_reward = 0.0
-    for _ in range(self._action_repeat):
+    for _ in range(self.action_repeat):
       observation, reward, discount, is_last = self._advance(action)
+      if np.ndim(reward):
+        raise checked.Failure(
+          f"the environment's reward has the shape {list(np.shape(reward))}, "
+          'and is no number'
+        )
       total_reward += reward
       if is_last:
         break

@@ -37,7 +37,8 @@ def prepare(
       and its action a vector of floats [d] between finite bounds. H and W are
       multiples of 16 from 32 to 128, and C is 1, 3 or 6.
     action_repeat: Of an environment of gymnasium's or dm_env's API, how many of
-      its steps are one. One of TF-Agents' repeats actions itself.
+      its steps are one. One of TF-Agents' repeats actions itself; one of this
+      package has to do it as often.
 
   Returns:
     The environment, its actions rescaled unless they are float32 in [-1, 1]
@@ -63,6 +64,7 @@ def prepare(
       f'The environment is a batch of {environment.batch_size}: give a single '
       'one.'
     )
+  _check_action_repeat(environment, action_repeat)
   _check_observation_spec(environment.observation_spec())
   spec = environment.action_spec()
   _check_action_spec(spec)
@@ -107,6 +109,17 @@ def own_action_spec(
   if isinstance(environment, RescaledActions):
     return environment.wrapped_env().action_spec()
   return environment.action_spec()
+
+
+def _check_action_repeat(environment: Any, action_repeat: int):
+  if not isinstance(environment, offering.OfferingEnvironment):
+    return  # What it repeats, nothing tells.
+  own = environment.action_repeat
+  if own != action_repeat:
+    raise errors.UserError(
+      f'The environment repeats an action {own} times, but '
+      f'Schedule.action_repeat = {action_repeat}: set both by ACTION_REPEAT.'
+    )
 
 
 def _check_observation_spec(spec: Any):

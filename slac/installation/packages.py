@@ -147,6 +147,7 @@ def start(program: str, parse_arguments: Callable[[], argparse.Namespace]):
   on, it does not end of what becomes of its standard streams.
   """
   streams.guard()
+  streams.interrupt_quietly()
   arguments = parse_arguments()
   with errors.reported_by(program):
     check(program)

@@ -34,6 +34,17 @@ def guard() -> None:
     sys.stderr = _Stream(sys.stderr, transcript)  # type: ignore[assignment]
 
 
+def interrupt_quietly() -> None:
+  """Has Ctrl-C, where nothing heeds it, end the process without a trace."""
+  report = sys.excepthook
+
+  def without_trace(kind, error, trace):
+    if not issubclass(kind, KeyboardInterrupt):
+      report(kind, error, trace)
+
+  sys.excepthook = without_trace
+
+
 def keep_in(path: pathlib.Path) -> None:
   """Appends what was said since `guard`, and all that will be, to a file.
 

@@ -166,14 +166,14 @@ def train(arguments, run: experiment.Experiment) -> base.Agent:
     parts = experiment.Experiment()
   check_has_model(parts.agent)
   check_keeps_pixels(run.agent)
-  ring = trained.make_replay(parts, arguments.run_dir)
-  if arguments.gin_file:
-    bindings.check_all_used()
   if parts.task != run.task:
     raise errors.UserError(
       f'--gin_file has {parts.task}, and the run is of {run.task}: name the '
       "gin file of the run's task first."
     )
+  ring = trained.make_replay(parts, arguments.run_dir)
+  if arguments.gin_file:
+    bindings.check_all_used()
   updates = parts.agent.updates(parts.schedule.batch_size)
   update = compiled.CompiledUpdate(updates['train_model'])
   found = []

@@ -11,7 +11,7 @@ from gymnasium.utils import env_checker
 from slac import errors
 from slac.config import bindings
 from slac.environments import checked, requirements
-from slac.training import experiment
+from slac.training import experiment, schedule
 
 STEPS = 200  # Of random actions, across the ends of episodes.
 
@@ -35,7 +35,7 @@ def environment(
   with experiment.making():
     made = make()
     notes = _advice(getattr(made, '_environment', made))
-    prepared = requirements.prepare(made, 1)
+    prepared = requirements.prepare(made, _action_repeat(made))
     names = list(prepared.observation_spec())
     try:
       requirements.observe(prepared, names)
@@ -48,15 +48,28 @@ def environment(
   return requirements.name_of(prepared), notes
 
 
+def _action_repeat(made) -> int:
+  """Returns the schedule's; without a schedule, the environment's own."""
+  own = getattr(made, 'action_repeat', 1)
+  return gin.get_bindings(schedule.Schedule).get('action_repeat', own)
+
+
 def _advice(own) -> list[str]:
-  """Returns what gymnasium's checker has to say of one of its environments."""
+  """Returns what gymnasium's checker has to say of one of its environments.
+
+  It may refuse what can be trained in, such as noise that no seed decides.
+  """
   if not isinstance(own, gymnasium.Env):
     return []
   with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter('always')
-    env_checker.check_env(own.unwrapped, skip_render_check=True)
+    refusal = []
+    try:
+      env_checker.check_env(own.unwrapped, skip_render_check=True)
+    except Exception as error:  # It asserts, and calls what is of the user.
+      refusal = [f"gymnasium's checker: {checked.one_line(error)}"]
   lines = [str(warning.message).split('WARN: ')[-1] for warning in caught]
-  return [line.removesuffix('\x1b[0m') for line in lines]
+  return [*(line.removesuffix('\x1b[0m') for line in lines), *refusal]
 
 
 def _take_steps(tried, spec):

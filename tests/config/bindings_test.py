@@ -742,3 +742,13 @@ def test_user_errors_to_which_gin_appends_nothing_keep_their_type():
 def test_other_errors_pass():
   with pytest.raises(TypeError), bindings.translate_gin_errors():
     (lambda x: x)()
+
+
+@pytest.mark.parametrize('name', ['walker.gin', 'walker', 'else/walker.gin'])
+def test_a_task_without_its_folder_is_told_where_it_is(name):
+  with pytest.raises(errors.UserError) as caught:
+    bindings.load([name])
+  assert str(caught.value) == (
+    f'There is no gin file {name} (did you mean gin/walker.gin?).'
+  )
+  assert caught.value.exit_code == 66

@@ -201,7 +201,7 @@ def test_every_task_of_the_suite_is_one():
     environment.observe(['state'])
     environment._environment._step_limit = 20  # By themselves most have 1,000.
     try:
-      prepared = requirements.prepare(environment, 1)
+      prepared = requirements.prepare(environment, 4)
     except errors.UserError as error:
       refused.append(f'{domain}: {error}')
       continue

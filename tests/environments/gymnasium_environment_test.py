@@ -215,7 +215,7 @@ def test_an_image_has_its_own_size_and_a_drawing_the_one_that_is_asked_for():
   asked = gymnasium_environment.GymnasiumEnvironment(
     Counter(), 2, image_size=(32, 64)
   )
-  asked = requirements.prepare(asked, 1)
+  asked = requirements.prepare(asked, 2)
   assert asked.observation_spec()['pixels'].shape == (32, 64, 3)
   drawn = asked.reset().observation['pixels']
   assert drawn.shape == (32, 64, 3)

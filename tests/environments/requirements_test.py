@@ -2,6 +2,7 @@
 
 import re
 
+import gymnasium
 import numpy as np
 import pytest
 from tf_agents.environments import py_environment
@@ -9,7 +10,7 @@ from tf_agents.specs import array_spec
 from tf_agents.trajectories import time_step as ts
 
 from slac import errors
-from slac.environments import requirements
+from slac.environments import gymnasium_environment, requirements
 
 _PIXELS = array_spec.ArraySpec((64, 64, 3), np.uint8)
 
@@ -202,3 +203,12 @@ def test_the_wrapper_resumes_in_the_middle_of_an_episode():
   resumed.set_state(state)
   assert resumed.current_time_step().is_mid()
   assert not resumed.step(action).is_first()
+
+
+def test_an_action_repeat_that_is_not_the_schedules_is_refused():
+  other = gymnasium_environment.GymnasiumEnvironment(
+    gymnasium.make('Pendulum-v1'), 2
+  )
+  with pytest.raises(errors.UserError, match='repeats an action 2 times, but'):
+    requirements.prepare(other, 4)
+  assert requirements.prepare(other, 2).action_repeat == 2

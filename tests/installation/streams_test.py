@@ -1,6 +1,7 @@
 """Tests of slac/installation/streams.py: streams that are closed or broken."""
 
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -113,3 +114,22 @@ print('said after')
   subprocess.run([sys.executable, '-c', script], check=True)
   text = (tmp_path / 'run' / 'run.log').read_text()
   assert text.splitlines()[1:] == ['said before', 'said after']
+
+
+@pytest.mark.parametrize(
+  ('raised', 'code', 'says'),
+  [('KeyboardInterrupt', -signal.SIGINT, ''), ('ValueError', 1, 'Traceback')],
+)
+def test_ctrl_c_leaves_no_trace_and_faults_do(raised, code, says):
+  process = subprocess.run(
+    [
+      *(sys.executable, '-c'),
+      'from slac.installation import streams\n'
+      f'streams.interrupt_quietly()\nraise {raised}',
+    ],
+    stderr=subprocess.PIPE,
+    text=True,
+    cwd=REPOSITORY,
+  )
+  assert process.returncode == code
+  assert process.stderr.startswith(says) and bool(process.stderr) == bool(says)

@@ -205,7 +205,7 @@ def test_steps_without_images_are_refused(tmp_path):
     ),
     (
       ['gin/ball_in_cup.gin', 'tests/tiny.gin'],
-      'The replay in the checkpoint does not fit: action is',
+      '--gin_file has ball_in_cup catch, and the run is of cartpole swingup',
     ),
     (
       ['gin/pendulum.gin', 'tests/tiny.gin'],

@@ -49,6 +49,14 @@ def test_what_gymnasium_s_checker_finds_is_told(findings):
   assert all('\x1b' not in text for _, text in notes)
 
 
+def test_what_the_checker_refuses_may_be_trained_in(findings):
+  *notes, last = findings(
+    'Noisy', '-float(np.linalg.norm(self.x))', 'float(np.random.normal())'
+  )
+  assert last == ('PASS', 'Noisy: 200 steps are well')
+  assert any("gymnasium's checker: AssertionError" in x for _, x in notes)
+
+
 @pytest.mark.parametrize(
   ('name', 'old', 'new', 'says'),
   [
