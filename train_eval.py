@@ -173,7 +173,8 @@ class Run:
     self._finite_check.check()
     locks.check(self._folder)
     for failure in self._collector.prepare():
-      faults.count(failure, self.counters, self._write)
+      if not self._stop.requested:  # Then nothing is begun any more.
+        faults.count(failure, self.counters, self._write)
     self._write()
 
   def _write(self):

@@ -311,8 +311,8 @@ FAULTS = [
       'makes some PyEnvironment or Env or Environment, ',
       'Experiment.random_policy = @SlacAgent: must be a configurable that '
       'makes some SeededPolicy, ',
-      'SlacAgent.model = @LatentModel: must be a configurable that makes some '
-      'LatentModel, ',
+      'SlacAgent.model = @LatentModel: must be a class that defines '
+      'first_posterior, first_prior, kl, ',
       'SlacAgent.actor_input = @SlacModel: must be a configurable that makes '
       'some Input, ',
       'SlacAgent.augmentation = @LatentInput: must be a configurable that '

@@ -144,6 +144,7 @@ def test_a_reset_that_fails_in_a_save_is_counted_in_what_is_saved(
   monkeypatch.setattr(train_eval.locks, 'check', lambda folder: None)
   for name, value in {
     '_folder': tmp_path,
+    '_stop': types.SimpleNamespace(requested=False),
     '_finite_check': faults.FiniteCheck(tmp_path),
     '_collector': types.SimpleNamespace(
       prepare=lambda: [checked.Failure('the camera hangs')]
@@ -162,3 +163,6 @@ def test_a_reset_that_fails_in_a_save_is_counted_in_what_is_saved(
   with pytest.raises(errors.UserError, match='3 episodes in a row'):
     run._save()
   assert saved[-1]['failed_episodes'] == 3  # Nothing is lost.
+  run._stop.requested = True  # Environments begin no more: that is no fault.
+  run._save()
+  assert saved[-1]['failed_episodes'] == 3
