@@ -204,7 +204,7 @@ def environment(
     yield Finding('FAIL', 'environment', text, packages.INSTALL)
     return
   except errors.UserError as error:
-    yield Finding('FAIL', 'environment', errors.one_line(error))
+    yield Finding('FAIL', 'environment', errors.message_of(error))
     return
   for note in notes:
     yield Finding('NOTE', 'environment', note)

@@ -43,7 +43,7 @@ def reported_by(program: str) -> Iterator[None]:
       raise UserError('The working directory is gone: go to another one.', 66)
     yield
   except UserError as error:
-    print(f'{program}: {one_line(error)}', file=sys.stderr)
+    print(f'{program}: {message_of(error)}', file=sys.stderr)
     sys.exit(error.exit_code)
   except OSError as error:
     if not error.filename:
@@ -56,7 +56,7 @@ def reported_by(program: str) -> Iterator[None]:
     sys.exit(os.EX_IOERR)
 
 
-def one_line(error: UserError) -> str:
+def message_of(error: UserError) -> str:
   """Returns its message, which may quote a text of several lines, on one."""
   lines = [line.strip() for line in str(error).splitlines()]
   return short(' '.join(lines), 5000)

@@ -2,33 +2,44 @@
 
 import types
 
+import pytest
+
 import train_eval
-from slac.training import schedule
+from slac import errors
+from slac.environments import checked
+from slac.training import faults, schedule
 from tests.training import schedule_test
 
 
-def test_each_agent_step_has_its_gradient_steps():
+def make(**parts):
+  """A run of no more than these parts."""
   run = object.__new__(train_eval.Run)
+  for name, part in parts.items():
+    setattr(run, name, part)
+  return run
+
+
+def test_each_agent_step_has_its_gradient_steps():
   updates = []
-  for name, value in {
-    'counters': schedule.Counters(4, agent_steps=50, episodes=9),
-    '_schedule': schedule_test.make(model_updates=0, gradient_steps=3),
-    '_collect_policy': None,
-    '_collect': lambda policy: (2, []),  # In two environments.
-    '_update': updates.append,
-    '_report': types.SimpleNamespace(enter=lambda phase: None),
-  }.items():
-    setattr(run, name, value)
+  run = make(
+    counters=schedule.Counters(4, agent_steps=50, episodes=9),
+    _schedule=schedule_test.make(model_updates=0, gradient_steps=3),
+    _collect_policy=None,
+    _collect=lambda policy: (2, []),  # In two environments.
+    _update=updates.append,
+    _report=types.SimpleNamespace(enter=lambda phase: None),
+  )
   run._turn(run._schedule.phase(run.counters))
   assert updates == 6 * ['train'] and run.counters.gradient_steps == 6
 
 
 def test_the_collector_has_the_runs_limit_and_its_seed(monkeypatch):
   monkeypatch.setattr(train_eval.collecting, 'Collector', lambda *x: x)
-  run = object.__new__(train_eval.Run)
-  run._replay = 'ring'
-  run._agent = types.SimpleNamespace(training_data_spec='spec')
-  run._report = types.SimpleNamespace(stopwatch='watch')
+  run = make(
+    _replay='ring',
+    _agent=types.SimpleNamespace(training_data_spec='spec'),
+    _report=types.SimpleNamespace(stopwatch='watch'),
+  )
   parts = types.SimpleNamespace(
     collection=types.SimpleNamespace(workers=0),
     environments=['own'],
@@ -38,3 +49,34 @@ def test_the_collector_has_the_runs_limit_and_its_seed(monkeypatch):
   assert run._make_collector(parts) == (
     *(['own'], 'ring', 'spec', 'watch', 'limit', 3),
   )
+
+
+def test_a_reset_that_fails_in_a_save_is_counted_in_what_is_saved(
+  tmp_path, monkeypatch, capsys
+):
+  saved, counters = [], schedule.Counters(action_repeat=4)
+  monkeypatch.setattr(train_eval.locks, 'check', lambda folder: None)
+  run = make(
+    counters=counters,
+    _folder=tmp_path,
+    _stop=types.SimpleNamespace(requested=False),
+    _finite_check=faults.FiniteCheck(tmp_path),
+    _collector=types.SimpleNamespace(
+      prepare=lambda: [checked.Failure('the camera hangs')]
+    ),
+    _stateful={'counters': counters},
+    _evaluations=types.SimpleNamespace(get_state=lambda: None),
+    _checkpoints=types.SimpleNamespace(
+      save=lambda step, state: saved.append(state['counters'])
+    ),
+  )
+  for _ in range(faults.LIMIT - 1):
+    run._save()
+  assert [state['failed_episodes'] for state in saved] == [1, 2]
+  assert capsys.readouterr().err.count('as the camera hangs.') == 2
+  with pytest.raises(errors.UserError, match='3 episodes in a row'):
+    run._save()
+  assert saved[-1]['failed_episodes'] == 3  # Nothing is lost.
+  run._stop.requested = True  # Environments begin no more: that is no fault.
+  run._save()
+  assert saved[-1]['failed_episodes'] == 3

@@ -75,9 +75,8 @@ def prepare(
 
 def name_of(environment: py_environment.PyEnvironment) -> str:
   """Returns a task's name, or its class's, as it need not have one."""
-  while isinstance(environment, wrappers.PyEnvironmentBaseWrapper):
-    environment = environment.wrapped_env()
-  return getattr(environment, 'name', type(environment).__name__)
+  innermost = resumable.layers(environment)[-1]
+  return getattr(innermost, 'name', type(innermost).__name__)
 
 
 def observe(environment: py_environment.PyEnvironment, names: Iterable[str]):

@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from tf_agents.environments import wrappers
+from tf_agents.environments import py_environment, wrappers
 from tf_agents.trajectories import time_step as ts
 
 # TF-Agents' wrappers that remember more than the environment inside, and do not
@@ -28,7 +28,7 @@ class ResumableEnvironment(wrappers.PyEnvironmentBaseWrapper):
     Raises:
       NotImplementedError: it does not tell its state, or not all of it.
     """
-    if any(isinstance(x, _REMEMBERING) for x in self._layers()):
+    if any(isinstance(x, _REMEMBERING) for x in layers(self)):
       raise NotImplementedError
     step = self.current_time_step()
     seen = {name: np.asarray(x) for name, x in step.observation.items()}
@@ -41,12 +41,15 @@ class ResumableEnvironment(wrappers.PyEnvironmentBaseWrapper):
     """Puts back what `get_state` returned."""
     self._env.set_state(state['environment'])
     time_step = ts.TimeStep(**state['time_step'])
-    for environment in self._layers():
+    for environment in layers(self):
       environment._current_time_step = time_step
 
-  def _layers(self):
-    """Returns this environment and those inside, which it wraps."""
-    layers = [self]
-    while isinstance(layers[-1], wrappers.PyEnvironmentBaseWrapper):
-      layers.append(layers[-1].wrapped_env())
-    return layers
+
+def layers(
+  environment: py_environment.PyEnvironment,
+) -> list[py_environment.PyEnvironment]:
+  """Returns an environment and those inside that it wraps, from the outside."""
+  found = [environment]
+  while isinstance(found[-1], wrappers.PyEnvironmentBaseWrapper):
+    found.append(found[-1].wrapped_env())
+  return found

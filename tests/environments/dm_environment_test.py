@@ -78,16 +78,19 @@ def test_an_observation_may_be_one_array_an_image():
     np.testing.assert_array_equal(pixels, np.full([48, 80, 1], count))
 
 
+def told_of_success(prepared):
+  """Whether an environment tells it, and what before and after a step."""
+  protected = checked.CheckedEnvironment(prepared)
+  protected.reset()
+  found = [hasattr(prepared, 'is_success'), protected.is_success()]
+  protected.step(np.zeros(prepared.action_spec().shape, np.float32))
+  return [*found, protected.is_success()]
+
+
 def test_success_is_told_where_the_environment_tells_it():
-  found = []
-  for environment in (Walk(), Seeing()):
-    prepared = requirements.prepare(environment, 3)
-    protected = checked.CheckedEnvironment(prepared)
-    protected.reset()
-    found.append([hasattr(prepared, 'is_success'), protected.is_success()])
-    protected.step(np.zeros(1, np.float32))
-    found[-1].append(protected.is_success())
-  assert found == [[False, None, None], [True, False, True]]
+  untold, told = (requirements.prepare(x, 3) for x in (Walk(), Seeing()))
+  assert told_of_success(untold) == [False, None, None]
+  assert told_of_success(told) == [True, False, True]
 
 
 def test_actions_are_rescaled():

@@ -14,12 +14,12 @@ from tf_agents.environments import utils
 from slac import errors
 from slac.config import bindings
 from slac.environments import (
-  checked,
   gym_tasks,
   gymnasium_environment,
   requirements,
 )
 from slac.training import experiment
+from tests.environments import dm_environment_test
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 LENGTH = 5
@@ -233,16 +233,13 @@ class Solved(Counter):
 
 def test_success_is_told_where_the_environment_tells_it():
   limited = gymnasium.wrappers.TimeLimit(Solved(), 9)
-  found = []
-  for environment in (Counter(), limited):
+  for environment, expected in (
+    (Counter(), [False, None, None]),
+    (limited, [True, False, True]),
+  ):
     prepared = requirements.prepare(environment, LENGTH)
     prepared.observe(['state'])
-    protected = checked.CheckedEnvironment(prepared)
-    protected.reset()
-    found.append([hasattr(prepared, 'is_success'), protected.is_success()])
-    protected.step(np.zeros(2, np.float32))
-    found[-1].append(protected.is_success())
-  assert found == [[False, None, None], [True, False, True]]
+    assert dm_environment_test.told_of_success(prepared) == expected
 
 
 class Varying(Counter):

@@ -9,10 +9,9 @@ import psutil
 import pytest
 import tensorflow as tf
 
-import train_eval
 from slac.reporting import report
 from slac.training import assessment, evaluation, schedule
-from tests import event_files
+from tests import event_files, run_test
 
 
 def make_parts():
@@ -193,13 +192,15 @@ def test_mended_logs_are_saved_before_more_is_logged(
     log.evaluated([make_episode(3.0)], [], {})
   state, saved = log.get_state(), []
   (tmp_path / 'eval.csv').unlink()
-  run = object.__new__(train_eval.Run)
-  run.counters = counters
-  run._schedule = types.SimpleNamespace(checkpoint_seconds=1000.0)
-  run._stop = types.SimpleNamespace(requested=True)
-  run._evaluations = types.SimpleNamespace(close=lambda: None)
-  run._report = log = report.Report(tmp_path, make_parts(), counters, [])
-  run._save = lambda: saved.append(log.get_state())
+  log = report.Report(tmp_path, make_parts(), counters, [])
+  run = run_test.make(
+    counters=counters,
+    _schedule=types.SimpleNamespace(checkpoint_seconds=1000.0),
+    _stop=types.SimpleNamespace(requested=True),
+    _evaluations=types.SimpleNamespace(close=lambda: None),
+    _report=log,
+    _save=lambda: saved.append(log.get_state()),
+  )
   log.set_state(state)
   run.loop()
   assert len(saved) == 2  # At once, and in the end.

@@ -1,13 +1,11 @@
 """Tests of slac/training/faults.py: a run that ends, and one that goes on."""
 
 import math
-import types
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-import train_eval
 from slac import errors
 from slac.environments import checked
 from slac.training import faults, schedule
@@ -133,36 +131,3 @@ def test_the_third_failure_in_a_row_saves_and_ends_the_run(capsys):
     ]
     * 5
   )
-
-
-def test_a_reset_that_fails_in_a_save_is_counted_in_what_is_saved(
-  tmp_path, monkeypatch, capsys
-):
-  run = object.__new__(train_eval.Run)
-  run.counters = make_counters()
-  saved = []
-  monkeypatch.setattr(train_eval.locks, 'check', lambda folder: None)
-  for name, value in {
-    '_folder': tmp_path,
-    '_stop': types.SimpleNamespace(requested=False),
-    '_finite_check': faults.FiniteCheck(tmp_path),
-    '_collector': types.SimpleNamespace(
-      prepare=lambda: [checked.Failure('the camera hangs')]
-    ),
-    '_stateful': {'counters': run.counters},
-    '_evaluations': types.SimpleNamespace(get_state=lambda: None),
-    '_checkpoints': types.SimpleNamespace(
-      save=lambda step, state: saved.append(state['counters'])
-    ),
-  }.items():
-    setattr(run, name, value)
-  for _ in range(faults.LIMIT - 1):
-    run._save()
-  assert [state['failed_episodes'] for state in saved] == [1, 2]
-  assert capsys.readouterr().err.count('as the camera hangs.') == 2
-  with pytest.raises(errors.UserError, match='3 episodes in a row'):
-    run._save()
-  assert saved[-1]['failed_episodes'] == 3  # Nothing is lost.
-  run._stop.requested = True  # Environments begin no more: that is no fault.
-  run._save()
-  assert saved[-1]['failed_episodes'] == 3
