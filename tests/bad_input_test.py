@@ -156,6 +156,12 @@ FAULTS = [
   ),
   train('name of several folders', 64, '--name=a/b', WALKER, '--name=a/b'),
   train(
+    'an overlay alone',
+    78,
+    'name a task first, such as --gin_file=gin/walker.gin',
+    '--gin_file=gin/quick.gin',
+  ),
+  train(
     'missing gin file',
     66,
     '(did you mean walker.gin?)',

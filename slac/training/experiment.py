@@ -91,13 +91,7 @@ class Experiment:
       prepared = [requirements.prepare(own, action_repeat) for own in made]
     *self.environments, self.eval_environment = prepared or [like]
     self.task = requirements.name_of(self.eval_environment)
-    specs = tensor_spec.from_spec(
-      [
-        self.eval_environment.time_step_spec(),
-        self.eval_environment.action_spec(),
-      ]
-    )
-    self.agent = agent(*specs, seed)
+    self.agent = make_agent(agent, self.eval_environment, seed)
     observed = list(self.agent.time_step_spec.observation)
     with making():
       for own in prepared:
@@ -163,6 +157,30 @@ class Experiment:
     )
 
 
+def chosen_environment() -> Callable[..., requirements.Environment]:
+  """Returns the function that makes the environment that gin files choose.
+
+  Raises:
+    errors.UserError: they choose none.
+  """
+  if make := gin.get_bindings(Experiment).get('environment'):
+    return make
+  raise errors.UserError(
+    'Experiment.environment must be given a value: name a task first, such as '
+    '--gin_file=gin/walker.gin.'
+  )
+
+
+def make_agent(
+  make: Callable[..., base.Agent],
+  environment: py_environment.PyEnvironment,
+  seed: int,
+) -> base.Agent:
+  """Returns an agent for what an environment observes and takes."""
+  specs = [environment.time_step_spec(), environment.action_spec()]
+  return make(*tensor_spec.from_spec(specs), seed)
+
+
 def make_environment(
   action_repeat: int,
   observed: Iterable[str] | None,
@@ -176,7 +194,7 @@ def make_environment(
     resolved: what `bindings.resolved` has returned in the run's process.
   """
   bindings.load_resolved(resolved, allow_imports=True)  # The run has done so.
-  make = gin.get_bindings(Experiment)['environment']
+  make = chosen_environment()
   made = requirements.prepare(make(), action_repeat)
   requirements.observe(
     made, made.observation_spec() if observed is None else observed

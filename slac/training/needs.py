@@ -34,14 +34,15 @@ def check():
   Of a user's own agents and models only what their bases are given is known.
 
   Raises:
-    errors.UserError: networks and batches need more memory than there is, or
-      training would begin without a sequence to draw.
+    errors.UserError: no task is chosen, networks and batches need more memory
+      than there is, or training would begin without a sequence to draw.
   """
+  environment = experiment.chosen_environment()
   plan = schedule.Schedule()
   sizes = {'Schedule.batch_size': plan.batch_size}
   given = _given(experiment.Experiment)
   sizes |= sizes_of(given.get('agent'))
-  check_memory(sizes, image_shape_of(given.get('environment')))
+  check_memory(sizes, image_shape_of(environment))
   capacity = _given(replay.Replay).get('capacity')
   if capacity:
     # Without either, critics learn of a step and the next.

@@ -29,23 +29,35 @@ def environment(
     UserError: nothing can be trained in it.
   """
   bindings.load(gin_files, allow_imports=allow_imports)
-  make = gin.get_bindings(experiment.Experiment).get('environment')
-  if not make:
-    raise errors.UserError('Experiment.environment is not set: name a task.')
+  make = experiment.chosen_environment()
   with experiment.making():
     made = make()
     notes = _advice(getattr(made, '_environment', made))
     prepared = requirements.prepare(made, _action_repeat(made))
-    names = list(prepared.observation_spec())
-    try:
-      requirements.observe(prepared, names)
-    except errors.UserError as error:  # It may do without.
-      if names == ['pixels']:
-        raise
-      notes.append(str(error))
-      requirements.observe(prepared, ['state'])
+  observed, more = _observed(prepared)
+  with experiment.making():
+    requirements.observe(prepared, observed)
     _take_steps(checked.CheckedEnvironment(prepared), prepared.action_spec())
-  return requirements.name_of(prepared), notes
+  return requirements.name_of(prepared), [*notes, *more]
+
+
+def _observed(prepared) -> tuple[list[str], list[str]]:
+  """Returns what the agent observes, if there is one, and what to know of it.
+
+  Without an agent it is all that there is to see.
+  """
+  if make := gin.get_bindings(experiment.Experiment).get('agent'):
+    with bindings.translate_gin_errors():
+      agent = experiment.make_agent(make, prepared, seed=0)
+    return list(agent.time_step_spec.observation), []
+  names = list(prepared.observation_spec())
+  try:
+    requirements.observe(prepared, names)
+  except errors.UserError as error:  # It may do without.
+    if names == ['pixels']:
+      raise
+    return ['state'], [str(error)]
+  return names, []
 
 
 def _action_repeat(made) -> int:

@@ -259,7 +259,8 @@ def test_random_data_without_a_sequence():
 
 
 def test_missing_settings_are_left_to_what_needs_them():
-  bindings.load([], ['Schedule.batch_size = 3'])
+  task = 'Experiment.environment = @GymEnvironment'
+  bindings.load([], [task, 'Schedule.batch_size = 3'])
   with (
     pytest.raises(errors.UserError) as caught,
     bindings.translate_gin_errors(),
@@ -268,5 +269,6 @@ def test_missing_settings_are_left_to_what_needs_them():
   assert 'Schedule.action_repeat and' in str(caught.value)
   of_schedule = bindings.ROOT / 'gin' / 'slac.gin'
   lines = of_schedule.read_text().replace('%ACTION_REPEAT', '4').splitlines()
-  bindings.load([], [line for line in lines if line.startswith('Schedule.')])
+  schedule = [line for line in lines if line.startswith('Schedule.')]
+  bindings.load([], [task, *schedule])
   needs.check()

@@ -21,12 +21,12 @@ def findings(tmp_path, monkeypatch):
   python = re.search(r'```python\n(import gin, .*?)```', PAGE, re.S)[1]
   config = re.search(r'```\n(import reach\n.*?)```', PAGE, re.S)[1]
 
-  def tell(name, old='', new='', allow_imports=True):
-    assert old in python
+  def tell(name, old='', new='', allow_imports=True, lacks=''):
+    assert old in python and lacks in config
     changed = python.replace(old, new).replace('Reach', name)
     (tmp_path / f'{name.lower()}.py').write_text(changed)
     own = config.replace('reach', name.lower()).replace('Reach', name)
-    (tmp_path / 'own.gin').write_text(own)
+    (tmp_path / 'own.gin').write_text(own.replace(lacks, ''))
     found = list(doctor.environment(['own.gin'], allow_imports))
     gin.clear_config()
     return [(finding.verdict, finding.text) for finding in found]
@@ -87,3 +87,9 @@ def test_a_fault_is_named(findings, name, old, new, says):
 def test_it_imports_nothing_unless_it_may(findings):
   ((verdict, text),) = findings('Shy', allow_imports=False)
   assert verdict == 'FAIL' and '--allow_gin_imports' in text
+
+
+def test_an_agent_finds_there_what_it_observes(findings):
+  ((verdict, text),) = findings('Dark', lacks="include 'gin/sac_state.gin'\n")
+  assert verdict == 'FAIL'
+  assert text.startswith('The environment offers state: give it an observation')
