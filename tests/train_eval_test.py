@@ -26,7 +26,6 @@ include 'tests/tiny.gin'
 ACTION_REPEAT = 10
 Schedule.random_episodes = 1
 Schedule.eval_interval = 800
-Schedule.checkpoint_seconds = 0.2
 """
 TINY_MODEL = """
 LatentModel.compute_dtype = 'bfloat16'
@@ -37,7 +36,9 @@ Replay.capacity = 110
 # 100 random agent steps, 20 updates of the model, 60 gradient steps. The
 # replay overflows on the way.
 ENV_STEPS = 1600
-SHORTER = 1590  # The budget of a run that is then extended.
+# The budget of a run that is killed, so often saved, and then extended.
+SHORTER = 1590
+OFTEN = 'Schedule.checkpoint_seconds = 0.2\n'
 CARTPOLE = '--gin_file=gin/cartpole.gin'
 SECONDS = 600  # After so many a process hangs, on a busy machine too.
 
@@ -75,7 +76,12 @@ def start_until(root, is_time):
   """Starts a shorter run; returns its process when `is_time` of its folder."""
   with open(root / 'log', 'a') as log:
     process = subprocess.Popen(
-      command(root, CARTPOLE, env_steps=SHORTER),
+      command(
+        root,
+        CARTPOLE,
+        settings=TINY + TINY_MODEL + OFTEN,
+        env_steps=SHORTER,
+      ),
       cwd=root,
       stdout=log,
       stderr=log,
@@ -220,10 +226,14 @@ def test_stopped_killed_and_extended_it_ends_as_if_it_had_not_been(
   code, stdout, stderr = run(tmp_path, CARTPOLE)
   assert code == 0, stderr
   assert 'Continuing at' in stdout
-  assert 'other settings: Schedule.env_steps: 1590 -> 1600.' in stdout
+  assert (
+    'other settings: Schedule.checkpoint_seconds: 0.2 -> 300.0; '
+    'Schedule.env_steps: 1590 -> 1600.'
+  ) in stdout
   starts = json.loads((folder / 'version.json').read_text())
-  changes = [start.get('changes') for start in starts]
-  assert changes == [None, None, {'Schedule.env_steps': '1590 -> 1600'}]
+  *others, last = [start.get('changes') for start in starts]
+  assert others == [None, None]
+  assert last['Schedule.env_steps'] == '1590 -> 1600'
 
   expected = run_folders.digests(straight[0])
   found = run_folders.digests(folder)
