@@ -172,8 +172,11 @@ class Run:
   def _save(self):
     self._finite_check.check()
     locks.check(self._folder)
+    goes_on = self.counters.env_steps < self._schedule.env_steps
     for failure in self._collector.prepare():
-      if not self._stop.requested:  # Then nothing is begun any more.
+      if (
+        goes_on and not self._stop.requested
+      ):  # Else nothing is begun any more.
         faults.count(failure, self.counters, self._write)
     self._write()
 

@@ -58,6 +58,7 @@ def test_a_reset_that_fails_in_a_save_is_counted_in_what_is_saved(
   monkeypatch.setattr(train_eval.locks, 'check', lambda folder: None)
   run = make(
     counters=counters,
+    _schedule=schedule_test.make(env_steps=100),
     _folder=tmp_path,
     _stop=types.SimpleNamespace(requested=False),
     _finite_check=faults.FiniteCheck(tmp_path),
@@ -77,6 +78,8 @@ def test_a_reset_that_fails_in_a_save_is_counted_in_what_is_saved(
   with pytest.raises(errors.UserError, match='3 episodes in a row'):
     run._save()
   assert saved[-1]['failed_episodes'] == 3  # Nothing is lost.
-  run._stop.requested = True  # Environments begin no more: that is no fault.
-  run._save()
-  assert saved[-1]['failed_episodes'] == 3
+  # Environments begin no more, or need not: that is no fault.
+  for requested, agent_steps in ((True, 0), (False, 25)):
+    run._stop.requested, counters.agent_steps = requested, agent_steps
+    run._save()
+    assert saved[-1]['failed_episodes'] == 3

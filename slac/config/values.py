@@ -1,6 +1,6 @@
 """What the values of bindings stand for, and the texts that stand for them."""
 
-import ast
+import tokenize
 from typing import Any
 
 from gin import config as gin_config
@@ -63,8 +63,8 @@ def shown(value: Any) -> str:
 
 
 def _is_literal(constant: Any) -> bool:
-  """Whether the text of a constant says what it is."""
+  """Whether the text of a constant says to gin what it is."""
   try:
-    return bool(ast.literal_eval(repr(constant)) == constant)
-  except (ValueError, SyntaxError):
+    return bool(gin_config.parse_value(repr(constant)) == constant)
+  except (ValueError, SyntaxError, tokenize.TokenError):
     return False

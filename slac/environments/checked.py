@@ -1,6 +1,7 @@
 """Turns all that goes wrong in an environment into one kind of error."""
 
 import contextlib
+import inspect
 import pathlib
 import signal
 import traceback
@@ -50,9 +51,13 @@ class CheckedEnvironment:
     """Takes an agent step."""
     return self._checked(self._environment.step, action)
 
+  def current(self) -> ts.TimeStep:
+    """Returns where the environment is, as after its state was put back."""
+    return self._checked(self._environment.current_time_step)
+
   def is_success(self) -> bool | None:
     """Returns whether the task is solved, if it is one that can be."""
-    if not hasattr(self._environment, 'is_success'):
+    if not tells_success(self._environment):
       return None
     with failing():
       return bool(self._environment.is_success())
@@ -73,6 +78,15 @@ class CheckedEnvironment:
       fault = f'is {time_step.discount}, not between 0 and 1'
       raise Failure(f"the environment's discount {fault}")
     return tree.unflatten_as(self._spec, copies)
+
+
+def tells_success(environment: py_environment.PyEnvironment) -> bool:
+  """Whether an environment has a method `is_success` that asks for nothing."""
+  try:
+    inspect.signature(getattr(environment, 'is_success', None)).bind()
+  except (TypeError, ValueError):  # There is none, or it is of another kind.
+    return False
+  return True
 
 
 @contextlib.contextmanager

@@ -33,7 +33,8 @@ class ProcessEnvironment(py_environment.PyEnvironment):
     self,
     make: Callable[[], py_environment.PyEnvironment],
     like: py_environment.PyEnvironment,
-    seed: Callable[[int], int],
+    seed: int,
+    seed_of: Callable[[int, int], int],
     limit: limits.Limit,
   ):
     """Begins a process; `wait` waits until the environment is made.
@@ -41,13 +42,16 @@ class ProcessEnvironment(py_environment.PyEnvironment):
     Args:
       make: makes the environment; what pickle can take to a new process.
       like: an environment of the same specs.
-      seed: returns the environment's seed in the n-th process, from 0.
+      seed: of all its episodes, until it is seeded again.
+      seed_of: returns the environment's seed in the n-th process, from 0, of
+        the seed of all and n.
       limit: how long a call may take.
     """
     super().__init__()
     self._make = make
     self._specs = like.observation_spec(), like.action_spec()
     self._seed = seed
+    self._seed_of = seed_of
     self._limit = limit
     self._num_begun = 0
     self._process: Any = None
@@ -75,13 +79,14 @@ class ProcessEnvironment(py_environment.PyEnvironment):
         'the environment cannot be made in a process of its own, which has '
         f'what gin files import and no more ({error})'
       ) from error
-    seed = self._seed(self._num_begun)
+    seed = self._seed_of(self._seed, self._num_begun)
     self._num_begun += 1
     with contextlib.suppress(NotImplementedError):
-      self.seed(seed)
+      self._call('seed', seed)
 
   def seed(self, seed: int):
-    """Seeds the environment, if it can be."""
+    """Seeds the environment, if it can be, and those of later processes."""
+    self._seed = seed
     self._call('seed', seed)
 
   def get_state(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import psutil
 import tensorflow as tf
 
 from slac import console
+from slac.environments import checked
 from slac.reporting import logs, pictures, summary
 from slac.storage import tables
 from slac.training import assessment, evaluation, experiment, metrics, schedule
@@ -81,7 +82,7 @@ class Report:
     self._averages = metrics.Averages()
     seconds = [f'seconds/{name}' for name in SECONDS]
     common = (*COUNTERS, 'wall_seconds')
-    has_success = hasattr(parts.eval_environment, 'is_success')
+    has_success = checked.tells_success(parts.eval_environment)
     assessed = assessment.names(parts.agent)
     success_rate = [SUCCESS_RATE] if has_success else []
     self._logs = logs.Logs(

@@ -246,10 +246,7 @@ class _Stream:
       evaluation.seed_environment(self._environment, seed)
       return
     self._environment.set_state(state['environment'])
-    # A copy, as those of `CheckedEnvironment` are.
-    self._time_step = tf.nest.map_structure(
-      np.array, self._environment.current_time_step()
-    )
+    self._time_step = self._checked.current()
     self._policy_state = tf.nest.map_structure(
       tf.constant, state['policy_state'] or ()
     )

@@ -89,6 +89,7 @@ def _take_steps(tried, spec):
   time_step = tried.reset()
   for _ in range(STEPS):
     if time_step.is_last():
+      tried.is_success()
       time_step = tried.reset()
       continue
     action = draws.uniform(spec.minimum, spec.maximum, spec.shape)

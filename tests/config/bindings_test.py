@@ -643,6 +643,7 @@ gin.constants_from_enum(Colour, module='slac_test')
 gin.constant('slac_test.TOOL', Ladder())
 gin.constant('slac_test.ENDLESS', math.inf)
 gin.constant('slac_test.THIRD', (1, 'x'))
+gin.constant('slac_test.SET', {1, 2})  # Python can read it, gin cannot.
 
 
 def test_constants_that_are_no_literals_keep_their_names():
@@ -653,6 +654,7 @@ def test_constants_that_are_no_literals_keep_their_names():
       "Painter.brush = {'a': [%PAINT, 2], 'b': %THIRD}",
       'a/brush.width = %slac_test.TOOL',
       'b/brush.width = %ENDLESS',
+      'c/brush.width = %SET',
     ],
   )
   resolved = bindings.resolved()
@@ -660,6 +662,7 @@ def test_constants_that_are_no_literals_keep_their_names():
     'Painter.brush': "{'a': [%slac_test.Colour.RED, 2], 'b': (1, 'x')}",
     'a/brush.width': '%slac_test.TOOL',
     'b/brush.width': '%slac_test.ENDLESS',
+    'c/brush.width': '%slac_test.SET',
   }
   bindings.load_resolved(resolved)
   assert bindings.resolved() == resolved

@@ -139,6 +139,11 @@ def test_success_is_told_if_the_environment_tells_it():
   environment.is_success = lambda: np.bool_(True)
   protected = checked.CheckedEnvironment(environment)
   assert protected.is_success() is True
+  # Others may have something else of the name.
+  for other in (False, lambda reached, desired: True):
+    environment.is_success = other
+    assert not checked.tells_success(environment)
+    assert protected.is_success() is None
   environment.is_success = lambda: 1 / 0
   with pytest.raises(checked.Failure, match='raised ZeroDivisionError'):
     protected.is_success()

@@ -28,7 +28,8 @@ def make(should_stop=lambda: False, seconds=1.0, made=misbehaving.Misbehaving):
   environment = own_process.ProcessEnvironment(
     made,
     misbehaving.Misbehaving(),
-    lambda start: 100 * (start + 1),
+    100,
+    lambda seed, start: seed * (start + 1),
     limits.Limit(seconds, should_stop),
   )
   environment.wait()
@@ -97,6 +98,10 @@ def test_how_many_processes_there_were_is_part_of_the_state(remote):
 def test_it_can_be_seeded_again(remote):
   remote.seed(7)
   assert state(remote.reset()) == [8]
+  # And so is the process after it.
+  with pytest.raises(checked.Failure):
+    remote.step(action(misbehaving.LEAVE))
+  assert state(remote.reset()) == [15]
 
 
 def test_an_exception_leaves_the_process_as_it_is(remote):
@@ -183,7 +188,11 @@ from slac.environments import limits, own_process
 from tests import misbehaving
 environments = [
   own_process.ProcessEnvironment(
-    misbehaving.Misbehaving, misbehaving.Misbehaving(), int, limits.Limit(1e3)
+    misbehaving.Misbehaving,
+    misbehaving.Misbehaving(),
+    0,
+    lambda seed, start: start,
+    limits.Limit(1e3),
   )
   for _ in range(2)
 ]

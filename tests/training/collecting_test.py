@@ -247,6 +247,31 @@ def test_a_restored_collector_goes_on_exactly(before):
   assert again == finished
 
 
+def test_a_restored_step_has_the_types_of_the_spec():
+  class Loose(Restorable):
+    def current_time_step(self):
+      step = super().current_time_step()
+      loose = np.int64(step.step_type), np.float64(step.reward)
+      return step._replace(step_type=loose[0], reward=loose[1])
+
+  collector, _ = make(Loose)
+  collect(collector, 2)
+  state = collector.get_state()
+  other, memory = make(Loose)
+  other.set_state(state)
+  seen = []
+
+  class Seeing(StubPolicy):
+    def actions(self, time_steps, states):
+      seen.extend(time_steps)
+      return super().actions(time_steps, states)
+
+  other.step(Seeing())
+  assert [step.step_type.dtype.name for step in seen] == ['int32']
+  assert [step.reward.dtype.name for step in seen] == ['float32']
+  assert rows(memory)[0][0] == 2
+
+
 def test_telling_the_state_changes_nothing():
   straight, expected = make(Restorable)
   asked, memory = make(Restorable)
