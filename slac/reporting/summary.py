@@ -12,9 +12,13 @@ from slac.training import devices, experiment, memory, replay
 
 # By these settings one tells runs apart.
 MAIN = (
+  'Experiment.environment',
   'DmControlEnvironment.domain',
   'DmControlEnvironment.task',
   'GymEnvironment.task',
+  'SawyerEnvironment.task',
+  'ClawEnvironment.task',
+  'MetaWorldEnvironment.task',
   'Experiment.agent',
   'Experiment.seed',
   'SlacAgent.model',
