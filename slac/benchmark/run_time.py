@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import tensorflow as tf
 
 from slac import errors
+from slac.agents import base
 from slac.benchmark import measuring
 from slac.config import bindings
 from slac.environments import rendering
@@ -94,14 +95,15 @@ def measure() -> dict[str, float]:
     parts = experiment.Experiment()
   agent, batch_size = parts.agent, parts.schedule.batch_size
   spec = agent.training_data_spec
-  ring = parts.make_replay(capacity=FRAMES)
+  n = len(parts.environments)  # Each of which takes a step.
+  ring = parts.make_replay(capacity=_num_frames(agent, n))
   collector = collecting.Collector(
     parts.environments, ring, spec, metrics.Stopwatch()
   )
   random, policy = (
     compiled.EagerPolicy(p) for p in (parts.random_policy, agent.collect_policy)
   )
-  while ring.num_added < FRAMES:
+  while ring.num_added < ring.capacity:
     collector.step(random)
 
   def seconds(call, repeats=_STEPS):
@@ -111,7 +113,6 @@ def measure() -> dict[str, float]:
     return compiled.as_tensors(ring.sample(batch_size))
 
   found = dict.fromkeys(UPDATES.values(), 0.0)
-  n = len(parts.environments)  # Each of which takes a step.
   found['environment'] = seconds(lambda: collector.step(random)) / n
   step = seconds(lambda: collector.step(policy)) / n
   found['acting'] = max(0.0, step - found['environment'])
@@ -123,6 +124,11 @@ def measure() -> dict[str, float]:
       lambda u=update, e=experience: u(e), _REPEATS
     )
   return found
+
+
+def _num_frames(agent: base.Agent, num_environments: int) -> int:
+  """Returns how many steps have sequences of each environment."""
+  return max(FRAMES, num_environments * (agent.train_sequence_length + 1))
 
 
 def _per_episode(plan, settings) -> int:

@@ -147,18 +147,23 @@ def probe(arguments):
 def train(arguments, run: experiment.Experiment) -> base.Agent:
   """Returns an agent whose model, a new one, was trained on the run's steps.
 
-  Without --gin_file it has the settings that are loaded, which are the run's.
+  Without --gin_file it has the settings that are loaded, which are the run's,
+  but for the seed.
 
   Args:
     arguments: the flags.
     run: the run's parts, with whose task and steps new settings must agree.
   """
+  own = {'Experiment.seed': str(arguments.seed), **collection.ALONE}
   if arguments.gin_file:
-    own = {'Experiment.seed': str(arguments.seed), **collection.ALONE}
     bindings.load(
       arguments.gin_file,
       [*arguments.gin_param, *map(' = '.join, own.items())],
       arguments.allow_gin_imports,
+    )
+  else:
+    bindings.load_resolved(
+      {**bindings.resolved(), **own}, arguments.allow_gin_imports
     )
   tf.keras.utils.set_random_seed(arguments.seed)
   with bindings.translate_gin_errors():

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -80,15 +81,14 @@ class Evaluations:
     it to the next start.
     """
     counters = self._counters
-    is_new = self._held_out_episodes is None
     with self._report.evaluating():
-      if is_new:
+      if self._held_out_episodes is None:
         self._play_held_out()
         if self._should_stop():
           return
       assessed = {}
       if episodes := self._held_out_episodes:
-        draw = functools.partial(self._draw_pretraining, episodes[0], is_new)
+        draw = functools.partial(self._draw_pretraining, episodes[0])
         faults.attempt('picture', counters, draw)
         assessed = self._assess(assessment.of_model, counters, episodes)
     if assessed:
@@ -107,16 +107,25 @@ class Evaluations:
     }
 
   def set_state(self, state: Mapping[str, Any] | None):
-    """Has the one of `get_state` made, whose own process may be gone."""
+    """Has the one of `get_state` made, whose own process may be gone.
+
+    If the interval has become shorter, so has the time to the next one.
+    """
+    counters = self._counters
+    counters.next_evaluation = min(counters.next_evaluation, self._next())
     if state:
-      counters = dataclasses.replace(self._counters, **state['counters'])
+      counters = dataclasses.replace(counters, **state['counters'])
       self._due = Due(counters, state['variables'])
 
   def _count(self):
     """Counts an evaluation, which is the last at these steps."""
     self._forget_held_out()  # Pretraining may end between two assessments.
-    counters, interval = self._counters, self._schedule.eval_interval
-    counters.next_evaluation = (counters.env_steps // interval + 1) * interval
+    self._counters.next_evaluation = self._next()
+
+  def _next(self):
+    """The environment steps at which the interval ends."""
+    interval = self._schedule.eval_interval
+    return (self._counters.env_steps // interval + 1) * interval
 
   def _evaluate_here(self):
     """Makes what is under way, with the parameters that it began with."""
@@ -182,10 +191,10 @@ class Evaluations:
     if self._schedule.phase(self._counters) != 'pretraining':
       self._held_out_episodes = None
 
-  def _draw_pretraining(self, episode, is_new):
+  def _draw_pretraining(self, episode):
     step = self._counters.model_updates
     drawn = pictures.of_episode(self._agent, episode, [0, step])
-    if not is_new:
+    if self._counters.least_error < math.inf:
       drawn.pop('episode', None)  # Its film has been written.
     self._report.draw('pretraining', step, drawn)
 

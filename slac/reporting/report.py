@@ -82,14 +82,13 @@ class Report:
     self._averages = metrics.Averages()
     seconds = [f'seconds/{name}' for name in SECONDS]
     common = (*COUNTERS, 'wall_seconds')
-    has_success = checked.tells_success(parts.eval_environment)
     assessed = assessment.names(parts.agent)
-    success_rate = [SUCCESS_RATE] if has_success else []
+    has_rate = checked.tells_success(parts.eval_environment)
     self._logs = logs.Logs(
       folder,
       {
         'train': (*common, *EPISODE, FAILED, *metric_names, *SPEED, *seconds),
-        'eval': (*common, *EVALUATION, *success_rate, *assessed),
+        'eval': (*common, *EVALUATION, *has_rate * [SUCCESS_RATE], *assessed),
       },
       PREFIXES,
     )
@@ -171,12 +170,11 @@ class Report:
     values = {
       FAILED: self._counters.failed_episodes,
       **self._averages.result(),
-      **self._speed(interval),
+      **self._speed(),
     }
     self._logs.row('train', self._counts(self._counters) | values)
     if self._phase == 'pretraining':
-      error = values.get(assessment.ERROR, math.inf)
-      self._counters.training_error = error
+      self._counters.training_error = values.get(assessment.ERROR, math.inf)
       self._logs.scalars(
         self._counters.model_updates,
         {f'pretraining/{name}': v for name, v in values.items()},
@@ -265,8 +263,9 @@ class Report:
     self._began = time.monotonic() - state['wall_seconds']
     self._averages.set_state(state['averages'])
 
-  def _speed(self, iterations):
+  def _speed(self):
     """What SPEED names, and seconds spent in each iteration."""
+    iterations = self._counters.iterations - self._iterations
     seconds = dict.fromkeys(SECONDS, 0.0) | self.stopwatch.seconds()
     # The environment tells how much of its time it spent rendering.
     seconds['rendering'] = self._render_seconds() - self._rendered
@@ -284,6 +283,7 @@ class Report:
     """Begins what the next `_speed` is about."""
     self._marked = time.monotonic()
     self._updates = self._counters.updates
+    self._iterations = self._counters.iterations
     self._rendered = self._render_seconds()
 
   def _render_seconds(self):

@@ -66,7 +66,9 @@ class Schedule:
   def is_assessment_due(self, counters: 'Counters') -> bool:
     """Whether pretraining has come to an assessment of the model."""
     since = counters.model_updates - counters.assessed_at
-    return since > 0 and counters.model_updates % self.picture_interval == 0
+    is_over = counters.gradient_steps > 0
+    is_at_one = counters.model_updates % self.picture_interval == 0
+    return since > 0 and is_at_one and not is_over
 
   def iterations(self, counters: 'Counters') -> int:
     """How often the loop turns: agent steps and pretraining updates.

@@ -44,9 +44,9 @@ class Origin:
       errors.UserError: (78) the run has begun otherwise.
     """
     self._source, self._parts = source, sorted(parts)
-    self._has_begun = bool(
-      folder and any(folder.glob('checkpoints/*checkpoint-*'))
-    )
+    saved = folder.glob('checkpoints/*checkpoint-*') if folder else ()
+    # A process that was killed in its first save has left no more than this.
+    self._has_begun = any(not p.name.startswith('tmp-') for p in saved)
     asked = {}
     if source is not None:
       run = str(pathlib.Path(source).resolve())

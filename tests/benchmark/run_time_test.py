@@ -3,6 +3,8 @@
 That its measurement is one is tested in tests/sweep/hours_test.py.
 """
 
+import types
+
 import gin
 import pytest
 
@@ -74,6 +76,12 @@ def test_the_speed_of_workers_is_not_measured():
   )
   with pytest.raises(errors.UserError, match=r'Collection\.workers = 2 .*to 0'):
     run_time.measure()
+
+
+def test_each_of_many_environments_has_sequences():
+  agent = types.SimpleNamespace(train_sequence_length=9)
+  found = [run_time._num_frames(agent, n) for n in (1, 30, 64)]
+  assert found == [300, 300, 640]
 
 
 def test_agent_steps_are_of_random_data_or_trained_on():

@@ -130,6 +130,8 @@ def test_the_runs_own_settings_make_a_new_model_too(saved, own, capsys):
   assert '1 updates' in lines[0]
   # The same policy, in the same episodes, and a model of the same size.
   assert lines[1:4] == own.splitlines()[:3]
+  # But for the seed, which is the probe's own.
+  assert gin.query_parameter('Experiment.seed') == 1
 
 
 def test_the_replay_is_as_it_was_saved(saved):

@@ -278,9 +278,28 @@ def test_pretraining_is_assessed_by_the_same_random_episodes(
     {'dream': [0, 30]},
   ]
   assert run.made._held_out_episodes is None
+  # Nor does another process draw that film again.
+  later = Run(monkeypatch, evaluations.Evaluations)
+  later.counters.set_state({**run.counters.get_state(), 'model_updates': 25})
+  later.made.assess_pretraining()
+  assert later.pictures == [{'dream': [0, 25]}]
   # Nor are they kept where the last update is of no assessment.
   monkeypatch.setattr(evaluations.assessment, 'of_model', lambda *_: {})
   run.made._held_out_episodes = [episode(1.0)]
   run.counters.next_evaluation = 0
   run.made.begin()
   assert run.made._held_out_episodes is None
+
+
+@pytest.mark.parametrize(
+  ('interval', 'before', 'after'),
+  [(100, 200, 200), (40, 200, 120), (500, 200, 200), (100, 100, 100)],
+)
+def test_a_shorter_interval_counts_from_where_the_run_goes_on(
+  monkeypatch, interval, before, after
+):
+  run = Run(monkeypatch, evaluations.Evaluations)
+  run.made._schedule.eval_interval = interval
+  run.counters.next_evaluation = before
+  run.made.set_state(None)  # After 100 environment steps.
+  assert run.counters.next_evaluation == after

@@ -127,6 +127,28 @@ def test_a_row_is_due_when_its_step_is_passed(tmp_path, counters):
   assert found == [6, 12, 15]
 
 
+def test_seconds_are_of_the_iterations_that_were_seen(tmp_path, counters):
+  """Whether a process begins amid an interval, or a turn is longer than it."""
+  parts = make_parts()
+  parts.schedule.log_interval = 10
+  state = None
+  for turns, iterations in ((18, 1), (12, 1), (2, 20)):
+    log = report.Report(tmp_path, parts, counters, [])
+    if state:
+      log.set_state(state)
+    log.open()
+    log.enter('training')
+    for _ in range(turns):
+      counters.agent_steps += iterations
+      spent = log.stopwatch._seconds
+      spent['acting'] = spent.get('acting', 0.0) + iterations  # A second each.
+      log.advance(iterations)
+    state = log.get_state()
+    log.close()
+  seconds = [row['seconds/acting'] for row in rows(tmp_path, 'train')]
+  assert list(map(float, seconds)) == [1.0] * 5
+
+
 def test_updates_per_second_are_those_of_the_interval(tmp_path, counters):
   counters.gradient_steps = 1000  # Of before.
   log = report.Report(tmp_path, make_parts(), counters, ['model/elbo'])

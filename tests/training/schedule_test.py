@@ -114,6 +114,9 @@ def test_pretraining_ends_when_no_smaller_error_is_found():
   counters.model_updates = 100
   assert patient.phase(counters) == 'training'
   assert patient.is_assessment_due(counters)
+  # But not amid training, where `picture_interval` may have been changed.
+  counters.gradient_steps = 1
+  assert not patient.is_assessment_due(counters)
 
 
 def test_a_model_that_knows_nothing_by_heart_is_pretrained_on():

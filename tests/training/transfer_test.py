@@ -217,6 +217,22 @@ def test_a_run_that_has_begun_goes_on_without_the_other(tmp_path):
     transfer.Origin(folder, str(other), ['model'])
 
 
+def test_a_run_that_was_killed_in_its_first_save_has_not_begun(
+  source, trained, tmp_path
+):
+  folder, agent = tmp_path / 'run', tiny.agent(seed=5)
+  (folder / 'checkpoints' / 'tmp-checkpoint-0000000000').mkdir(parents=True)
+  noted = {'run': str(source), 'parts': ['model'], 'sha256': 'ab'}
+  (folder / 'version.json').write_text(json.dumps([{'init_from': noted}]))
+  origin = transfer.Origin(folder, str(source), ['model'])
+  origin.load(agent)
+  assert origin.noted['sha256'] != 'ab'
+  assert equal(agent, trained) == {'_model'}
+  # One that was set aside was whole.
+  (folder / 'checkpoints' / 'damaged-checkpoint-0000000000').mkdir()
+  assert transfer.Origin(folder, str(source), ['model']).noted == noted
+
+
 def test_without_another_run_nothing_is_noted(tmp_path):
   origin = transfer.Origin(tmp_path / 'none', None, ['model'])
   origin.load(None)
