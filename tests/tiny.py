@@ -71,6 +71,7 @@ AGENT_SETTINGS = {
   'StochasticActor.min_stddev': 0.01,
   'StochasticActor.max_stddev': 7.0,
   'SoftActorCritic.hidden_size': 6,
+  'Critic.layer_norm': False,
   'SoftActorCritic.stddev_scale': 2.0,
   'SoftActorCritic.learning_rate': 3e-4,
   'SoftActorCritic.gamma': 0.99,

@@ -20,7 +20,7 @@ def read(
   Args:
     prefix: The path that `tf.train.Checkpoint.write` was given.
     variables: The objects to load; their variables must have been created.
-    partial: Whether the checkpoint may hold other variables, too.
+    partial: Whether the checkpoint may hold other objects, too.
 
   Raises:
     UserError: If variables are missing, or have another shape or type.
@@ -73,13 +73,23 @@ def differences(
   with tempfile.TemporaryDirectory() as folder:
     # Only writing the variables tells by which names TensorFlow saves them.
     here = _signatures(variables.write(os.path.join(folder, 'variables')))
-  there = _signatures(prefix)
+  there, objects = _signatures(prefix), tuple(_objects(variables))
   return [
     f'{name} is {there.get(name, "missing")} there and '
     f'{here.get(name, "missing")} here'
-    for name in sorted(here if partial else {*here, *there})
+    for name in sorted({*here, *there})
     if here.get(name) != there.get(name)
+    and (name in here or not partial or name.startswith(objects))
   ]
+
+
+def _objects(variables: tf.train.Checkpoint, above: str = '') -> Iterator[str]:
+  """Yields what the names of each object's variables begin with."""
+  for name, held in vars(variables).items():
+    if isinstance(held, tf.train.Checkpoint):
+      yield from _objects(held, f'{above}{name}/')
+    elif isinstance(held, (tf.Module, list)):
+      yield f'{above}{name}/'
 
 
 def _signatures(prefix) -> dict[str, str]:

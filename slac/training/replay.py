@@ -235,10 +235,11 @@ class Replay:
     can_end = self._order.can_end(self._continues, oldest, num_joined)
     slots = np.flatnonzero(can_end)
     if not slots.size:
+      horizon = f', or lower the horizon of {num_joined}' * (num_joined > 1)
       raise errors.UserError(
         f'The {self.size} steps in the replay hold no sequence of '
         f'{self._sequence_length} steps: raise Schedule.random_agent_steps, or '
-        f'Replay.capacity = {self._capacity}.'
+        f'Replay.capacity = {self._capacity}{horizon}.'
       )
     slots = slots[self._generator.integers(slots.size, size=size)]
     return oldest + (slots - oldest) % self._capacity

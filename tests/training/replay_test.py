@@ -134,6 +134,16 @@ def within(first, last):
   return [(t, t + 1, t + 2) for t in range(first, last - 1)]
 
 
+def test_episodes_that_are_shorter_than_what_is_joined_are_the_reason_then():
+  episodes = 4 * [FIRST, MID, LAST]  # Of two transitions.
+  for joined, remedy in (((1,), False), ((3, 1), True)):
+    ring = filled(episodes, sequence_length=20, joined=joined)
+    with pytest.raises(errors.UserError) as caught:
+      ring.sample(2)
+    told = 'or lower the horizon of 3.' in str(caught.value)
+    assert told == remedy
+
+
 def test_episode_that_was_cut_off_is_joined_to_nothing():
   # Nothing was LAST, but step 3 began a new episode after a broken resume.
   ring = filled([FIRST, MID, MID, FIRST, MID], sequence_length=2)

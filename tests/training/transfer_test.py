@@ -176,6 +176,17 @@ def test_variables_that_the_other_run_lacks_are_named(source):
   assert 'agent/_model is missing there and float32 [] here: ' in message
 
 
+def test_variables_that_the_agent_lacks_are_named(tmp_path):
+  """Without them a part would be another function than it was."""
+  other = saved(tiny.agent(Critic__layer_norm=True), tmp_path)
+  message = fault(78, tiny.agent(), other, ['critics'])
+  assert (
+    'agent/_critics/0/_norms/0/beta is float32 [6] there and missing here; '
+    in message
+  )
+  transfer.Origin(None, str(other), ['model']).load(tiny.agent())
+
+
 def test_parts_that_an_agent_has_not_are_named(source):
   agent = types.SimpleNamespace(num_parameters={'actor': 1, 'critics': 2})
   message = fault(64, agent, source, ['model'])
