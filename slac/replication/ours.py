@@ -9,7 +9,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from slac import errors
+from slac import console, errors
 from slac.replication import assessed, trials
 from slac.storage import run_folder, tables
 
@@ -47,18 +47,22 @@ class Run(trials.Trial):
 def read(paths: Sequence[pathlib.Path]) -> list[Run]:
   """Returns the runs in folders of runs, or in folders that hold such.
 
+  Of the latter's runs those without an evaluation are left out, which is said.
+
+  Args:
+    paths: the folders; files beside them are passed over, such as the logs that
+      runs/walker* stands for, too.
+
   Raises:
     UserError: 66 if there is none in one of them; 65 or 74 for a fault in one.
   """
   folders = []
-  for path in paths:
-    inside = (
-      [path] if _is_run(path) else sorted(filter(_is_run, path.glob('*')))
-    )
+  for path in [path for path in paths if not path.is_file()] or paths:
+    inside = [path] if _is_run(path) else _evaluated_in(path)
     if not inside:
       raise errors.UserError(
-        f'{path} is neither the folder of a run nor holds one; name a folder '
-        'that train_eval.py has printed.',
+        f'{path} is neither the folder of a run nor holds one that has been '
+        'evaluated; name a folder that train_eval.py has printed.',
         66,
       )
     folders.extend(folder.resolve() for folder in inside)
@@ -67,6 +71,16 @@ def read(paths: Sequence[pathlib.Path]) -> list[Run]:
 
 def _is_run(folder: pathlib.Path) -> bool:
   return (folder / 'config.json').is_file()
+
+
+def _evaluated_in(parent: pathlib.Path) -> list[pathlib.Path]:
+  found = []
+  for folder in sorted(filter(_is_run, parent.glob('*'))):
+    if (folder / 'eval.csv').exists():
+      found.append(folder)
+    else:
+      console.warn(f'{folder} is left out: it has no evaluation yet.')
+  return found
 
 
 def _read_run(folder: pathlib.Path) -> Run:

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 from slac.replication import aggregate, comparison, ours, table
+from slac.sweep import progress
 
 _STYLE = """
 body { font: 15px/1.5 sans-serif; margin: 2em auto; max-width: 75em;
@@ -70,10 +71,21 @@ def html_page(
 
 
 def newest_strip(folder: pathlib.Path) -> pathlib.Path | None:
-  """Returns the picture of Fig. 14 that a run wrote last, if there is one."""
+  """Returns the picture of Fig. 14 that a run wrote last, if there is one.
+
+  A folder that was copied keeps no times. The names have steps, of which
+  pretraining has its own: they come after the evaluations of random data alone.
+  """
   strips = (folder / 'videos').glob('*dream*.png')
-  # The step in the name does not tell, as pretraining has steps of its own.
-  return max(strips, key=lambda path: path.stat().st_mtime_ns, default=None)
+  evaluated = progress.last_row(folder / 'eval.csv') or {}
+  last = 'evaluation'
+  if evaluated.get('model_updates') == '0':
+    last = 'pretraining'
+  return max(
+    strips,
+    key=lambda path: (path.name.startswith(last), path.name),
+    default=None,
+  )
 
 
 def _selections(comparisons, has_published) -> list[str]:

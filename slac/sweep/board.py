@@ -29,7 +29,15 @@ class Board(tune.Callback):
   one ends the sweep with what is stored.
   """
 
-  def __init__(self):
+  def __init__(self, rungs: Sequence[tuple[float, dict[str, float]]] = ()):
+    """Creates a board.
+
+    Args:
+      rungs: the steps at which trials are compared, and the returns of those
+        that have come there. Tune stores what it knows of trials, and of a
+        callback, but not of what decides which are stopped.
+    """
+    self._rungs = rungs
     # Its node is the driver's, without which there is no sweep.
     here = scheduling_strategies.NodeAffinitySchedulingStrategy(
       ray.get_runtime_context().get_node_id(), soft=False
@@ -42,6 +50,16 @@ class Board(tune.Callback):
     self._printed = time.monotonic()
     self._told = False
     self.signal: int | None = None
+
+  def get_state(self) -> dict[str, Any] | None:
+    """Is called by Tune when it stores what it knows."""
+    return {'rungs': list(self._rungs)} if self._rungs else None
+
+  def set_state(self, state: dict[str, Any]):
+    """Is called by Tune when a sweep is continued."""
+    pairs = zip(self._rungs, state['rungs'], strict=True)
+    for (_, returns), (_, stored) in pairs:
+      returns.update(stored)
 
   def heed(self, number: int, frame: Any):
     """Is the handler of the signals."""

@@ -33,7 +33,7 @@ def perform(
     except KeyboardInterrupt:  # Before the first run, or after the last.
       return 130
   if arguments.slurm:
-    script = plan.slurm_script(sweep.name, commands)
+    script = plan.slurm_script(sweep.name, commands, arguments.jobs)
     with errors.written(arguments.slurm, '--slurm'):
       arguments.slurm.write_text(script, encoding='utf-8')
     print(f'Wrote {arguments.slurm}: an array of {len(commands)} jobs.')

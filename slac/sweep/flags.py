@@ -39,8 +39,8 @@ def add(parser: argparse.ArgumentParser) -> None:
   parser.add_argument(
     '--jobs',
     type=errors.count,
-    help='how many at a time: by default one of --run, and of --ray as many as '
-    'the nodes have resources for',
+    help='how many at a time: by default one of --run, and of --slurm and '
+    '--ray as many as there are resources for',
   )
   parser.add_argument(
     '--cpus', type=_amount, default=1.0, help='of each run by --ray, default 1'

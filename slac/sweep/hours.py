@@ -11,6 +11,7 @@ import os
 import pathlib
 from collections.abc import Iterator, Sequence
 
+from slac import errors
 from slac.benchmark import run_time
 from slac.environments import processes
 from slac.sweep import checking, pace, plan
@@ -22,15 +23,16 @@ class Estimator:
   """Estimates the hours of one experiment after another."""
 
   def __init__(self, root: pathlib.Path, may_measure: bool):
-    """Reads the runs in a folder.
-
-    Raises:
-      UserError: 65 or 74 if one of them is damaged.
-    """
+    """Reads the runs in a folder."""
     self._root = root
     self._may_measure = may_measure
     self._runs = pace.read(root)
     self._measured = {}
+
+  @property
+  def damaged(self) -> list[str]:
+    """What is wrong with the runs that tell nothing, in sentences."""
+    return self._runs.damaged
 
   def needs_measuring(self, item: checking.Experiment) -> bool:
     """Whether neither a run nor a measurement tells how long it takes."""
@@ -81,11 +83,10 @@ def lines(
     experiments: what each of them trains.
     root: the folder of runs.
     may_measure: whether to measure what no run tells.
-
-  Raises:
-    UserError: 65 or 74 if a run in it is damaged.
   """
   estimator = Estimator(root, may_measure)
+  if damaged := estimator.damaged:
+    yield f'{_runs(len(damaged))} passed over: {errors.listed(damaged, " ")}'
   total, left, known, unknown = 0.0, 0.0, *(collections.Counter() for _ in 'ab')
   for command, item in zip(commands, experiments, strict=True):
     if estimator.needs_measuring(item):

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from slac import errors
+from slac.training import stopping
 
 _POLL_SECONDS = 0.2
 
@@ -15,8 +16,8 @@ _POLL_SECONDS = 0.2
 class Launcher:
   """Runs named commands, `jobs` of them at a time.
 
-  SIGINT and SIGTERM are passed on to those that run, no other is begun, and
-  those are waited for; a second signal is passed on as well.
+  What tells a run to stop is passed on to those that run, no other is begun,
+  and those are waited for; a second signal is passed on as well.
   """
 
   def __init__(self, jobs: int, logs: pathlib.Path, cwd: pathlib.Path):
@@ -42,7 +43,9 @@ class Launcher:
     """
     handlers = {
       number: signal.signal(number, self._handle)
-      for number in (signal.SIGINT, signal.SIGTERM)
+      for number in stopping.SIGNALS
+      # Under nohup, a closed terminal is to be ignored.
+      if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN
     }
     try:
       return self._run(commands)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from slac import errors
 from slac.benchmark import run_time
 from slac.storage import run_folder, tables
 from slac.sweep import progress
@@ -57,20 +58,22 @@ class Runs:
   # The agent steps that a finished run has taken at most, by its name: it may
   # go on with a larger budget.
   finished: dict[str, int]
+  # What is wrong with those that cannot be read, in sentences.
+  damaged: list[str] = dataclasses.field(default_factory=list)
 
 
 def read(root: pathlib.Path) -> Runs:
-  """Returns what the runs in a folder tell; those of other machines nothing.
-
-  Raises:
-    UserError: 65 or 74 for a damaged file.
-  """
+  """Returns what the runs in a folder tell; those of other machines nothing."""
   runs = Runs({}, {}, {})
   for folder in sorted(path.parent for path in root.glob('*/config.json')):
-    if not (folder / 'train.csv').exists() or not _is_of_this_machine(folder):
+    try:
+      if not (folder / 'train.csv').exists() or not _is_of_this_machine(folder):
+        continue
+      table = _table(folder / 'train.csv')
+      config = run_folder.read_config(folder / 'config.json')
+    except errors.UserError as error:
+      runs.damaged.append(str(error))
       continue
-    table = _table(folder / 'train.csv')
-    config = run_folder.read_config(folder / 'config.json')
     key = frozenset(run_folder.experiment(config).items())
     nothing = Pace(np.zeros(3), np.zeros(3))
     runs.paces[key] = runs.paces.get(key, nothing) + _pace(table)

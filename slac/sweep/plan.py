@@ -151,18 +151,26 @@ def commands(
   ]
 
 
-def slurm_script(name: str, lines: list[Command]) -> str:
+def slurm_script(
+  name: str, lines: list[Command], jobs: int | None = None
+) -> str:
   """Returns an array script with a job for each command.
 
   SLURM's SIGTERM reaches the training run itself, which saves; the same script
   again continues what is not finished.
+
+  Args:
+    name: of the jobs.
+    lines: the commands.
+    jobs: how many run at a time, by default as many as SLURM has room for.
   """
+  most = f'%{jobs}' if jobs else ''
   text = '\n'.join(str(line) for line in lines)
   return f"""#!/bin/bash
 # The same script again continues the runs. Add what the cluster asks for:
 #   sbatch --partition=NAME --gpus=1 --cpus-per-task=4 --time=24:00:00 FILE
 #SBATCH --job-name={name}
-#SBATCH --array=0-{len(lines) - 1}
+#SBATCH --array=0-{len(lines) - 1}{most}
 #SBATCH --signal=B:TERM@300
 set -euo pipefail
 cd {shlex.quote(str(FOLDER))}

@@ -7,6 +7,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+TRAINED_RETURN = 'trained_return'
 _TAIL = 1 << 16  # Bytes in which the last line of a log is.
 
 
@@ -14,7 +15,8 @@ def read(folder: pathlib.Path) -> dict[str, Any]:
   """Returns the phase, the steps, the last return and the seconds of a run.
 
   What is not known yet is left out; of a row that was mended, see
-  `reporting.mending`, the step alone is known.
+  `reporting.mending`, the step alone is known. `TRAINED_RETURN` is the last
+  return of an actor that has learned.
   """
   trained = last_row(folder / 'train.csv')
   evaluated = last_row(folder / 'eval.csv')
@@ -30,6 +32,8 @@ def read(folder: pathlib.Path) -> dict[str, Any]:
       found['phase'] = 'pretraining'
   if evaluated:
     found['average_return'] = float(evaluated['average_return'])
+    if int(evaluated['gradient_steps'] or 0):
+      found[TRAINED_RETURN] = found['average_return']
   if is_finished(folder):
     found['phase'] = 'finished'
   return found

@@ -4,6 +4,8 @@ A node of a cluster loads this module, which has nothing of TensorFlow: that is
 the process's own.
 """
 
+import contextlib
+import fcntl
 import os
 import pathlib
 import shutil
@@ -13,9 +15,8 @@ import sys
 import tempfile
 import threading
 import time
-from typing import Any
+from typing import Any, TextIO
 
-import psutil
 import ray
 from ray import tune
 from ray.tune import result as keys
@@ -31,6 +32,7 @@ _POLL_SECONDS = 0.2
 _SIGNALLED = 128
 # It ends with this process, whatever ends this one.
 _BOUND = ('setpriv', '--pdeathsig', 'KILL')
+_LOCK = 'lock'  # In a trial's folder, held as long as its process lives.
 
 
 class StopFlag:
@@ -63,7 +65,7 @@ class Trial(tune.Trainable):
       config: they are in its 'run', as `tuning.trials` makes it.
     """
     self._run = config['run']
-    self._root = _own_folder()
+    self._root, self._lock = _own_folder()
     self._folder = self._root / self._run['name']
     self._process: subprocess.Popen | None = None
     self._time_left = progress.TimeLeft(self._run['env_steps'])
@@ -115,6 +117,7 @@ class Trial(tune.Trainable):
   def cleanup(self):
     """Ends the process, and removes the folder."""
     self._stop(signal.SIGKILL)
+    self._lock.close()
     shutil.rmtree(self._root, ignore_errors=True)
 
   @property
@@ -182,10 +185,22 @@ class Trial(tune.Trainable):
     return lines[-1] if lines else 'it has said nothing'
 
 
-def _own_folder() -> pathlib.Path:
-  """Returns a new folder, and removes those of processes that were killed."""
+def _own_folder() -> tuple[pathlib.Path, TextIO]:
+  """Returns a new folder and its lock; removes what killed processes left.
+
+  Other nodes and containers may have theirs beside it, whose processes are not
+  to be seen from here: only their locks tell that they live.
+  """
   there = pathlib.Path(tempfile.gettempdir())
-  for path in there.glob('slac-trial-*'):
-    if not psutil.pid_exists(int(path.name.split('-')[2])):
-      shutil.rmtree(path, ignore_errors=True)
-  return pathlib.Path(tempfile.mkdtemp(prefix=f'slac-trial-{os.getpid()}-'))
+  for path in there.glob(f'slac-trial-*/{_LOCK}'):
+    with (
+      contextlib.suppress(OSError),
+      open(path, 'a', encoding='utf-8') as file,
+    ):
+      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      shutil.rmtree(path.parent, ignore_errors=True)
+  # Nobody looks for it by this name, before it is locked.
+  made = pathlib.Path(tempfile.mkdtemp(prefix='.slac-trial-'))
+  lock = open(made / _LOCK, 'w', encoding='utf-8')  # noqa: SIM115
+  fcntl.flock(lock, fcntl.LOCK_EX)
+  return made.rename(there / made.name[1:]), lock

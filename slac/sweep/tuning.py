@@ -1,6 +1,7 @@
 """Runs a sweep through Ray Tune, whose trials are folders of runs."""
 
 import argparse
+import collections
 import contextlib
 import hashlib
 import logging
@@ -16,8 +17,8 @@ import numpy as np
 
 from slac import errors
 from slac.cluster import joining
-from slac.storage import files
-from slac.sweep import checking, place, plan, progress
+from slac.storage import files, locks, snapshots
+from slac.sweep import checking, place, plan, progress, stored
 
 _SETTINGS = {
   'TUNE_DISABLE_SIGINT_HANDLER': '1',  # The board has one.
@@ -46,8 +47,8 @@ def run(
 
   Raises:
     UserError: what `joining.joined` raises; 73 if runs of these names are in
-      the folder of runs; the exit code of the first run that has failed, when
-      the others have ended.
+      the folder of runs; 78 if the sweep was begun with other settings; the
+      exit code of the first run that has failed, when the others have ended.
   """
   root = plan.FOLDER / arguments.root_dir
   there = place.of(arguments)
@@ -64,10 +65,15 @@ def run(
       for command, experiment in zip(commands, experiments, strict=True)
     ]
     name = _name(sweep, told)
-    is_new = not _is_stored(there.storage, name)
+    is_new = not stored.is_there(there.storage, name)
+    settings = stored.settings_of(commands, experiments)
     if is_new:
       _refuse_what_is_there(root, commands)
-    shown = board.Board()
+      stored.keep(settings, there.storage, name)
+    else:
+      stored.refuse_others(settings, there.storage, name)
+    scheduler = _scheduler(arguments.tune, experiments)
+    shown = board.Board(scheduler._brackets[0]._rungs if scheduler else ())
     with _heeding(shown.heed):
       analysis = tune.run(
         trial.Trial,
@@ -75,7 +81,7 @@ def run(
         config={'run': tune.grid_search(told)},
         resources_per_trial=there.needs,
         storage_path=there.storage,
-        scheduler=_scheduler(arguments.tune, experiments),
+        scheduler=scheduler,
         checkpoint_config=tune.CheckpointConfig(
           num_to_keep=_STORED, checkpoint_at_end=True
         ),
@@ -118,20 +124,30 @@ def trial_of(
 
 
 def best(trials: Sequence[Any]) -> Iterator[str]:
-  """Yields the settings with the highest mean of last returns, by tasks."""
+  """Yields the settings with the highest mean of last returns, by tasks.
+
+  Only runs that have finished are compared: what was stopped early has learned
+  less.
+  """
   scores: dict[str, dict[tuple[str, ...], list[float]]] = {}
+  tried = collections.Counter()
   for trial in trials:
     run, last = trial.config['run'], trial.last_result or {}
-    if run['params'] and 'average_return' in last:
+    if run['params']:
+      tried[run['task']] += 1
       of_task = scores.setdefault(run['task'], {})
       own = of_task.setdefault(tuple(run['params']), [])
-      own.append(last['average_return'])
+      if last.get('phase') == 'finished' and 'average_return' in last:
+        own.append(last['average_return'])
   for task, of_task in scores.items():
-    if len(of_task) > 1:
-      params, returns = max(of_task.items(), key=lambda item: np.mean(item[1]))
+    finished = {params: own for params, own in of_task.items() if own}
+    if len(of_task) > 1 and finished:
+      params, returns = max(finished.items(), key=lambda item: np.mean(item[1]))
       number = f', the mean of {len(returns)}' * (len(returns) > 1)
       yield f'# The best of {len(of_task)} settings of {task}: a last return of'
       yield f'# {np.mean(returns):.1f}{number}.'
+      if (compared := sum(map(len, finished.values()))) < tried[task]:
+        yield f'# Of {tried[task]} runs {compared} finished, and are compared.'
       yield from params
 
 
@@ -141,22 +157,13 @@ def _name(sweep, told) -> str:
   return f'{sweep.name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}'
 
 
-def _is_stored(storage: str, name: str) -> bool:
-  """Whether Tune has kept there what it knows of a sweep."""
-  from pyarrow import fs
-
-  system, path = fs.FileSystem.from_uri(storage)  # It may end with options.
-  folder = fs.FileSelector(f'{path}/{name}', allow_not_found=True)
-  found = system.get_file_info(folder)
-  return any(item.base_name.startswith('experiment_state') for item in found)
-
-
 def _refuse_what_is_there(root, commands) -> None:
   there = [c.name for c in commands if (root / c.name).exists()]
   if there:
     raise errors.UserError(
       f'{root} has runs of these names from another command '
-      f'({errors.listed(there)}): choose another --root_dir.',
+      f'({errors.listed(there)}): choose another --root_dir, or continue them '
+      'by --run in place of --ray.',
       os.EX_CANTCREAT,
     )
 
@@ -181,7 +188,7 @@ def _scheduler(tuned, experiments):
   first = max(1, steps // _REDUCTION**2)
   return schedulers.ASHAScheduler(
     time_attr='env_steps',
-    metric='average_return',
+    metric=progress.TRAINED_RETURN,  # It goes on where there is none yet.
     mode='max',
     grace_period=first,
     max_t=_REDUCTION * first,
@@ -191,13 +198,41 @@ def _scheduler(tuned, experiments):
 
 
 def _fetch(trials, root) -> None:
-  """Brings the folders of the runs to the others'."""
+  """Brings the folders of the runs to the others'.
+
+  A run that is there, and has gone on by itself, is left alone.
+  """
   root.mkdir(parents=True, exist_ok=True)
   for trial in trials:
     folder = root / trial.config['run']['name']
-    if trial.checkpoint and not progress.is_finished(folder):
-      with files.new_folder(folder) as made:
-        trial.checkpoint.to_directory(str(made))
+    if not trial.checkpoint or progress.is_finished(folder):
+      continue
+    try:
+      if folder.exists():
+        locks.hold(folder)
+        _refuse_older(folder, trial.checkpoint)
+    except errors.UserError as error:
+      print(f'Left alone: {error}', flush=True)
+      continue
+    with files.new_folder(folder) as made:
+      trial.checkpoint.to_directory(str(made))
+
+
+def _refuse_older(folder, checkpoint) -> None:
+  """Raises a UserError if a run's folder has a later checkpoint of its own."""
+  from pyarrow import fs
+
+  path = f'{checkpoint.path}/checkpoints'
+  there = checkpoint.filesystem.get_file_info(
+    fs.FileSelector(path, allow_not_found=True)
+  )
+  names = [item.base_name for item in there]
+  kept = [name for name in names if name.startswith('checkpoint-')]
+  if max(snapshots.names(folder), default='') > max(kept, default=''):
+    raise errors.UserError(
+      f'{folder} is further than what is stored of it; train_eval.py, or --run '
+      'in place of --ray, continues it.'
+    )
 
 
 def _draw(root) -> None:

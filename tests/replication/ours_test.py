@@ -112,6 +112,27 @@ def test_a_folder_of_runs_stands_for_all_of_them_once(tmp_path):
   assert found[0].returns == {}  # A run that has just begun.
 
 
+def test_files_beside_folders_are_passed_over(tmp_path):
+  made_up.write_run(tmp_path / 'a-seed0', {})
+  log = tmp_path / 'a-seed0.log'
+  log.write_text('begun')
+  (run,) = ours.read(sorted(tmp_path.glob('a-seed*')))
+  assert run.name == 'a-seed0'
+  assert str(log) in fault([log], 66)
+
+
+def test_a_run_without_an_evaluation_is_left_out_of_others(tmp_path, capsys):
+  folder = made_up.write_run(tmp_path / 'a', {})
+  (folder / 'eval.csv').unlink()
+  assert 'nor holds one that has been evaluated' in fault([tmp_path], 66)
+  made_up.write_run(tmp_path / 'b', {})
+  capsys.readouterr()
+  (run,) = ours.read([tmp_path])
+  assert run.name == 'b'
+  said = capsys.readouterr().err
+  assert said == f'{folder} is left out: it has no evaluation yet.\n'
+
+
 def test_where_there_is_no_run(tmp_path):
   assert str(tmp_path) in fault([tmp_path], 66)
   folder = made_up.write_run(tmp_path / 'a', {})

@@ -218,20 +218,37 @@ def test_an_odd_version_file_does_no_harm(tmp_path, start):
   assert '$ python' in text and '<b>' not in text
 
 
-def test_the_newest_strip_is_shown(run, tmp_path):
+@pytest.mark.parametrize(
+  ('model_updates', 'newest'),
+  [
+    ('0,0', 'pretraining-dream-000009000'),
+    ('0,9000', 'evaluation-dream-000004000'),
+    ('9000,', 'evaluation-dream-000004000'),  # Mended.
+  ],
+)
+@pytest.mark.parametrize('sign', [1, 0, -1])
+def test_the_newest_strip_is_told_by_its_name(run, model_updates, newest, sign):
   videos = run.folder / 'videos'
   assert report.newest_strip(run.folder) is None
-  names = ('evaluation-dream-000000000', 'pretraining-dream-000004000')
-  for time, name in enumerate(names, 1):
+  names = (
+    *('evaluation-dream-000000000', 'pretraining-dream-000001000'),
+    *('pretraining-dream-000009000', 'evaluation-dream-000004000'),
+  )
+  for order, name in enumerate(names):
     path = videos / f'{name}.png'
     path.write_bytes(made_up.PNG)
-    os.utime(path, (time, time))
+    os.utime(path, (9 + sign * order, 9 + sign * order))
   (videos / 'evaluation-dreams-000005000.gif').write_bytes(b'GIF')
-  newest = report.newest_strip(run.folder)
-  assert newest == videos / 'pretraining-dream-000004000.png'
-  os.utime(videos / 'evaluation-dream-000000000.png', (3, 3))
-  newest = report.newest_strip(run.folder)
-  assert newest == videos / 'evaluation-dream-000000000.png'
+  first, last = model_updates.split(',')
+  (run.folder / 'eval.csv').write_text(
+    f'env_steps,model_updates\n0,{first}\n4000,{last}\n'
+  )
+  assert report.newest_strip(run.folder) == videos / f'{newest}.png'
+
+
+def test_the_newest_strip_is_shown(run, tmp_path):
+  newest = run.folder / 'videos' / 'evaluation-dream-000000000.png'
+  newest.write_bytes(made_up.PNG)
   text = page(compare(run), tmp_path)
   assert text.count('src="data:image/png;base64,') == 1
   newest.write_text('no picture')

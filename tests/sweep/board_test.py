@@ -26,6 +26,10 @@ def trial(status='RUNNING', last=None, params=(), seed=0, task='walker'):
   )
 
 
+def finished(value):
+  return {'average_return': value, 'phase': 'finished'}
+
+
 @pytest.fixture
 def shown(monkeypatch):
   """A board without a cluster, and the signals that it sends to itself."""
@@ -103,7 +107,7 @@ def test_a_run_that_was_lost_is_said(shown, capsys):
 
 def test_the_best_settings_are_those_with_the_highest_mean():
   trials = [
-    trial(last={'average_return': value}, params=(f'A.x = {x}',), seed=seed)
+    trial(last=finished(value), params=(f'A.x = {x}',), seed=seed)
     for x, values in (('1', (5, 1)), ('2', (4, 4)), ('3', (0, 3)))
     for seed, value in enumerate(values)
   ]
@@ -114,8 +118,26 @@ def test_the_best_settings_are_those_with_the_highest_mean():
   ]
 
 
+def test_the_best_settings_are_those_of_runs_that_have_finished():
+  early = {'average_return': 60.0, 'phase': 'training'}
+  trials = [
+    *(trial(last=finished(900.0), params=('A.x = 1',)) for _ in 'ab'),
+    trial(last=early, params=('A.x = 1',)),
+    *(trial(last=finished(640.0), params=('A.x = 2',)) for _ in 'abc'),
+  ]
+  assert list(tuning.best(trials)) == [
+    '# The best of 2 settings of walker: a last return of',
+    '# 900.0, the mean of 2.',
+    '# Of 6 runs 5 finished, and are compared.',
+    'A.x = 1',
+  ]
+  # Where all others were stopped it is the best as well.
+  assert list(tuning.best([*trials[2:3], trials[3]]))[-1] == 'A.x = 2'
+  assert not list(tuning.best(trials[2:3] * 2))
+
+
 def test_one_setting_is_no_best_one():
-  assert not list(tuning.best([trial(last={'average_return': 1.0})]))
+  assert not list(tuning.best([trial(last=finished(1.0))]))
 
 
 def test_a_failed_run_is_named_with_its_code_and_sentence():

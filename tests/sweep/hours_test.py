@@ -117,6 +117,14 @@ def test_runs_with_the_same_settings_tell_it(tmp_path, measured):
   ]
 
 
+def test_a_damaged_run_leaves_the_hours_to_the_others(tmp_path, measured):
+  for name, rows in (('a', ['1,2']), ('b', runs.ROWS)):
+    runs.write(tmp_path / name, {}, rows)
+  first, *others = estimate(tmp_path, {})
+  assert first.startswith(f'1 run passed over: {tmp_path / "a"}/train.csv, ')
+  assert others[1].startswith('1 run: ')
+
+
 def test_what_runs_have_taken_is_not_left(tmp_path, measured):
   # Each run takes 24 * 150 s = 1 hour. The first is at its end, 400 agent steps
   # and 20 updates with a row for every 25, though it took less; half of the

@@ -29,7 +29,7 @@ def stop(number, frame):
   if stopped:
     sys.exit('twice')
   stopped.append(number)
-for number in (signal.SIGINT, signal.SIGTERM):
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
   signal.signal(number, stop)
 print(name, 'begin', time.monotonic(), flush=True)
 end = time.monotonic() + seconds
@@ -88,7 +88,9 @@ def test_the_output_is_appended(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+  'number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+)
 def test_a_signal_is_passed_on_once_and_waited_for(tmp_path, number):
   def interrupt():
     for name in ('a', 'b'):
@@ -97,7 +99,10 @@ def test_a_signal_is_passed_on_once_and_waited_for(tmp_path, number):
         time.sleep(0.02)
     os.kill(os.getpid(), number)
 
-  before = signal.getsignal(number)
+  def before(number, frame):
+    pytest.fail('It does not come to the launcher.')
+
+  own = signal.signal(number, before)  # Else nohup has SIGHUP ignored.
   thread = threading.Thread(target=interrupt)
   thread.start()
   names = ['a', 'b', 'c']
@@ -110,7 +115,19 @@ def test_a_signal_is_passed_on_once_and_waited_for(tmp_path, number):
     assert lines(tmp_path, name)[1][1:] == ['saved', str(int(number))]
   assert not (tmp_path / 'c.log').exists()
   # From here on the signals do what they did before.
-  assert signal.getsignal(number) is before
+  assert signal.signal(number, own) is before
+
+
+@pytest.mark.slow
+def test_under_nohup_a_closed_terminal_stops_nothing(tmp_path):
+  own = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+  closes = 'import os, signal; os.kill(os.getppid(), signal.SIGHUP)'
+  launcher = launch.Launcher(1, tmp_path, tmp_path)
+  code = launcher.run(
+    {'a': [sys.executable, '-c', closes], 'b': command('b', 0)}
+  )
+  signal.signal(signal.SIGHUP, own)
+  assert code == 0 and lines(tmp_path, 'b')[1][1] == 'end'
 
 
 @pytest.mark.slow

@@ -63,6 +63,8 @@ def test_a_script_is_written(call, tmp_path):
   assert code == 0
   assert output == f'Wrote {script}: an array of 2 jobs.\n# Some hours.\n'
   assert '--job-name=slac-sweep\n#SBATCH --array=0-1' in script.read_text()
+  assert call(*arguments, script, '--jobs', 1)[0] == 0
+  assert '#SBATCH --array=0-1%1\n' in script.read_text()
   assert call(*arguments, tmp_path)[0] == 73
 
 

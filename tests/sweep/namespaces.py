@@ -62,8 +62,7 @@ def run(script: str) -> int:
         **os.environ,
         **clusters.variables(),
         'RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER': '1',  # More than the loopback.
-        # A trial removes the folders of processes that it does not see.
-        'TMPDIR': folder,
+        'TMPDIR': folder,  # What nodes leave is removed with it.
       },
     ).returncode
 

@@ -5,7 +5,6 @@ import types
 import numpy as np
 import pytest
 
-from slac import errors
 from slac.sweep import pace
 from tests.sweep import runs
 
@@ -89,10 +88,21 @@ def test_where_there_are_no_runs(tmp_path):
     assert pace.read(folder).paces == {}
 
 
-def test_a_run_without_a_row_and_a_damaged_one(tmp_path):
-  folder = runs.write(tmp_path / 'a', CONFIG, [])
+def test_a_run_without_a_row(tmp_path):
+  runs.write(tmp_path / 'a', CONFIG, [])
   found = pace.read(tmp_path)
   assert found.spent == {} and not found.paces[KEY].counts.any()
-  (folder / 'train.csv').write_text(f'{runs.COLUMNS}\n1,2,3,many,\n')
-  with pytest.raises(errors.UserError, match="line 2: wall_seconds is 'many'"):
-    pace.read(tmp_path)
+
+
+def test_damaged_runs_are_passed_over_and_named(tmp_path):
+  runs.write(tmp_path / 'a', CONFIG, [*runs.ROWS, '1,2,3,many,'])
+  runs.write(tmp_path / 'b', CONFIG, [*runs.ROWS, '60,30'])  # Torn.
+  runs.write(tmp_path / 'c', CONFIG)
+  folder = runs.write(tmp_path / 'd', CONFIG)
+  (folder / 'config.json').write_text('{')
+  found = pace.read(tmp_path)
+  np.testing.assert_array_equal(found.paces[KEY].counts, [10, 20, 20])
+  assert found.spent == {'c': 110 / 3600}
+  many, torn, config = found.damaged
+  assert "line 10: wall_seconds is 'many'" in many
+  assert 'as many cells' in torn and 'config.json is damaged' in config

@@ -75,6 +75,12 @@ def test_an_unknown_task_is_named_with_those_near(name, hint):
   assert fault.value.exit_code == 66
 
 
+def test_so_many_jobs_of_the_array_run_at_a_time(two_variants):
+  commands = plan.commands(two_variants, 'runs')
+  script = plan.slurm_script('name', commands, 3)
+  assert '#SBATCH --array=0-7%3\n' in script
+
+
 @pytest.mark.slow
 def test_each_job_of_the_array_is_one_command(two_variants, tmp_path):
   commands = plan.commands(two_variants, "it's $HOME")

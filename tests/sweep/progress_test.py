@@ -58,6 +58,18 @@ def test_the_last_return_and_the_end(tmp_path):
   assert (found['average_return'], found['phase']) == (-3.5, 'finished')
 
 
+def test_only_an_actor_that_has_learned_has_a_trained_return(tmp_path):
+  # Random data has ended, or pretraining, and training has begun.
+  write(tmp_path, '80,0,5,2.5', '')
+  header = f'{HEADER},average_return'
+  rows = ['0,0,0,1,-3.5', '40,7,0,2,-3']
+  write(tmp_path, *rows, '', name='eval.csv', header=header)
+  found = progress.read(tmp_path)
+  assert found['average_return'] == -3 and 'trained_return' not in found
+  write(tmp_path, *rows, '80,7,4,3,-2', '', name='eval.csv', header=header)
+  assert progress.read(tmp_path)['trained_return'] == -2
+
+
 def test_the_time_left_follows_from_the_steps_of_training_alone():
   left = progress.TimeLeft(1000)
   assert math.isnan(left.seconds({'phase': 'pretraining'}))

@@ -1,5 +1,6 @@
 """Tests of slac/sweep/trial.py with processes, and without a cluster."""
 
+import fcntl
 import signal
 import threading
 import types
@@ -165,12 +166,26 @@ def test_nothing_outlives_the_node(begin, monkeypatch, tmp_path):
 
 
 def test_the_folders_of_processes_that_were_killed_are_removed(begin, tmp_path):
-  dead = max(psutil.pids()) + 100_000
-  left = tmp_path / f'slac-trial-{dead}-x'
+  left = tmp_path / 'slac-trial-x'
   left.mkdir()
+  (left / 'lock').touch()
   begin.trial('wait')
   assert not left.exists()
   assert len(list(tmp_path.glob('slac-trial-*'))) == 1
+
+
+def test_the_folders_of_other_nodes_are_left_alone(begin, tmp_path):
+  """Whose processes are not to be seen from here, and what is no trial's."""
+  other = begin.trial('wait')
+  dead = max(psutil.pids()) + 100_000
+  for name in ('old', f'{dead}-x'):
+    (tmp_path / f'slac-trial-{name}').mkdir()
+  lock = tmp_path / f'slac-trial-{dead}-x' / 'lock'
+  with lock.open('w') as file:
+    fcntl.flock(file, fcntl.LOCK_EX)
+    begin.trial('wait')
+    assert lock.exists()
+  assert other._root.exists() and (tmp_path / 'slac-trial-old').exists()
 
 
 def test_nothing_of_tensorflow_is_loaded_on_a_node():

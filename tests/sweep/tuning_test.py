@@ -1,41 +1,51 @@
 """Tests of a sweep on a cluster: a node is killed, and all is stopped."""
 
+import fcntl
 import signal
 import types
 
 import pytest
 
-from slac.sweep import tuning
+from slac.storage import snapshots
+from slac.sweep import progress, tuning
 from tests import processes
 from tests.faults import results
 from tests.sweep import clusters
 
 pytest.importorskip('ray', reason='There is no Ray; see docs/scale.md.')
 
+from ray import tune
+from ray.tune import callback
+
+from slac.sweep import board
+
 NAME = 'cartpole-tiny-seed0'
 
 
-def asha(env_steps):
-  """Returns what decides; it is told a trial, its steps and its return."""
+def scheduler(env_steps):
   item = types.SimpleNamespace(
     schedule=types.SimpleNamespace(env_steps=env_steps)
   )
-  scheduler = tuning._scheduler(['asha'], [item])
+  return tuning._scheduler(['asha'], [item])
+
+
+def asha(decides):
+  """Returns what decides; it is told a trial, its steps and its return."""
   seen = {}
 
-  def decide(name, steps, value):
+  def decide(name, steps, value, key=progress.TRAINED_RETURN):
     if name not in seen:
       seen[name] = types.SimpleNamespace(trial_id=name)
-      scheduler.on_trial_add(None, seen[name])
-    result = {'env_steps': steps, 'average_return': value}
-    return scheduler.on_trial_result(None, seen[name], result)
+      decides.on_trial_add(None, seen[name])
+    result = {'env_steps': steps, key: value}
+    return decides.on_trial_result(None, seen[name], result)
 
   return decide
 
 
 @pytest.mark.parametrize('steps', [90, 9000, 100_000, 1_000_000])
 def test_asha_stops_at_a_ninth_and_a_third_and_nowhere_else(steps):
-  decide = asha(steps)
+  decide = asha(scheduler(steps))
   ninth, third = steps // 9, steps // 9 * 3
   assert decide('best', ninth, 3) == 'CONTINUE'
   # Before, it may still become better.
@@ -55,19 +65,92 @@ def test_asha_stops_at_a_ninth_and_a_third_and_nowhere_else(steps):
 
 @pytest.mark.parametrize('steps', range(1, 12))
 def test_asha_lets_the_smallest_budgets_end(steps):
-  decide = asha(steps)
+  decide = asha(scheduler(steps))
   for now in range(steps + 1):
     assert decide('only', now, 1) == 'CONTINUE'
 
 
-def test_a_sweep_is_found_where_the_storage_has_options(tmp_path):
-  (tmp_path / 'name').mkdir()
-  storage = f'{tmp_path.as_uri()}?region=there'
-  assert not tuning._is_stored(storage, 'name')
-  assert not tuning._is_stored(storage, 'other')
-  (tmp_path / 'name' / 'experiment_state-0.json').touch()
-  assert tuning._is_stored(storage, 'name')
-  assert not tuning._is_stored(storage, 'other')
+def test_asha_waits_for_the_return_of_an_actor_that_has_learned():
+  decide = asha(scheduler(9000))
+  assert decide('best', 1000, 3) == 'CONTINUE'
+  assert decide('slow', 1000, 1, 'average_return') == 'CONTINUE'
+  assert decide('slow', 1500, 4) == 'CONTINUE'
+  assert decide('worst', 1000, 1, 'average_return') == 'CONTINUE'
+  assert decide('worst', 1500, 1) == 'STOP'
+
+
+def board_of(decides):
+  """Returns a board without a cluster."""
+  made = object.__new__(board.Board)
+  made._rungs = decides._brackets[0]._rungs
+  return callback.CallbackList([made])
+
+
+def test_asha_goes_on_with_what_it_knew(tmp_path):
+  before, after = scheduler(9000), scheduler(9000)
+  decide = asha(before)
+  for name, value in (('a', 30), ('b', 20), ('c', 10)):
+    decide(name, 1000, value)
+  board_of(before).save_to_dir(str(tmp_path))
+  board_of(after).restore_from_dir(str(tmp_path))
+  decide = asha(after)
+  # Its later return is none of the first rung.
+  assert decide('a', 2900, 90) == 'CONTINUE'
+  assert decide('d', 1000, 5) == 'STOP'
+  assert decide('e', 1000, 40) == 'CONTINUE'
+
+
+def test_without_asha_there_is_nothing_to_know(tmp_path):
+  made = object.__new__(board.Board)
+  made._rungs = ()
+  assert made.get_state() is None
+
+
+@pytest.fixture
+def kept(tmp_path):
+  """A trial whose stored run has a checkpoint, and the folder of runs."""
+  there = tmp_path / 'stored'
+  save(there, 20)
+  (there / 'eval.csv').write_text('stored')
+  run = types.SimpleNamespace(
+    checkpoint=tune.Checkpoint.from_directory(str(there)),
+    config={'run': {'name': NAME}},
+  )
+  return run, tmp_path / 'runs'
+
+
+def save(folder, step):
+  """Gives a run's folder a checkpoint, and a log."""
+  (folder / 'checkpoints' / f'checkpoint-{step:010d}').mkdir(parents=True)
+  (folder / 'eval.csv').write_text('own')
+
+
+@pytest.mark.parametrize('step', [None, 10, 20])
+def test_a_run_is_fetched_over_an_older_one(kept, step):
+  trial, root = kept
+  if step:
+    save(root / NAME, step)
+  tuning._fetch([trial], root)
+  assert (root / NAME / 'eval.csv').read_text() == 'stored'
+  assert snapshots.names(root / NAME) == ['checkpoint-0000000020']
+
+
+def test_a_run_that_has_gone_on_by_itself_is_left_alone(kept, capsys):
+  trial, root = kept
+  save(root / NAME, 30)
+  tuning._fetch([trial], root)
+  assert (root / NAME / 'eval.csv').read_text() == 'own'
+  assert f'{root / NAME} is further than' in capsys.readouterr().out
+
+
+def test_a_run_that_is_at_work_is_left_alone(kept, capsys):
+  trial, root = kept
+  save(root / NAME, 10)
+  with (root / NAME / '.lock').open('w') as file:
+    fcntl.flock(file, fcntl.LOCK_EX)
+    tuning._fetch([trial], root)
+  assert (root / NAME / 'eval.csv').read_text() == 'own'
+  assert f'{root / NAME} is in use by' in capsys.readouterr().out
 
 
 @pytest.mark.slow
@@ -75,8 +158,8 @@ def test_a_run_survives_its_node_and_a_stop_to_the_last_bit(tmp_path):
   overlay, root = tmp_path / 'tiny.gin', tmp_path / 'runs'
   clusters.write_settings(overlay, env_steps=8000, seconds=1.0)
   with clusters.cluster(nodes=2) as cluster:
-    where = cluster.address
-    process = clusters.sweep(where, overlay, root)
+    command = cluster.address, overlay, root, '--tune', 'asha'
+    process = clusters.sweep(*command)
 
     def begun(than=()):
       there = clusters.trials(overlay).items()
@@ -92,10 +175,15 @@ def test_a_run_survives_its_node_and_a_stop_to_the_last_bit(tmp_path):
     assert process.wait(clusters.SECONDS) == 128 + signal.SIGTERM
     assert len(clusters.stored(root, NAME)) >= before
     assert second not in clusters.trials(overlay)
-    assert clusters.sweep(where, overlay, root).wait(clusters.SECONDS) == 0
+    assert list(root.parent.glob('runs-ray/*/callback-states-*'))  # The rungs.
+    clusters.write_settings(overlay, env_steps=9000, seconds=1.0)
+    assert clusters.sweep(*command).wait(clusters.SECONDS) == 78
+    clusters.write_settings(overlay, env_steps=8000, seconds=1.0)
+    assert clusters.sweep(*command).wait(clusters.SECONDS) == 0
   straight = tmp_path / 'straight'
   assert clusters.straight(overlay, straight, 0).wait(clusters.SECONDS) == 0
   assert not results.faults(root / NAME, straight / NAME)
   said = root.with_suffix('.log').read_text()
   assert 'Stopped; the same command continues.' in said
+  assert 'Schedule.env_steps: 8000 -> 9000' in said
   assert (root / 'report' / 'report.html').exists()
