@@ -27,7 +27,6 @@ import tensorflow as tf
 from slac.cluster import remote_collector
 from slac.config import bindings
 from slac.deployment import exporting
-from slac.environments import rendering
 from slac.reporting import evaluations, report, summary
 from slac.storage import checkpoints, disk, locks, names, run_folder
 from slac.training import (
@@ -49,6 +48,7 @@ class Run:
 
   def __init__(self, parts, ring, folder, stop):
     self._agent = agent = parts.agent
+    self._parts = parts
     self._folder = folder
     self._schedule = parts.schedule
     self._replay = ring
@@ -108,6 +108,7 @@ class Run:
     autosave = stopping.Autosave(self._save, plan.checkpoint_seconds)
     was_mended = self._report.open()
     with (
+      contextlib.closing(self._parts),  # The last to be closed.
       contextlib.closing(self._report),
       contextlib.closing(self._evaluations),
     ):
@@ -229,7 +230,6 @@ def train_eval(arguments):
   if not arguments.fresh and exporting.has_finished(folder, resolved):
     print(folder, 'A larger Schedule.env_steps would extend it.', sep='\n')
     return _say_finished(folder)
-  rendering.choose_backend(is_needed=False)
   devices.prepare()
   tf.keras.utils.set_random_seed(seed)
   with bindings.translate_gin_errors():

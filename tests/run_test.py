@@ -14,6 +14,7 @@ from tests.training import schedule_test
 def make(**parts):
   """A run of no more than these parts."""
   run = object.__new__(train_eval.Run)
+  run._parts = types.SimpleNamespace(close=lambda: None)
   for name, part in parts.items():
     setattr(run, name, part)
   return run
@@ -31,6 +32,25 @@ def test_each_agent_step_has_its_gradient_steps():
   )
   run._turn(run._schedule.phase(run.counters))
   assert updates == 6 * ['train'] and run.counters.gradient_steps == 6
+
+
+def test_environments_are_closed_when_all_is_saved():
+  done = []
+
+  def part(name, **methods):
+    return types.SimpleNamespace(close=lambda: done.append(name), **methods)
+
+  run = make(
+    counters=schedule.Counters(4),
+    _schedule=schedule_test.make(),
+    _stop=types.SimpleNamespace(requested=True),
+    _save=lambda: done.append('save'),
+    _report=part('report', open=lambda: False),
+    _evaluations=part('evaluations'),
+    _parts=part('environments'),
+  )
+  run.loop()
+  assert done == ['save', 'save', 'evaluations', 'report', 'environments']
 
 
 def test_the_collector_has_the_runs_limit_and_its_seed(monkeypatch):

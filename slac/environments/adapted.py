@@ -12,6 +12,8 @@ from tf_agents.trajectories import time_step as ts
 from slac import errors
 from slac.environments import checked, offering, rendering
 
+_COLOURS = ((3,), (4,), ())  # RGB, RGB that may be transparent, grey.
+
 
 class AdaptedEnvironment(offering.OfferingEnvironment):
   """An environment of another API, which a subclass resets, steps and draws.
@@ -76,7 +78,7 @@ class AdaptedEnvironment(offering.OfferingEnvironment):
 
   def _check_pixels(self):
     if self._image is None:  # That of a bare image is ''.
-      self.reset()
+      self._begin()
       self.render()
 
   def render(self, mode: str = 'rgb_array') -> np.ndarray:
@@ -96,15 +98,27 @@ class AdaptedEnvironment(offering.OfferingEnvironment):
     if not self._can_render:
       raise NotImplementedError
     try:
-      drawn = Image.fromarray(np.asarray(self._draw(), np.uint8))
+      return self._drawn(size)
+    except errors.UserError:
+      raise
     except Exception as error:
       raise errors.UserError(
         f'{self.name} cannot be rendered ({type(error).__name__}: {error}): '
         "install what it needs, or choose an agent that observes its 'state'.",
         69,
       ) from error
-    size = size[::-1]  # Pillow's width comes first.
-    return np.asarray(drawn.convert('RGB').resize(size, Image.Resampling.BOX))
+
+  def _drawn(self, size: tuple[int, int]) -> np.ndarray:
+    """Returns what `draw_for_film` does; raises whatever `_draw` raises."""
+    image = np.asarray(self._draw())
+    if image.dtype != np.uint8 or image.shape[2:] not in _COLOURS:
+      raise checked.Failure(
+        f"the environment's render() returns {image.dtype} "
+        f'{list(image.shape)}, not uint8 [height, width, 3]'
+      )
+    drawn = Image.fromarray(image).convert('RGB')
+    # Pillow's width comes first.
+    return np.asarray(drawn.resize(size[::-1], Image.Resampling.BOX))
 
   def _reset(self) -> ts.TimeStep:
     return ts.restart(self._observe(self._begin()))
@@ -112,7 +126,8 @@ class AdaptedEnvironment(offering.OfferingEnvironment):
   def _step(self, action: np.ndarray) -> ts.TimeStep:
     total_reward = 0.0
     for _ in range(self.action_repeat):
-      observation, reward, discount, is_last = self._advance(action)
+      own = np.array(action)  # An environment may change its action.
+      observation, reward, discount, is_last = self._advance(own)
       if np.ndim(reward):
         raise checked.Failure(
           f"the environment's reward has the shape {list(np.shape(reward))}, "
@@ -135,8 +150,11 @@ class AdaptedEnvironment(offering.OfferingEnvironment):
     values = self._named(observation)
     found = {}
     if 'pixels' in self._observation_spec:
+      # What cannot be drawn now fails this step, and no more.
       image = self._image
-      found['pixels'] = self.render() if image is None else values[image]
+      found['pixels'] = (
+        self._drawn(self._image_size) if image is None else values[image]
+      )
     if 'state' in self._observation_spec:
       vectors = [np.ravel(values[key]) for key in self._vectors]
       found['state'] = np.concatenate(vectors).astype(np.float32)

@@ -28,7 +28,8 @@ class CheckedEnvironment:
   They do so after any exception, and for values that are not finite or do not
   have the shape and type of the environment's spec. After a Failure the
   environment has to be reset. What they return is a copy, of exactly the spec's
-  types, as an environment may use its arrays again for the next step.
+  types, as an environment may use its arrays again for the next step; so is the
+  action that it is given, as it may change that.
   """
 
   def __init__(
@@ -49,7 +50,7 @@ class CheckedEnvironment:
 
   def step(self, action: np.ndarray) -> ts.TimeStep:
     """Takes an agent step."""
-    return self._checked(self._environment.step, action)
+    return self._checked(self._environment.step, np.array(action))
 
   def current(self) -> ts.TimeStep:
     """Returns where the environment is, as after its state was put back."""

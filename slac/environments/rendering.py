@@ -1,11 +1,12 @@
 """Renders images of MuJoCo's models without a display.
 
 MuJoCo chooses its GL library from the environment variable MUJOCO_GL when it is
-imported. So no module imports it before `choose_backend` has been called.
+imported. So no module here imports it before `choose_backend` has been called.
 """
 
 import atexit
 import functools
+import importlib
 import os
 import queue
 import sys
@@ -48,8 +49,8 @@ def choose_backend(is_needed: bool = True) -> str:
 
   If the user has set MUJOCO_GL, this is the one candidate; otherwise EGL and
   then OSMesa are tried. Each renders an image in a process of its own, which
-  takes a second, since a failed attempt cannot be undone. Call this before
-  MuJoCo or dm_control is imported.
+  takes a second, since a failed attempt cannot be undone. MuJoCo uses it even
+  where it has been imported before, as a module of the user's may do.
 
   Args:
     is_needed: Whether anything is to be rendered. If not, and none is found,
@@ -59,8 +60,8 @@ def choose_backend(is_needed: bool = True) -> str:
     The backend's name, which is also put into `os.environ['MUJOCO_GL']`.
 
   Raises:
-    UserError: (69) if no candidate works, or MuJoCo has already been imported
-      with another one, or TensorFlow in a way that would crash it.
+    UserError: (69) if no candidate works, or MuJoCo has been imported in a way
+      that excludes it, or TensorFlow in one that would crash it.
   """
   found = find_backend()
   if not isinstance(found, errors.UserError):
@@ -88,8 +89,8 @@ def _first_that_works() -> str:
     settings = settings_of(name)
     _, failure = processes.run_script(_PROBE, settings, _PROBE_SECONDS)
     if failure is None:
-      _check_not_imported_with_another(name)
       os.environ.update(settings)
+      _have_mujoco_use(name)
       return name
     failures.append(f'{name} ({failure})')
   names = ('MUJOCO_GL', 'PYOPENGL_PLATFORM')
@@ -115,18 +116,21 @@ def settings_of(name: str) -> dict[str, str]:
   return settings
 
 
-def _check_not_imported_with_another(name: str):
-  """Raises a UserError if MuJoCo already uses another GL library."""
-  mujoco = sys.modules.get('mujoco')
-  if mujoco is None or name not in BACKENDS:
+def _have_mujoco_use(name: str):
+  """Has MuJoCo use a GL library in place of what it was imported with."""
+  if 'mujoco' not in sys.modules or name not in BACKENDS:
     return
-  context = getattr(mujoco, 'GLContext', None)
-  if context is None or context.__module__ != f'mujoco.{name}':
+  try:
+    library = importlib.import_module(f'mujoco.{name}')
+  except Exception as error:  # OpenGL was imported for another one.
     raise errors.UserError(
       'MuJoCo was imported before a GL library was chosen for it: set '
       f'MUJOCO_GL={name}.',
       os.EX_UNAVAILABLE,
-    )
+    ) from error
+  for module in ('mujoco', 'mujoco.rendering.classic.gl_context'):
+    if imported := sys.modules.get(module):
+      imported.GLContext = library.GLContext
 
 
 class Renderer:

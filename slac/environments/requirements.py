@@ -87,8 +87,9 @@ def observe(environment: py_environment.PyEnvironment, names: Iterable[str]):
   Raises:
     UserError: (69) if they cannot be had, such as pixels without a GL library.
   """
-  if hasattr(environment, 'observe'):
-    environment.observe(names)
+  innermost = resumable.layers(environment)[-1]
+  if isinstance(innermost, offering.OfferingEnvironment):
+    innermost.observe(names)
 
 
 def is_unit(spec: array_spec.BoundedArraySpec) -> bool:

@@ -146,7 +146,7 @@ def _serve(connection, make: Callable[[], Any]):
       name, arguments = connection.recv()
       outcome = _outcome(getattr(made[0], name), *arguments)
   for each in made:
-    each.close()
+    _outcome(each.close)  # Nobody is there to be told.
 
 
 def _outcome(call: Callable, *arguments: Any) -> tuple[str, Any]:

@@ -95,7 +95,9 @@ class Evaluator:
     self._checked = checked.CheckedEnvironment(environment, within)
     self._policy = policy
     self._eager_policy = compiled.EagerPolicy(policy)
+    self._within = within
     self._seed = seed
+    self._film: filming.Film | None = None
     self._has_warned = False
 
   def run(
@@ -126,18 +128,18 @@ class Evaluator:
     self._policy.reseed(int(seeds[1]))
     episodes: list[Episode] = []
     while len(episodes) < num_episodes:
-      film = None if episodes else filming.Film(self._environment)
-      episode = None if should_stop() else self._episode(should_stop, film)
+      self._film = None if episodes else filming.Film(self._environment)
+      episode = None if should_stop() else self._episode(should_stop)
       if not episode:
         return None
       on_episode(episode)
       episodes.append(episode)
     return episodes
 
-  def _episode(self, should_stop, film):
+  def _episode(self, should_stop):
     time_step = self._checked.reset()
     policy_state = self._eager_policy.get_initial_state()
-    pixels = self._see(time_step, film, 0)
+    pixels = self._see(time_step, 0)
     states = [time_step.observation.get('state')]
     actions, rewards = [], []
     while not time_step.is_last():
@@ -149,12 +151,13 @@ class Evaluator:
       states.append(time_step.observation.get('state'))
       actions.append(step.action)
       rewards.append(time_step.reward)
-      pixels += self._see(time_step, film, len(actions))
+      pixels += self._see(time_step, len(actions))
     actions.append(np.zeros_like(actions[0]))
+    film = self._film
     frames, steps = (film.frames, film.steps) if film else ([], [])
     return Episode(
       float(np.sum(rewards)),
-      _stacked(pixels),
+      _stacked(pixels if len(pixels) == len(actions) else []),
       np.stack(actions),
       _stacked(frames),
       np.array(steps, int),
@@ -164,29 +167,46 @@ class Evaluator:
       has_terminated=time_step.discount == 0,
     )
 
-  def _see(self, time_step, film, step):
+  def _see(self, time_step, step):
     """Films a step; returns a list of the image that is observed, if any.
 
     Where nothing is, and there can be no film, the list has an image that is
-    rendered.
+    rendered. An episode in which that fails once is not drawn any further.
     """
     observation = time_step.observation
-    images = [observation['pixels']] if 'pixels' in observation else []
-    if not film:
-      return images
+    observed = [observation['pixels']] if 'pixels' in observation else []
+    if not self._film:
+      return observed
     try:
-      film.add(step)
-      if images or film.frames:
-        return images
-      return [self._environment.render()]
+      with self._within():
+        self._film.add(step)
+        drawn = self._film.frames[-1:]
+        rendered = [] if observed or drawn else [self._environment.render()]
+      for image in drawn + rendered:
+        _check_drawn(image)
+      return observed + rendered
     except NotImplementedError:
-      return images  # Not every environment can draw itself,
-    except errors.UserError as error:  # nor every machine.
+      pass  # Not every environment can draw itself,
+    except Exception as error:  # nor every machine.
       if not self._has_warned:
-        fault = 'Films show no more than is observed' if images else ''
-        console.warn(f'{fault or "There are no films"}: {error}')
+        fault = 'Films show no more than is observed' if observed else ''
+        said = checked.one_line(error)
+        console.warn(f'{fault or "There are no films"}: {said}')
       self._has_warned = True
-      return images
+    self._film = None
+    return observed
+
+
+def _check_drawn(image):
+  """Raises an error unless an environment has drawn an image."""
+  if image is None:
+    raise NotImplementedError
+  image = np.asarray(image)
+  if image.dtype != np.uint8 or image.shape[2:] != (3,):
+    raise errors.UserError(
+      f'the environment draws {image.dtype} {list(image.shape)}: have it draw '
+      'uint8 [height, width, 3].'
+    )
 
 
 def _stacked(images):

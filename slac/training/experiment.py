@@ -9,10 +9,10 @@ import gin
 from tf_agents.environments import py_environment
 from tf_agents.specs import tensor_spec
 
-from slac import errors
+from slac import console, errors
 from slac.agents import base, policies
 from slac.config import bindings, settings
-from slac.environments import checked, limits, requirements
+from slac.environments import checked, limits, rendering, requirements
 from slac.training import collection, evaluation, replay, schedule
 
 # Gin finds by name what is imported here and not used.
@@ -86,6 +86,7 @@ class Experiment:
     plan.check()
     self.limit = limits.Limit(plan.step_seconds, should_stop)
     is_here = not plan.workers and plan.environments == 1 and not like
+    rendering.choose_backend(is_needed=False)
     with making():
       made = [environment() for _ in range(0 if like else 1 + is_here)]
       prepared = [requirements.prepare(own, action_repeat) for own in made]
@@ -119,6 +120,15 @@ class Experiment:
         f'Schedule.model_updates = {self.schedule.model_updates} could '
         'pretrain: set it to 0.'
       )
+
+  def close(self):
+    """Closes the environments; one that cannot be is warned of."""
+    for environment in (*self.environments, self.eval_environment):
+      try:
+        with checked.failing(), self.limit.alarm():
+          environment.close()
+      except errors.UserError as error:
+        console.warn(f'The environment is left open, as {error}.')
 
   def make_replay(self, **given: int) -> replay.Replay:
     """Returns a replay, still empty, of the steps that the agent is trained on.
@@ -194,6 +204,7 @@ def make_environment(
     resolved: what `bindings.resolved` has returned in the run's process.
   """
   bindings.load_resolved(resolved, allow_imports=True)  # The run has done so.
+  rendering.choose_backend(is_needed=False)
   make = chosen_environment()
   made = requirements.prepare(make(), action_repeat)
   requirements.observe(

@@ -133,6 +133,20 @@ def test_a_step_keeps_its_numbers_when_the_environment_uses_its_arrays_again():
     assert (step.observation['state'] == count).all()
 
 
+def test_an_action_stays_as_it_is_when_the_environment_changes_it():
+  class Halving(Scripted):
+    def _step(self, action):
+      if action is not ACTION:  # That of a reset.
+        action *= 0.5
+      return super()._step(action)
+
+  environment = checked.CheckedEnvironment(Halving(time_step()))
+  environment.reset()
+  action = np.ones(1, np.float32)
+  environment.step(action)
+  assert action.tolist() == [1]
+
+
 def test_success_is_told_if_the_environment_tells_it():
   environment = Scripted(time_step())
   assert checked.CheckedEnvironment(environment).is_success() is None

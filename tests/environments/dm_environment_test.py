@@ -102,6 +102,14 @@ def test_actions_are_rescaled():
   assert own.action.dtype == np.float64
 
 
+def test_it_is_closed_with_what_has_been_prepared():
+  own = Walk()
+  closed = []
+  own.close = lambda: closed.append(own)
+  requirements.prepare(own, 1).close()
+  assert closed == [own]
+
+
 def test_conforms_to_tf_agents():
   utils.validate_py_environment(requirements.prepare(Walk(), 1), episodes=2)
 

@@ -14,6 +14,7 @@ from tf_agents.environments import utils
 from slac import errors
 from slac.config import bindings
 from slac.environments import (
+  checked,
   gym_tasks,
   gymnasium_environment,
   requirements,
@@ -178,6 +179,87 @@ def test_what_cannot_be_drawn_is_said_before_the_first_step():
     environment.observe(['pixels'])
   assert raised.value.exit_code == 69
   assert "observes its 'state'" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+  ('drawn', 'says'),
+  [
+    (np.full([64, 64, 3], 0.5), r'returns float64 \[64, 64, 3\], not uint8 \['),
+    (
+      np.zeros([64, 64, 1], np.uint8),
+      r'returns uint8 \[64, 64, 1\], not uint8',
+    ),
+    (None, r'returns object \[\], not uint8 \[height, width, 3\]'),
+  ],
+)
+def test_what_is_no_image_is_said_before_the_first_step(drawn, says):
+  own = Counter()
+  own.render = lambda: drawn
+  environment = adapted(own)
+  with pytest.raises(errors.UserError, match=says) as raised:
+    environment.observe(['pixels'])
+  assert raised.value.exit_code == 69
+
+
+def test_a_drawing_may_be_grey_or_have_transparency():
+  for shape in ([128, 64], [128, 64, 4]):
+    own = Counter()
+    own.render = lambda shape=shape: np.full(shape, 9, np.uint8)
+    environment = adapted(own)
+    environment.observe(['pixels'])
+    pixels = environment.reset().observation['pixels']
+    np.testing.assert_array_equal(pixels, np.full([64, 64, 3], 9))
+
+
+class Changing(Counter):
+  """Changes its action in place, and remembers what it was given."""
+
+  action_space = spaces.Box(-1, 1, [2], np.float32)
+
+  def step(self, action):
+    given = action.tolist()
+    action *= 0.1
+    self.t += 1
+    return self._see(), 0.0, False, False, {'given': self.given.append(given)}
+
+
+@pytest.mark.parametrize('action_repeat', [1, 4])
+def test_an_action_that_is_changed_in_place_is_repeated_and_kept(action_repeat):
+  own = Changing()
+  own.given = []
+  prepared = requirements.prepare(own, action_repeat)
+  prepared.observe(['state'])
+  protected = checked.CheckedEnvironment(prepared)
+  protected.reset()
+  action = np.float32([1, -0.5])
+  protected.step(action)
+  assert action.tolist() == [1, -0.5]
+  assert own.given == action_repeat * [[1, -0.5]]
+
+
+def test_a_reset_that_fails_is_not_the_same_again():
+  seeds = []
+
+  class Unlucky(Counter):
+    def reset(self, *, seed=None, options=None):
+      seeds.append(seed)
+      if len(seeds) == 1:
+        raise RuntimeError('no pose found')
+      return super().reset(seed=seed)
+
+  environment = adapted(Unlucky(render_mode=None))
+  environment.seed(3)
+  with pytest.raises(RuntimeError, match='no pose found'):
+    environment.reset()
+  assert environment.reset().is_first() and seeds == [3, None]
+
+
+def test_it_is_closed_with_what_has_been_prepared():
+  own = Counter()
+  closed = []
+  own.close = lambda: closed.append(own)
+  requirements.prepare(own, 1).close()
+  assert closed == [own]
 
 
 class TwoImages(Counter):

@@ -1,5 +1,6 @@
 """An environment in its own process: the same answers, hangs, deaths, ends."""
 
+import functools
 import io
 import os
 import signal
@@ -12,8 +13,15 @@ import psutil
 import pytest
 
 from slac import errors
-from slac.environments import checked, limits, own_process, served
+from slac.environments import (
+  checked,
+  limits,
+  own_process,
+  requirements,
+  served,
+)
 from tests import misbehaving
+from tests.environments import gymnasium_environment_test
 
 pytestmark = pytest.mark.slow
 
@@ -85,6 +93,23 @@ def test_after_a_hang_or_a_death_another_process_begins(remote, fault, says):
   # It is the second, and seeded as such.
   assert state(remote.reset()) == [201]
   assert remote.get_state()['num_begun'] == 2
+
+
+def closing(path):
+  def close():
+    path.touch()
+    raise OSError('no answer')
+
+  own = gymnasium_environment_test.Counter(render_mode=None)
+  own.close = close
+  return requirements.prepare(own, 1)
+
+
+def test_its_end_is_the_environment_s(tmp_path, capfd):
+  environment = make(made=functools.partial(closing, tmp_path / 'closed'))
+  environment.close()
+  assert (tmp_path / 'closed').exists()
+  assert capfd.readouterr().err == ''
 
 
 def test_how_many_processes_there_were_is_part_of_the_state(remote):

@@ -136,11 +136,32 @@ def test_the_users_backend_does_not_work(clean_process, monkeypatch):
 
 
 @pytest.mark.slow
+def test_mujoco_may_have_been_imported_before():
+  ball = _BALL % (0, 0.5, '1 0 0 1')
+  result = _python(
+    'import gymnasium, mujoco\n'
+    'from slac.environments import rendering\n'
+    'rendering.choose_backend(is_needed=False)\n'
+    'task = gymnasium.make("InvertedPendulum-v5", render_mode="rgb_array")\n'
+    'task.reset()\n'
+    'print(task.render().any())\n'
+    'task.close()\n'
+    f'model = mujoco.MjModel.from_xml_string({ball!r})\n'
+    'with mujoco.Renderer(model, 16, 16) as renderer:\n'
+    '  data = mujoco.MjData(model)\n'
+    '  mujoco.mj_forward(model, data)\n'
+    '  renderer.update_scene(data)\n'
+    '  print(renderer.render().any())\n'
+  )
+  assert result.stderr == ''
+  assert result.stdout.split() == ['True', 'True']
+
+
+@pytest.mark.slow
 def test_mujoco_was_imported_too_early(clean_process, monkeypatch):
   monkeypatch.setattr(rendering, '_PROBE', 'pass')
-  context = type('GLContext', (), {'__module__': 'mujoco.glfw'})
-  early = types.SimpleNamespace(GLContext=context)
-  monkeypatch.setitem(sys.modules, 'mujoco', early)
+  monkeypatch.setitem(sys.modules, 'mujoco', types.SimpleNamespace())
+  monkeypatch.setitem(sys.modules, 'mujoco.egl', None)  # OpenGL has another.
   with pytest.raises(errors.UserError, match='set MUJOCO_GL=egl'):
     rendering.choose_backend()
 

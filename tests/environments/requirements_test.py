@@ -205,6 +205,16 @@ def test_the_wrapper_resumes_in_the_middle_of_an_episode():
   assert not resumed.step(action).is_first()
 
 
+def test_a_method_that_is_merely_named_observe_is_left_alone():
+  class Own(_Environment):
+    def observe(self):
+      raise AssertionError
+
+  prepared = requirements.prepare(Own(_bounded(0, 1)), 1)
+  requirements.observe(prepared, ['pixels'])
+  assert prepared.observation_spec() == {'pixels': _PIXELS}
+
+
 def test_an_action_repeat_that_is_not_the_schedules_is_refused():
   other = gymnasium_environment.GymnasiumEnvironment(
     gymnasium.make('Pendulum-v1'), 2

@@ -3,6 +3,7 @@
 import threading
 import time
 
+import gymnasium
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,7 +12,7 @@ from tf_agents.specs import array_spec
 from tf_agents.trajectories import policy_step, trajectory
 from tf_agents.trajectories import time_step as ts
 
-from slac.environments import checked, limits
+from slac.environments import checked, limits, requirements
 from slac.training import collecting, collection, metrics, replay
 from tests import tiny
 
@@ -499,3 +500,65 @@ def test_a_single_environment_that_hangs_has_failed():
   )
   results = collect(collector, 3)
   assert results == ['failed', None, (pytest.approx(3), 2)]
+
+
+class Drawn(gymnasium.Env):
+  """Scales its action in place; its frames count what has been drawn."""
+
+  render_mode = 'rgb_array'
+  action_space = gymnasium.spaces.Box(-1, 1, [1], np.float32)
+  observation_space = gymnasium.spaces.Box(0, 9, [1], np.float32)
+
+  def __init__(self, lose=None):
+    self._lose = lose
+    self._drawn = -1
+
+  def reset(self, *, seed=None, options=None):
+    return np.zeros(1, np.float32), {}
+
+  def step(self, action):
+    action *= 0.5
+    return np.zeros(1, np.float32), float(10 * action[0]), False, False, {}
+
+  def render(self):
+    self._drawn += 1
+    if self._lose and self._drawn == 4:
+      self._lose()
+    return np.full([64, 64, 3], self._drawn, np.uint8)
+
+
+def collector_of(own, action_repeat=1):
+  environment = requirements.prepare(own, action_repeat)
+  requirements.observe(environment, ['pixels', 'state'])
+  memory = replay.Replay(SPEC, sequence_length=2, seed=0, capacity=50)
+  return collecting.Collector(
+    *([environment], memory, SPEC, metrics.Stopwatch(), limits.Limit(0.5))
+  ), memory
+
+
+def lose():
+  raise OSError('the camera has dropped a frame')
+
+
+@pytest.mark.parametrize('fault', [lose, lambda: time.sleep(1000)])
+def test_a_frame_that_is_lost_ends_one_episode(fault):
+  collector, memory = collector_of(Drawn(fault))
+  assert collect(collector, 5) == [None, None, 'failed', None, None]
+  assert [row[:3] for row in rows(memory)] == [
+    # The first frame was drawn before there was an episode.
+    *((1, FIRST, 0.1), (2, MID, 0.2), (3, MID, 0)),
+    *((5, FIRST, 0.1), (6, MID, 0.2)),
+  ]
+
+
+@pytest.mark.parametrize('action_repeat', [1, 4])
+def test_the_replay_has_the_policy_s_actions_whatever_becomes_of_them(
+  action_repeat,
+):
+  collector, memory = collector_of(Drawn(), action_repeat)
+  collect(collector, 3)
+  # Each of the repeated steps was given the whole action, and halved it.
+  assert [row[2:4] for row in rows(memory)] == [
+    (action, pytest.approx(action_repeat * 5 * action))
+    for action in (0.1, 0.2, 0.3)
+  ]

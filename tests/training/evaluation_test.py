@@ -170,6 +170,54 @@ def test_a_film_changes_nothing_of_what_is_evaluated(capsys):
   assert capsys.readouterr().err == said
 
 
+def fail(*_):
+  raise RuntimeError('no display')
+
+
+@pytest.mark.parametrize(
+  ('name', 'draw', 'says'),
+  [
+    ('render', lambda *_: None, ''),
+    ('draw_for_film', lambda *_: None, ''),
+    ('render', fail, 'There are no films: RuntimeError: no display ('),
+    ('draw_for_film', fail, 'There are no films: RuntimeError: no display ('),
+    ('render', lambda *_: time.sleep(100), 'There are no films: TimeoutError:'),
+    (
+      'draw_for_film',
+      lambda *_: np.zeros([9, 9, 3]),
+      'There are no films: the environment draws float64 [9, 9, 3]: have it',
+    ),
+    (
+      'render',
+      lambda *_: np.zeros([9, 9], np.uint8),
+      'There are no films: the environment draws uint8 [9, 9]: have it draw',
+    ),
+  ],
+)
+@pytest.mark.parametrize('step', [0, 2])
+def test_what_is_not_drawn_costs_no_more_than_the_film(
+  name, draw, says, step, capsys
+):
+  runner, environment = evaluator(environment=Unseen, spec=STATE_SPEC)
+  whole = np.full([64, 64, 3], 7, np.uint8)
+
+  def draw_from_then_on(*_):
+    return draw() if environment._t >= step else whole
+
+  setattr(environment, name, draw_from_then_on)
+  limited = evaluation.Evaluator(
+    environment, runner._policy, 0, limits.Limit(0.3)
+  )
+  episodes = [*take(limited, 2), *take(limited, 1)]
+  said = capsys.readouterr().err
+  assert said.count('\n') == bool(says) and said.startswith(says)
+  (expected,) = take(evaluator(environment=Unseen, spec=STATE_SPEC)[0], 1)
+  assert episodes[0].episode_return == expected.episode_return
+  agent = types.SimpleNamespace(train_sequence_length=LENGTH + 1, estimated=())
+  for episode in episodes:
+    assert pictures.of_episode(agent, episode, [0, 0]) == {}
+
+
 def test_an_episode_is_its_frames_its_actions_and_their_return():
   dice, environment = evaluator()
   episodes = take(dice, 2)

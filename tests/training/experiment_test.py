@@ -1,6 +1,8 @@
 """What an experiment is built from, with environments and agents made here."""
 
+import os
 import re
+import time
 import types
 
 import gin
@@ -13,7 +15,13 @@ from tf_agents.trajectories import time_step as ts
 
 from slac import errors
 from slac.config import bindings
-from slac.environments import checked, own_process
+from slac.environments import (
+  checked,
+  limits,
+  offering,
+  own_process,
+  rendering,
+)
 from slac.training import experiment
 from tests import gin_files_test, tiny
 
@@ -102,21 +110,79 @@ def test_pretraining_without_a_model_is_refused(model_updates):
     assert make().schedule.model_updates == 0
 
 
+class Choosy(offering.OfferingEnvironment):
+  """Offers a state, too, and need not."""
+
+  action_repeat = 2
+
+  def __init__(self):
+    offered = {'state': array_spec.ArraySpec([1], np.float32)}
+    offered.update(Wide().observation_spec())
+    super().__init__('choosy', Wide().action_spec(), offered)
+
+  def _reset(self):
+    raise NotImplementedError
+
+  def _step(self, action):
+    raise NotImplementedError
+
+
 def test_environments_offer_what_the_agent_observes():
-  class Choosy(Wide):
-    observed = None
-
-    def observe(self, names):
-      self.observed = set(names)
-
   parts = experiment.Experiment(
     seed=0,
     environment=Choosy,
     agent=lambda *args: types.SimpleNamespace(model='a model', **SPECS),
   )
   # Through the wrapper that rescales actions, too.
-  assert parts.environments[0].observed == {'pixels'}
-  assert parts.eval_environment.observed == {'pixels'}
+  for environment in (*parts.environments, parts.eval_environment):
+    assert list(environment.observation_spec()) == ['pixels']
+
+
+@gin.configurable(module='slac_test')
+def rendered():
+  assert os.environ['MUJOCO_GL'] == 'disabled'
+  return Wide()
+
+
+def test_a_gl_library_is_chosen_before_an_environment_is_made(monkeypatch):
+  monkeypatch.setattr(rendering, 'find_backend', lambda: errors.UserError(''))
+  monkeypatch.setenv('MUJOCO_GL', '')
+  experiment.Experiment(
+    seed=0,
+    environment=rendered,
+    agent=lambda *args: types.SimpleNamespace(model='a model', **SPECS),
+  )
+  with gin.unlock_config():
+    gin.parse_config('Experiment.environment = @rendered')
+  resolved = bindings.resolved()
+  monkeypatch.setenv('MUJOCO_GL', '')
+  gin.clear_config()
+  experiment.make_environment(2, ['pixels'], resolved)
+
+
+def test_environments_are_closed_one_after_the_other(capsys):
+  made = []
+
+  class Closing(Wide):
+    def close(self):
+      made.append(self)
+      if len(made) == 1:
+        raise OSError('no answer')
+      time.sleep(100)
+
+  parts = experiment.Experiment(
+    seed=0,
+    environment=Closing,
+    agent=lambda *args: types.SimpleNamespace(model='a model', **SPECS),
+  )
+  parts.limit = limits.Limit(0.3)
+  parts.close()
+  assert len(made) == 2
+  assert re.fullmatch(
+    'The environment is left open, as the environment raised OSError: no '
+    r'answer \(.*\)\.\n.*raised TimeoutError: no end within 0 s \(.*\)\.\n',
+    capsys.readouterr().err,
+  )
 
 
 def test_what_is_no_environment_is_refused():
@@ -158,21 +224,16 @@ def test_several_environments_are_processes_with_seeds_of_their_own(begun):
   )
   assert made == [parts.eval_environment.wrapped_env().wrapped_env()]
   assert len(parts.environments) == len(begun) == 3
-  seeds = [seed(start) for _, _, seed, _ in begun for start in (0, 1)]
+  seeds = [own(x, n) for *_, x, own, _ in begun for n in (0, 1)]
   assert seeds[0] == 7  # As the only environment's.
   assert len(set(seeds)) == 6
   assert all(0 <= seed <= errors.LARGEST_SEED for seed in seeds)
   assert {limit for *_, limit in begun} == {parts.limit}
 
 
-class Seeing(Wide):
-  def observe(self, names):
-    self.observed = names
-
-
 @gin.configurable(module='slac_test')
 def seeing(colour):
-  made = Seeing()
+  made = Choosy()
   made.colour = colour
   return made
 
@@ -184,7 +245,7 @@ def test_another_process_makes_the_environment_from_the_settings():
   gin.clear_config()
   made = experiment.make_environment(2, ['pixels'], resolved)
   own = made.wrapped_env()
-  assert (own.colour, own.observed) == ('red', ['pixels'])
+  assert (own.colour, list(own.observation_spec())) == ('red', ['pixels'])
   # Actions are in [-1, 1] there as well.
   assert (made.action_spec().minimum == -1).all()
   gin.clear_config()

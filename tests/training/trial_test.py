@@ -1,7 +1,9 @@
 """Tests of slac/training/trial.py, as the doctor shows it."""
 
+import os
 import pathlib
 import re
+import subprocess
 import sys
 
 import gin
@@ -93,3 +95,39 @@ def test_an_agent_finds_there_what_it_observes(findings):
   ((verdict, text),) = findings('Dark', lacks="include 'gin/sac_state.gin'\n")
   assert verdict == 'FAIL'
   assert text.startswith('The environment offers state: give it an observation')
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+  'imports', ['gin, gymnasium', 'gin, gymnasium, mujoco']
+)
+def test_gymnasium_renders_what_is_observed(tmp_path, imports):
+  (tmp_path / 'arm.py').write_text(
+    f'import {imports}\n'
+    '@gin.configurable\n'
+    'def arm():\n'
+    "  return gymnasium.make('InvertedPendulum-v5', render_mode='rgb_array',\n"
+    '                        width=64, height=64)\n'
+  )
+  (tmp_path / 'arm.gin').write_text(
+    'import arm\n'
+    f"include '{REPOSITORY}/gin/slac.gin'\n"
+    f"include '{REPOSITORY}/gin/sac_pixels.gin'\n"
+    'Experiment.environment = @arm.arm\n'
+    'ACTION_REPEAT = 1\n'
+    'DECODER_VARIANCE = 0.1\n'
+  )
+  script = (
+    'from slac.training import trial\n'
+    "print(trial.environment(['arm.gin'], True)[0])"
+  )
+  unset = ('MUJOCO_GL', 'PYOPENGL_PLATFORM')
+  clean = {k: v for k, v in os.environ.items() if k not in unset}
+  result = subprocess.run(
+    [sys.executable, '-c', script],
+    cwd=tmp_path,
+    env={**clean, 'PYTHONPATH': str(REPOSITORY)},
+    capture_output=True,
+    text=True,
+  )
+  assert result.stdout == 'InvertedPendulum-v5\n', result.stderr
