@@ -67,7 +67,7 @@ def choose_backend(is_needed: bool = True) -> str:
   if not isinstance(found, errors.UserError):
     return found
   if is_needed:
-    raise found
+    raise found.with_traceback(None)  # It is kept, and would grow.
   os.environ['MUJOCO_GL'] = NO_BACKEND
   return NO_BACKEND
 

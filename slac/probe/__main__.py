@@ -127,7 +127,7 @@ def probe(arguments):
   evaluator = evaluation.Evaluator(
     environment, parts.agent.policy, arguments.seed
   )
-  episodes = evaluator.run(arguments.episodes, env_steps)
+  episodes = evaluator.run(arguments.episodes, env_steps, is_filmed=False)
   length = agent.train_sequence_length
   if short := [each for each in episodes if each.length < length]:
     raise errors.UserError(

@@ -242,7 +242,9 @@ def run_policies(
   sampled, greedy = both
   return (
     sampled.run(plan.eval_episodes, env_steps, should_stop, on_episode),
-    greedy.run(plan.greedy_eval_episodes, env_steps, should_stop),
+    greedy.run(
+      plan.greedy_eval_episodes, env_steps, should_stop, is_filmed=False
+    ),
   )
 
 

@@ -89,7 +89,7 @@ def side_by_side(episode: evaluation.Episode, images: np.ndarray) -> np.ndarray:
     At most `filming.MAX_FRAMES` frames, uint8 `[m, H, W, 3]`.
   """
   if not len(images):
-    return episode.film
+    return enlarged(episode.film, FILM_HEIGHT)
   if not len(episode.film):
     return enlarged(thin(images), FILM_HEIGHT)
   seen = enlarged(images[episode.filmed], FILM_HEIGHT)

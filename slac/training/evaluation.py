@@ -106,11 +106,12 @@ class Evaluator:
     env_steps: int,
     should_stop: Callable[[], bool] = lambda: False,
     on_episode: Callable[[Episode], None] = lambda episode: None,
+    is_filmed: bool = True,
   ) -> list[Episode] | None:
     """Returns episodes, or None if it was told to stop before their end.
 
-    The first is filmed, where the environment can draw itself; if it can only
-    be rendered, it has pixels even if the policy does not observe any.
+    The first is filmed, where the environment can draw itself; or be rendered,
+    if the policy does not observe pixels.
     Episodes depend on the seed, the environment steps and the policy's
     parameters alone, if the environment can be seeded.
 
@@ -119,6 +120,7 @@ class Evaluator:
       env_steps: how far the run has come.
       should_stop: is asked before each agent step.
       on_episode: is given each episode as soon as it has ended.
+      is_filmed: whether the first is filmed.
 
     Raises:
       checked.Failure: the environment has failed.
@@ -127,8 +129,11 @@ class Evaluator:
     seed_environment(self._environment, int(seeds[0]))
     self._policy.reseed(int(seeds[1]))
     episodes: list[Episode] = []
+    renders = 'pixels' not in self._environment.observation_spec()
     while len(episodes) < num_episodes:
-      self._film = None if episodes else filming.Film(self._environment)
+      self._film = None
+      if is_filmed and not episodes:
+        self._film = filming.Film(self._environment, renders)
       episode = None if should_stop() else self._episode(should_stop)
       if not episode:
         return None
@@ -157,7 +162,7 @@ class Evaluator:
     frames, steps = (film.frames, film.steps) if film else ([], [])
     return Episode(
       float(np.sum(rewards)),
-      _stacked(pixels if len(pixels) == len(actions) else []),
+      _stacked(pixels),
       np.stack(actions),
       _stacked(frames),
       np.array(steps, int),
@@ -170,8 +175,7 @@ class Evaluator:
   def _see(self, time_step, step):
     """Films a step; returns a list of the image that is observed, if any.
 
-    Where nothing is, and there can be no film, the list has an image that is
-    rendered. An episode in which that fails once is not drawn any further.
+    An episode in which a drawing fails once has no film.
     """
     observation = time_step.observation
     observed = [observation['pixels']] if 'pixels' in observation else []
@@ -180,11 +184,9 @@ class Evaluator:
     try:
       with self._within():
         self._film.add(step)
-        drawn = self._film.frames[-1:]
-        rendered = [] if observed or drawn else [self._environment.render()]
-      for image in drawn + rendered:
+      for image in self._film.frames[-1:]:
         _check_drawn(image)
-      return observed + rendered
+      return observed
     except NotImplementedError:
       pass  # Not every environment can draw itself,
     except Exception as error:  # nor every machine.

@@ -17,9 +17,19 @@ class Film:
     frames: what the environment draws then, uint8 `[H, W, 3]` each.
   """
 
-  def __init__(self, environment: py_environment.PyEnvironment):
-    """Prepares a film; one of an environment that cannot draw stays empty."""
+  def __init__(
+    self, environment: py_environment.PyEnvironment, renders: bool = False
+  ):
+    """Prepares a film; one of an environment that cannot draw stays empty.
+
+    Args:
+      environment: what is filmed.
+      renders: whether it is rendered, in its own size, if it cannot draw itself
+        for a film.
+    """
     self._draw = getattr(environment, 'draw_for_film', None)
+    if renders and self._draw is None:
+      self._draw = lambda size: environment.render()
     self._interval = 1
     self.steps: list[int] = []
     self.frames: list[np.ndarray] = []

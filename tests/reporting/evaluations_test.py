@@ -303,3 +303,15 @@ def test_a_shorter_interval_counts_from_where_the_run_goes_on(
   run.counters.next_evaluation = before
   run.made.set_state(None)  # After 100 environment steps.
   assert run.counters.next_evaluation == after
+
+
+def test_nothing_is_drawn_that_nobody_is_shown():
+  asked = []
+
+  def run(number, *_, is_filmed=True):
+    asked.append((number, is_filmed))
+
+  plan = types.SimpleNamespace(eval_episodes=3, greedy_eval_episodes=2)
+  both = [types.SimpleNamespace(run=run)] * 2
+  evaluations.run_policies(both, plan, 0, lambda: False, print)
+  assert asked == [(3, True), (2, False)]

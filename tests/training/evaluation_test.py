@@ -121,8 +121,11 @@ def test_a_film_is_drawn_of_the_first_episode_alone():
   runner, environment = evaluator(environment=Unseen, spec=STATE_SPEC)
   first, second = take(runner, 2)
   assert environment.num_drawn == LENGTH + 1
-  assert first.pixels[:, 0, 0, 0].tolist() == list(range(LENGTH + 1))
-  assert len(second.pixels) == 0
+  assert first.film[:, 0, 0, 0].tolist() == list(range(LENGTH + 1))
+  assert len(second.film) == len(first.pixels) == 0
+  # Where nobody looks at it, there is none.
+  (unseen,) = runner.run(1, 0, is_filmed=False)
+  assert len(unseen.film) == 0 and environment.num_drawn == LENGTH + 1
   assert first.length == second.length == LENGTH
 
 
@@ -131,7 +134,8 @@ def test_an_episode_has_the_states_that_are_observed():
   (episode,) = take(runner, 1)
   assert episode.states.tolist() == [[t] for t in range(LENGTH + 1)]
   steps = np.array([[0, 1], [1, 2]])
-  seen = episode.observation(steps)
+  both = episode._replace(pixels=np.arange(LENGTH + 1).reshape(-1, 1, 1, 1))
+  seen = both.observation(steps)
   assert seen['state'].tolist() == [[[0], [1]], [[1], [2]]]
   assert seen['pixels'][..., 0, 0, 0].tolist() == steps.tolist()
   (other,) = take(evaluator()[0], 1)
