@@ -175,9 +175,8 @@ class Run:
     locks.check(self._folder)
     goes_on = self.counters.env_steps < self._schedule.env_steps
     for failure in self._collector.prepare():
-      if (
-        goes_on and not self._stop.requested
-      ):  # Else nothing is begun any more.
+      # Else nothing is begun any more.
+      if goes_on and not self._stop.requested:
         faults.count(failure, self.counters, self._write)
     self._write()
 

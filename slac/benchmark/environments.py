@@ -4,15 +4,13 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from slac.benchmark import measuring, tables
+from slac.benchmark import measuring, run_time, tables
 from slac.training import (
   collecting,
   compiled,
   experiment,
   metrics,
 )
-
-FRAMES = 300  # Agent steps that updates are drawn from.
 
 
 def measure(
@@ -29,7 +27,9 @@ def measure(
   parts = build()
   agent, plan = parts.agent, parts.schedule
   num_environments = len(parts.environments)
-  ring = parts.make_replay(capacity=FRAMES)
+  ring = parts.make_replay(
+    capacity=run_time.num_frames(agent, num_environments)
+  )
   collector = collecting.Collector(
     parts.environments,
     ring,
@@ -40,7 +40,7 @@ def measure(
   act = functools.partial(
     collector.step, compiled.EagerPolicy(agent.collect_policy)
   )
-  while ring.num_added < FRAMES:
+  while ring.num_added < ring.capacity:
     act()
   update = compiled.CompiledUpdate(agent.updates(plan.batch_size)['train'])
 

@@ -96,7 +96,7 @@ def measure() -> dict[str, float]:
   agent, batch_size = parts.agent, parts.schedule.batch_size
   spec = agent.training_data_spec
   n = len(parts.environments)  # Each of which takes a step.
-  ring = parts.make_replay(capacity=_num_frames(agent, n))
+  ring = parts.make_replay(capacity=num_frames(agent, n))
   collector = collecting.Collector(
     parts.environments, ring, spec, metrics.Stopwatch()
   )
@@ -126,7 +126,7 @@ def measure() -> dict[str, float]:
   return found
 
 
-def _num_frames(agent: base.Agent, num_environments: int) -> int:
+def num_frames(agent: base.Agent, num_environments: int) -> int:
   """Returns how many steps have sequences of each environment."""
   return max(FRAMES, num_environments * (agent.train_sequence_length + 1))
 

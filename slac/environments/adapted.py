@@ -28,6 +28,8 @@ class AdaptedEnvironment(offering.OfferingEnvironment):
     action_repeat: Steps of the environment per step of the agent.
   """
 
+  _environment: Any  # The other, which the subclass keeps.
+
   def __init__(
     self,
     name: str,
@@ -107,6 +109,10 @@ class AdaptedEnvironment(offering.OfferingEnvironment):
         "install what it needs, or choose an agent that observes its 'state'.",
         69,
       ) from error
+
+  def close(self):
+    """Closes the environment."""
+    self._environment.close()
 
   def _drawn(self, size: tuple[int, int]) -> np.ndarray:
     """Returns what `draw_for_film` does; raises whatever `_draw` raises."""

@@ -52,10 +52,6 @@ class DmEnvironment(adapted.AdaptedEnvironment):
       image_size,
     )
 
-  def close(self):
-    """Closes the environment."""
-    self._environment.close()
-
   def _begin(self):
     return self._environment.reset().observation
 

@@ -63,10 +63,6 @@ class GymnasiumEnvironment(adapted.AdaptedEnvironment):
     """Makes all episodes after the current one a function of the seed."""
     self._seed = seed
 
-  def close(self):
-    """Closes the environment."""
-    self._environment.close()
-
   def _begin(self):
     # After a failure the same seed would only be the same episode again.
     seed, self._seed = self._seed, None

@@ -34,7 +34,7 @@ class ProcessEnvironment(py_environment.PyEnvironment):
     make: Callable[[], py_environment.PyEnvironment],
     like: py_environment.PyEnvironment,
     seed: int,
-    seed_of: Callable[[int, int], int],
+    seed_of: Callable[..., int],
     limit: limits.Limit,
   ):
     """Begins a process; `wait` waits until the environment is made.
@@ -43,8 +43,8 @@ class ProcessEnvironment(py_environment.PyEnvironment):
       make: makes the environment; what pickle can take to a new process.
       like: an environment of the same specs.
       seed: of all its episodes, until it is seeded again.
-      seed_of: returns the environment's seed in the n-th process, from 0, of
-        the seed of all and n.
+      seed_of: returns the environment's seed of the seed of all and `start`,
+        the number of the process, from 0.
       limit: how long a call may take.
     """
     super().__init__()
@@ -79,7 +79,7 @@ class ProcessEnvironment(py_environment.PyEnvironment):
         'the environment cannot be made in a process of its own, which has '
         f'what gin files import and no more ({error})'
       ) from error
-    seed = self._seed_of(self._seed, self._num_begun)
+    seed = self._seed_of(self._seed, start=self._num_begun)
     self._num_begun += 1
     with contextlib.suppress(NotImplementedError):
       self._call('seed', seed)

@@ -266,31 +266,34 @@ def _grows(before: str | None, after: str | None) -> bool:
   return len(numbers) == 2 and int(numbers[0]) < int(numbers[1])
 
 
-def _changes(
-  folder: pathlib.Path, resolved: Mapping[str, str]
-) -> dict[str, str]:
+def differences(before: Mapping, after: Mapping) -> dict[str, str]:
+  """Returns what has become of the texts of settings, where they differ."""
+  return {
+    key: f'{errors.short(before.get(key, "(not set)"))} -> '
+    f'{errors.short(after.get(key, "(not set)"))}'
+    for key in sorted({*before, *after})
+    if before.get(key) != after.get(key)
+  }
+
+
+def _changes(folder: pathlib.Path, resolved: Mapping) -> dict[str, str]:
   """Returns how the configuration differs from the run's, by the settings.
 
   Raises:
     UserError: It lists what differs and would change the run's past, too.
   """
   own, resolved = read_config(folder / 'config.json'), complete(resolved)
-  found = {
-    key: f'{errors.short(own.get(key, "(not set)"))} -> '
-    f'{errors.short(resolved.get(key, "(not set)"))}'
-    for key in sorted({*own, *resolved})
-    if own.get(key) != resolved.get(key)
-  }
-  differences = [
+  found = differences(own, resolved)
+  refused = [
     f'{key}: {change}'
     for key, change in found.items()
     if key not in MAY_CHANGE
     or (key == BUDGET and not _grows(own.get(key), resolved.get(key)))
   ]
-  if differences:
+  if refused:
     raise errors.UserError(
       f'The run in {folder} has another configuration; start a new one with '
       '--fresh or --name, or take back the differences (run -> now): '
-      f'{errors.listed(differences, "; ")}.'
+      f'{errors.listed(refused, "; ")}.'
     )
   return found

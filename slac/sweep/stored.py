@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from slac import errors
 from slac.storage import run_folder
@@ -30,19 +31,16 @@ def is_there(storage: str, name: str) -> bool:
   """Whether Tune has kept there what it knows of a sweep."""
   from pyarrow import fs
 
-  system, path = fs.FileSystem.from_uri(storage)  # It may end with options.
-  folder = fs.FileSelector(f'{path}/{name}', allow_not_found=True)
-  found = system.get_file_info(folder)
+  system, folder = _folder_of(storage, name)
+  found = system.get_file_info(fs.FileSelector(folder, allow_not_found=True))
   return any(item.base_name.startswith('experiment_state') for item in found)
 
 
 def keep(settings: Settings, storage: str, name: str) -> None:
   """Stores the settings of a sweep that begins."""
-  from pyarrow import fs
-
-  system, path = fs.FileSystem.from_uri(storage)
-  system.create_dir(f'{path}/{name}', recursive=True)
-  with system.open_output_stream(f'{path}/{name}/{_SETTINGS}') as file:
+  system, folder = _folder_of(storage, name)
+  system.create_dir(folder, recursive=True)
+  with system.open_output_stream(f'{folder}/{_SETTINGS}') as file:
     file.write(json.dumps(settings).encode())
 
 
@@ -55,21 +53,18 @@ def refuse_others(settings: Settings, storage: str, name: str) -> None:
   Raises:
     UserError: (78) it lists what differs.
   """
-  from pyarrow import fs
-
-  system, path = fs.FileSystem.from_uri(storage)
+  system, folder = _folder_of(storage, name)
   try:
-    with system.open_input_stream(f'{path}/{name}/{_SETTINGS}') as file:
+    with system.open_input_stream(f'{folder}/{_SETTINGS}') as file:
       stored = json.loads(file.read())
   except FileNotFoundError:  # The sweep is older than this file.
     return
-  found = {}
+  # Once each, though many runs have it.
+  found: dict[str, None] = {}
   for run, own in settings.items():
     before, now = run_folder.complete(stored[run]), run_folder.complete(own)
-    for key in sorted({*before, *now}):
-      texts = [errors.short(x.get(key, '(not set)')) for x in (before, now)]
-      if before.get(key) != now.get(key):
-        found[f'{key}: {" -> ".join(texts)}'] = None
+    changes = run_folder.differences(before, now)
+    found |= dict.fromkeys(f'{key}: {text}' for key, text in changes.items())
   if found:
     raise errors.UserError(
       f'The sweep in {storage} was begun with other settings: choose another '
@@ -77,3 +72,11 @@ def refuse_others(settings: Settings, storage: str, name: str) -> None:
       f'in place of --ray train for a larger {run_folder.BUDGET}: '
       f'{errors.listed(list(found), "; ")}.'
     )
+
+
+def _folder_of(storage: str, name: str) -> tuple[Any, str]:
+  """Returns the file system of a sweep's storage, and its folder there."""
+  from pyarrow import fs
+
+  system, path = fs.FileSystem.from_uri(storage)  # It may end with options.
+  return system, f'{path}/{name}'

@@ -91,7 +91,7 @@ def in_processes(
   make = functools.partial(make, bindings.resolved())
   environments = [
     own_process.ProcessEnvironment(
-      make, like, seed, functools.partial(_seed_in, number), limit
+      make, like, seed, functools.partial(seed_of, number=number), limit
     )
     for number in range(num_environments)
   ]
@@ -114,7 +114,3 @@ def seed_of(seed: int, number: int, start: int, continued: int = 0) -> int:
   key = (number, start, continued) if continued else (number, start)
   drawn = np.random.SeedSequence(seed, spawn_key=key)
   return int(drawn.generate_state(1)[0])
-
-
-def _seed_in(number: int, seed: int, start: int) -> int:
-  return seed_of(seed, number, start)

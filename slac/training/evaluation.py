@@ -9,7 +9,7 @@ import gin
 import numpy as np
 from tf_agents.environments import py_environment
 
-from slac import console, errors
+from slac import console
 from slac.agents import base, policies, returns
 from slac.environments import checked, limits
 from slac.training import compiled, filming
@@ -144,71 +144,51 @@ class Evaluator:
   def _episode(self, should_stop):
     time_step = self._checked.reset()
     policy_state = self._eager_policy.get_initial_state()
-    pixels = self._see(time_step, 0)
-    states = [time_step.observation.get('state')]
-    actions, rewards = [], []
+    self._film_step(0)
+    seen, actions, rewards = [time_step.observation], [], []
     while not time_step.is_last():
       if should_stop():
         return None
       step = self._eager_policy.action(time_step, policy_state)
       policy_state = step.state
       time_step = self._checked.step(step.action)
-      states.append(time_step.observation.get('state'))
+      seen.append(time_step.observation)
       actions.append(step.action)
       rewards.append(time_step.reward)
-      pixels += self._see(time_step, len(actions))
+      self._film_step(len(actions))
     actions.append(np.zeros_like(actions[0]))
     film = self._film
     frames, steps = (film.frames, film.steps) if film else ([], [])
     return Episode(
       float(np.sum(rewards)),
-      _stacked(pixels),
+      _stacked([x['pixels'] for x in seen if 'pixels' in x]),
       np.stack(actions),
       _stacked(frames),
       np.array(steps, int),
-      np.stack(states) if states[0] is not None else None,
+      np.stack([x['state'] for x in seen]) if 'state' in seen[0] else None,
       is_success=self._checked.is_success(),
       rewards=np.stack(rewards),
       has_terminated=time_step.discount == 0,
     )
 
-  def _see(self, time_step, step):
-    """Films a step; returns a list of the image that is observed, if any.
-
-    An episode in which a drawing fails once has no film.
-    """
-    observation = time_step.observation
-    observed = [observation['pixels']] if 'pixels' in observation else []
+  def _film_step(self, step):
+    """Films a step; an episode in which a drawing fails once has no film."""
     if not self._film:
-      return observed
+      return
     try:
       with self._within():
         self._film.add(step)
-      for image in self._film.frames[-1:]:
-        _check_drawn(image)
-      return observed
+      return
     except NotImplementedError:
       pass  # Not every environment can draw itself,
     except Exception as error:  # nor every machine.
       if not self._has_warned:
-        fault = 'Films show no more than is observed' if observed else ''
-        said = checked.one_line(error)
-        console.warn(f'{fault or "There are no films"}: {said}')
+        fault = 'There are no films'
+        if 'pixels' in self._environment.observation_spec():
+          fault = 'Films show no more than is observed'
+        console.warn(f'{fault}: {checked.one_line(error)}')
       self._has_warned = True
     self._film = None
-    return observed
-
-
-def _check_drawn(image):
-  """Raises an error unless an environment has drawn an image."""
-  if image is None:
-    raise NotImplementedError
-  image = np.asarray(image)
-  if image.dtype != np.uint8 or image.shape[2:] != (3,):
-    raise errors.UserError(
-      f'the environment draws {image.dtype} {list(image.shape)}: have it draw '
-      'uint8 [height, width, 3].'
-    )
 
 
 def _stacked(images):

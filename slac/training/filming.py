@@ -3,6 +3,8 @@
 import numpy as np
 from tf_agents.environments import py_environment
 
+from slac import errors
+
 SIZE = (256, 256)  # Height and width of a frame, in pixels.
 # More in each film would fill the disk over a run. It is even, so that the step
 # at which there are too many belongs to those that are left, too.
@@ -45,6 +47,24 @@ class Film:
       self._interval *= 2
       self.steps, self.frames = self.steps[::2], self.frames[::2]
     draw, self._draw = self._draw, None
-    self.frames.append(draw(SIZE))
+    self.frames.append(_checked(draw(SIZE)))
     self.steps.append(step)
     self._draw = draw
+
+
+def _checked(frame) -> np.ndarray:
+  """Returns what an environment has drawn, if it is an image.
+
+  Raises:
+    NotImplementedError: it is None, as of an environment that draws elsewhere.
+    errors.UserError: it is something else.
+  """
+  if frame is None:
+    raise NotImplementedError
+  image = np.asarray(frame)
+  if image.dtype != np.uint8 or image.shape[2:] != (3,):
+    raise errors.UserError(
+      f'the environment draws {image.dtype} {list(image.shape)}: have it draw '
+      'uint8 [height, width, 3].'
+    )
+  return image

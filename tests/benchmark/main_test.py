@@ -11,7 +11,7 @@ from tf_agents.specs import array_spec
 
 from slac import errors
 from slac.benchmark import __main__ as benchmark
-from slac.benchmark import environments, measuring, subjects, tables
+from slac.benchmark import environments, measuring, run_time, subjects, tables
 from slac.models import networks
 from slac.training import replay
 
@@ -112,7 +112,7 @@ def _small(monkeypatch):
   monkeypatch.setattr(measuring, 'MATRIX_SIZES', (8, 16))
   monkeypatch.setattr(benchmark, 'FRAMES', 10)
   monkeypatch.setattr(benchmark, 'SIDE_BY_SIDE', (1, 2))
-  monkeypatch.setattr(environments, 'FRAMES', 20)
+  monkeypatch.setattr(run_time, 'FRAMES', 20)
   monkeypatch.setattr(measuring, 'WARM_UP', 1)
 
 

@@ -80,7 +80,7 @@ def test_the_speed_of_workers_is_not_measured():
 
 def test_each_of_many_environments_has_sequences():
   agent = types.SimpleNamespace(train_sequence_length=9)
-  found = [run_time._num_frames(agent, n) for n in (1, 30, 64)]
+  found = [run_time.num_frames(agent, n) for n in (1, 30, 64)]
   assert found == [300, 300, 640]
 
 

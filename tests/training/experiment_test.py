@@ -224,7 +224,7 @@ def test_several_environments_are_processes_with_seeds_of_their_own(begun):
   )
   assert made == [parts.eval_environment.wrapped_env().wrapped_env()]
   assert len(parts.environments) == len(begun) == 3
-  seeds = [own(x, n) for *_, x, own, _ in begun for n in (0, 1)]
+  seeds = [own(x, start=n) for *_, x, own, _ in begun for n in (0, 1)]
   assert seeds[0] == 7  # As the only environment's.
   assert len(set(seeds)) == 6
   assert all(0 <= seed <= errors.LARGEST_SEED for seed in seeds)
