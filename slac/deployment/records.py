@@ -47,11 +47,13 @@ def write(
     starts = run_folder.read_starts(run / 'version.json')
   start = starts[-1] if starts else {}
   git = start.get('git') or {}
+  clean = {**git, 'dirty': False}
   record = {
     'trained': {
       'flags': _flags(start.get('command') or []),
       'commit': git.get('commit', 'unknown'),
-      'has_changes': bool(git.get('dirty')),
+      # In any start, as each has its part in the policy.
+      'has_changes': any((x.get('git') or clean) != clean for x in starts),
     },
     'config': run_folder.read_config(run / 'config.json'),
     'evaluation': {

@@ -12,7 +12,7 @@ import pathlib
 import re
 import resource
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 
 from slac import errors
@@ -56,13 +56,13 @@ def version() -> str:
   return text
 
 
-def digest() -> str:
-  """Returns the sha256 of the package's code and gin files."""
+def digest(suffixes: Sequence[str] = ('.py', '.gin')) -> str:
+  """Returns the sha256 of the package's files of these kinds."""
   found = hashlib.sha256()
   folders = [PACKAGE] if IS_INSTALLED else [PACKAGE, REPOSITORY / 'gin']
   paths = [path for folder in folders for path in sorted(folder.rglob('*'))]
   for path in [REPOSITORY / 'train_eval.py', *paths]:
-    if path.suffix in ('.py', '.gin'):
+    if path.suffix in suffixes:
       found.update(path.relative_to(REPOSITORY).as_posix().encode())
       found.update(path.read_bytes())
   return found.hexdigest()

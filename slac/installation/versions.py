@@ -41,6 +41,7 @@ def version(
     'started': datetime.datetime.now().astimezone().isoformat('T', 'seconds'),
     'command': sys.argv,
     'git': _git(),
+    'code': packages.digest(['.py']),
     'python': platform.python_version(),
     'packages': {name: metadata.version(name) for name in PACKAGES},
     'host': platform.node(),
