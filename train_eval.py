@@ -28,7 +28,7 @@ from slac.cluster import remote_collector
 from slac.config import bindings
 from slac.deployment import exporting
 from slac.reporting import evaluations, report, summary
-from slac.storage import checkpoints, disk, locks, names, run_folder
+from slac.storage import checkpoints, disk, locks, names, run_folder, starts
 from slac.training import (
   collecting,
   compiled,
@@ -147,8 +147,7 @@ class Run:
         counters.gradient_steps += 1
     if advanced := counters.iterations - before:
       self._report.advance(advanced)
-    for failure in failures:
-      faults.count(failure, counters, self._save)
+    faults.count(failures, counters, self._save)
 
   def _collect(self, policy):
     """Takes a step in each environment; returns how many, and what failed."""
@@ -174,10 +173,10 @@ class Run:
     self._finite_check.check()
     locks.check(self._folder)
     goes_on = self.counters.env_steps < self._schedule.env_steps
-    for failure in self._collector.prepare():
-      # Else nothing is begun any more.
-      if goes_on and not self._stop.requested:
-        faults.count(failure, self.counters, self._write)
+    failures = self._collector.prepare()
+    # Else nothing is begun any more.
+    if goes_on and not self._stop.requested:
+      faults.count(failures, self.counters, self._write)
     self._write()
 
   def _write(self):
@@ -226,16 +225,19 @@ def train_eval(arguments):
   folder = pathlib.Path(arguments.root_dir, name)
   origin = transfer.Origin(None if arguments.fresh else folder, *init)
   resolved = bindings.resolved()
-  if not arguments.fresh and exporting.has_finished(folder, resolved):
-    print(folder, 'A larger Schedule.env_steps would extend it.', sep='\n')
-    return _say_finished(folder)
+  if not arguments.fresh:
+    has_finished = exporting.has_finished(folder, resolved)
+    starts.warn_of_other_code(folder)
+    if has_finished:
+      print(folder, 'A larger Schedule.env_steps would extend it.', sep='\n')
+      return _say_finished(folder)
   devices.prepare()
   tf.keras.utils.set_random_seed(seed)
   with bindings.translate_gin_errors():
     needs.check()
     parts = experiment.Experiment(should_stop=lambda: stop.requested)
     ring = parts.make_replay()
-  bindings.check_all_used()
+  bindings.check_all_used(lambda: parts.agent.trace(parts.schedule.batch_size))
   version = versions.version(devices.names(), parts.agent.compute_dtype)
   origin.load(parts.agent)
   if origin.noted:

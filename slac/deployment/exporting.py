@@ -10,7 +10,6 @@ import tensorflow as tf
 
 from slac import errors
 from slac.deployment import acting, description, halving, records
-from slac.environments import requirements
 from slac.installation import packages
 from slac.storage import files, run_folder
 from slac.training import experiment
@@ -90,7 +89,7 @@ def build(
 ) -> tuple[acting.Acting, dict[str, Any]]:
   """Returns what is saved, and its description; see `export`."""
   agent = parts.agent
-  spec = requirements.own_action_spec(parts.eval_environment)
+  spec = parts.own_action_spec
   policy = agent.greedy_policy if greedy else agent.policy
   module = acting.Acting(policy, spec, images)
   about = {

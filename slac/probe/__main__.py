@@ -154,7 +154,7 @@ def train(arguments, run: experiment.Experiment) -> base.Agent:
     arguments: the flags.
     run: the run's parts, with whose task and steps new settings must agree.
   """
-  own = {'Experiment.seed': str(arguments.seed), **collection.ALONE}
+  own = {'Experiment.seed': str(arguments.seed), **collection.ELSEWHERE}
   if arguments.gin_file:
     bindings.load(
       arguments.gin_file,
@@ -177,9 +177,10 @@ def train(arguments, run: experiment.Experiment) -> base.Agent:
       "gin file of the run's task first."
     )
   ring = trained.make_replay(parts, arguments.run_dir)
+  batch_size = parts.schedule.batch_size
   if arguments.gin_file:
-    bindings.check_all_used()
-  updates = parts.agent.updates(parts.schedule.batch_size)
+    bindings.check_all_used(lambda: parts.agent.trace(batch_size))
+  updates = parts.agent.updates(batch_size)
   update = compiled.CompiledUpdate(updates['train_model'])
   found = []
   for number in range(1, arguments.updates + 1):
@@ -217,8 +218,9 @@ def check_keeps_pixels(agent: base.Agent):
 
 def tell(agent: slac_agent.SlacAgent, episodes: Sequence[evaluation.Episode]):
   """Prints what an agent's model knows of episodes."""
-  seen = [knowledge.see(agent, episode) for episode in episodes]
-  found = knowledge.errors_of(seen, episodes)
+  behind = knowledge.background(episodes)
+  seen = [knowledge.see(agent, episode, behind) for episode in episodes]
+  found = knowledge.errors_of(seen)
   print(
     f'  squared error per pixel {found.all:.5f}; in the foreground, '
     f'{found.share:.1%} of the pixels, {found.foreground:.4f}'

@@ -17,8 +17,9 @@ from slac.training import memory
 
 _MOST = 256  # Processes; more are hardly meant for one machine.
 _MOST_WORKERS = 1000
-# Of a process that collects in no environment, or in one of its own.
-ALONE = {'Collection.environments': '1', 'Collection.workers': '0'}
+# Of a process that collects nothing, so that it makes no environment to train
+# in: as if a worker did.
+ELSEWHERE = {'Collection.environments': '1', 'Collection.workers': '1'}
 
 
 @gin.configurable
@@ -65,7 +66,7 @@ def load_beside(resolved: Mapping[str, str], **own: str):
   memory.keep_freed()
   tf.config.set_visible_devices([], 'GPU')  # That is the run's own.
   # The run has been allowed what it imports.
-  bindings.load_resolved({**resolved, **ALONE, **own}, allow_imports=True)
+  bindings.load_resolved({**resolved, **ELSEWHERE, **own}, allow_imports=True)
 
 
 def in_processes(

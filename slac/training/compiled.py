@@ -1,5 +1,6 @@
 """Updates and policies, compiled as the loop calls them."""
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from tf_agents.trajectories import policy_step
 from tf_agents.trajectories import time_step as ts
 from tf_agents.utils import nest_utils
 
+from slac import errors
 from slac.agents import base
 
 
@@ -32,8 +34,21 @@ class CompiledUpdate:
     return bool(self._names)
 
   def __call__(self, experience: Any) -> tuple[tuple[str, ...], tf.Tensor]:
-    """Updates; returns the metrics' names and their values, `[len(names)]`."""
-    values = self._compiled(experience)  # Tracing it finds the names.
+    """Updates; returns the metrics' names and their values, `[len(names)]`.
+
+    Raises:
+      errors.UserError: (69) the device has too little memory for it.
+    """
+    try:
+      values = self._compiled(experience)  # Tracing it finds the names.
+    except tf.errors.ResourceExhaustedError as error:
+      raise errors.UserError(
+        f'An update with {self.batch_size} sequences needs more memory than '
+        'its device has free. If others use it, the same command goes on from '
+        'the last checkpoint once they have ended; else begin anew with a '
+        'smaller Schedule.batch_size and model_batch_size.',
+        os.EX_UNAVAILABLE,
+      ) from error
     return self._names, values
 
   def _to_vector(self, experience):

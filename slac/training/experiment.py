@@ -92,6 +92,8 @@ class Experiment:
       prepared = [requirements.prepare(own, action_repeat) for own in made]
     *self.environments, self.eval_environment = prepared or [like]
     self.task = requirements.name_of(self.eval_environment)
+    # Whoever exports the policy may have closed the environment before.
+    self.own_action_spec = requirements.own_action_spec(self.eval_environment)
     self.agent = make_agent(agent, self.eval_environment, seed)
     observed = list(self.agent.time_step_spec.observation)
     with making():

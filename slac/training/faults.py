@@ -2,7 +2,7 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,8 @@ from slac.environments import checked
 from slac.storage import files
 from slac.training import schedule
 
-# So many episodes in a row may fail; the last of them ends the run.
+# So many episodes in a row may fail; the last of them ends the run. In
+# environments side by side it is so many times that some do.
 LIMIT = 3
 
 
@@ -93,33 +94,37 @@ class FiniteCheck:
 
 
 def count(
-  failure: checked.Failure,
+  failures: Sequence[checked.Failure],
   counters: schedule.Counters,
   save: Callable[[], None],
 ):
-  """Warns that an episode has failed, and counts it.
+  """Warns that episodes have failed, if any have, and counts them.
+
+  Of environments side by side, those that fail at the same time may have one
+  cause: they are one in the row that ends a run.
 
   Args:
-    failure: why the environment has failed.
-    counters: how far the run has come; the failure is counted there.
+    failures: why environments have failed.
+    counters: how far the run has come; the failures are counted there.
     save: writes a checkpoint, which is done before the run is ended.
 
   Raises:
-    errors.UserError: (69) this was episode `LIMIT` in a row that failed.
+    errors.UserError: (69) this was time `LIMIT` in a row.
   """
-  counters.failed_episodes += 1
-  counters.failures_in_a_row += 1
-  console.warn(
-    f'After {counters.env_steps:,} environment steps an episode ends, as '
-    f'{failure}.'
-  )
-  if counters.failures_in_a_row >= LIMIT:
+  counters.failed_episodes += len(failures)
+  counters.failures_in_a_row += bool(failures)
+  for failure in failures:
+    console.warn(
+      f'After {counters.env_steps:,} environment steps an episode ends, as '
+      f'{failure}.'
+    )
+  if failures and counters.failures_in_a_row >= LIMIT:
     save()
     raise errors.UserError(
       f'{counters.failures_in_a_row} episodes in a row have failed, the last '
-      f'as {failure}; all is saved, so mend the environment and start the '
+      f'as {failures[-1]}; all is saved, so mend the environment and start the '
       'same command again.',
-      failure.exit_code,
+      failures[-1].exit_code,
     )
 
 

@@ -103,7 +103,7 @@ class Counters:
   next_evaluation: int = 0  # In environment steps.
   drawn_at: int = -1  # The environment steps of the last evaluation's pictures.
   failed_episodes: int = 0  # Training episodes whose environment failed.
-  failures_in_a_row: int = 0  # Those since an episode was last finished.
+  failures_in_a_row: int = 0  # Times since an episode was last finished.
 
   @property
   def env_steps(self) -> int:

@@ -20,7 +20,7 @@ class Trained(NamedTuple):
 def load_settings(
   folder: pathlib.Path, allow_imports: bool = False
 ) -> dict[str, str]:
-  """Loads a run's settings, but for one environment; returns what is loaded.
+  """Loads a run's settings, to train in no environment; returns what is loaded.
 
   Raises:
     errors.UserError: there is no such run (66), its config.json is damaged
@@ -28,7 +28,8 @@ def load_settings(
   """
   run_folder.check_is_run(folder)
   run_folder.refuse_what_no_run_makes(folder)
-  config = run_folder.read_config(folder / 'config.json') | collection.ALONE
+  config = run_folder.read_config(folder / 'config.json')
+  config |= collection.ELSEWHERE
   bindings.load_resolved(config, allow_imports)
   return config
 

@@ -44,10 +44,11 @@ class Recorder(py_environment.PyEnvironment):
 
 def parts(agent, **bounds):
   """What `exporting.export` needs of an experiment."""
+  environment = requirements.prepare(Recorder(**bounds), 1)
   return types.SimpleNamespace(
     agent=agent,
     task='a task',
-    eval_environment=requirements.prepare(Recorder(**bounds), 1),
+    own_action_spec=requirements.own_action_spec(environment),
     schedule=types.SimpleNamespace(action_repeat=4),
   )
 
@@ -92,15 +93,13 @@ def make_agent(kind):
     )
     tiny.shake(agent.model)
   else:
-    # 'latent' has a model without noise, in which they could differ.
-    latent = {
-      'model': ablations.Deterministic,
-      'actor_input': inputs.LatentInput,
-    }
+    own = {}
+    if kind in ('latent', 'noisy latent'):
+      own['actor_input'] = inputs.LatentInput
+    if kind == 'latent':  # A model without noise, in which they could differ.
+      own['model'] = ablations.Deterministic
     agent = tiny.agent(
-      agent_class=functools.partial(
-        slac_agent.SlacAgent, **(latent if kind == 'latent' else {})
-      )
+      agent_class=functools.partial(slac_agent.SlacAgent, **own)
     )
     tiny.shake(agent.model)
   # The mean depends on what is seen, and no action is at a bound.

@@ -22,7 +22,7 @@ from slac.environments import (
   own_process,
   rendering,
 )
-from slac.training import experiment
+from slac.training import collection, experiment
 from tests import gin_files_test, tiny
 
 SPECS = {
@@ -183,6 +183,46 @@ def test_environments_are_closed_one_after_the_other(capsys):
     r'answer \(.*\)\.\n.*raised TimeoutError: no end within 0 s \(.*\)\.\n',
     capsys.readouterr().err,
   )
+
+
+def test_what_a_policy_s_export_needs_is_known_once_all_is_closed():
+  class Driven(Wide):
+    driver = 3.0
+
+    def action_spec(self):
+      return array_spec.BoundedArraySpec(
+        [2], np.float32, -self.driver, self.driver
+      )
+
+    def close(self):
+      self.driver = None
+
+  parts = experiment.Experiment(
+    seed=0,
+    environment=Driven,
+    agent=lambda *args: types.SimpleNamespace(model='a model', **SPECS),
+  )
+  parts.close()
+  assert (parts.own_action_spec.maximum == 3).all()
+
+
+def test_a_process_that_only_plays_makes_one_environment():
+  with gin.unlock_config():
+    for name, text in collection.ELSEWHERE.items():
+      gin.bind_parameter(name, int(text))
+  made = []
+
+  def make():
+    made.append(Wide())
+    return made[-1]
+
+  parts = experiment.Experiment(
+    seed=7,
+    environment=make,
+    agent=lambda *args: types.SimpleNamespace(model='a model', **SPECS),
+  )
+  assert len(made) == 1 and parts.environments == []
+  assert made[0].seeds == []  # Each evaluation seeds it.
 
 
 def test_what_is_no_environment_is_refused():

@@ -112,15 +112,15 @@ def test_the_third_failure_in_a_row_saves_and_ends_the_run(capsys):
   counters, saves = make_counters(), []
   failure = checked.Failure('the simulation is unstable')
   for i in (1, 2):
-    faults.count(failure, counters, lambda: saves.append(None))
+    faults.count([failure], counters, lambda: saves.append(None))
     assert (counters.failed_episodes, counters.failures_in_a_row) == (i, i)
   counters.finish_episode()
   for i in (3, 4):
-    faults.count(failure, counters, lambda: saves.append(None))
+    faults.count([failure], counters, lambda: saves.append(None))
     assert (counters.failed_episodes, counters.failures_in_a_row) == (i, i - 2)
   assert not saves
   with pytest.raises(errors.UserError, match='3 episodes in a row') as caught:
-    faults.count(failure, counters, lambda: saves.append(None))
+    faults.count([failure], counters, lambda: saves.append(None))
   assert caught.value.exit_code == 69 and len(saves) == 1
   warnings = capsys.readouterr().err.splitlines()
   assert (
@@ -131,3 +131,18 @@ def test_the_third_failure_in_a_row_saves_and_ends_the_run(capsys):
     ]
     * 5
   )
+
+
+def test_failures_at_the_same_time_are_one_in_a_row(capsys):
+  counters, saves = make_counters(), []
+  stalled = [checked.Failure(f'camera {i} has stalled') for i in range(4)]
+  for i in (1, 2):
+    faults.count(stalled, counters, lambda: saves.append(None))
+    assert counters.failed_episodes == 4 * i
+    assert counters.failures_in_a_row == i
+    faults.count([], counters, lambda: saves.append(None))
+  assert not saves
+  with pytest.raises(errors.UserError, match='camera 3 has stalled; all is'):
+    faults.count(stalled, counters, lambda: saves.append(None))
+  assert len(saves) == 1
+  assert len(capsys.readouterr().err.splitlines()) == 12
