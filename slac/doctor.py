@@ -33,6 +33,7 @@ REPLAY_BYTES = 100_000 * 12_329
 MEMORY_BYTES = 3_170_000_000  # See docs/performance.md.
 DISK_BYTES = 2 * REPLAY_BYTES
 _SECONDS = 120  # How long loading a library may take.
+_LATER = 'try again when the machine is not busy'
 _INSTALL_GL = {
   'egl': 'apt-get install libegl1 libopengl0',
   'osmesa': 'apt-get install libosmesa6',
@@ -120,6 +121,7 @@ def examine(root_dir: str) -> Iterator[Finding]:
   """Yields each finding as soon as it is made."""
   yield python()
   yield from lock()
+  yield address_space()
   yield from tensorflow()
   yield from graphics()
   yield from cpu(CPU_INFO.read_text() if CPU_INFO.exists() else '')
@@ -144,12 +146,20 @@ def lock() -> Iterator[Finding]:
     yield Finding('PASS', 'packages', f'{len(packages.pins())}, all as locked')
 
 
+def address_space() -> Finding:
+  """Examines the limit on this process's memory."""
+  if fault := packages.address_space_fault():
+    return Finding('FAIL', 'address space', fault, packages.MORE_SPACE)
+  return Finding('PASS', 'address space', 'as much as TensorFlow maps')
+
+
 def tensorflow() -> Iterator[Finding]:
   """Imports TensorFlow in a process of its own, and has it look for GPUs."""
   output, failure = processes.run_script(_TENSORFLOW, {}, _SECONDS)
   if failure:
     text = f'fails ({failure})'
-    yield Finding('FAIL', 'import of TensorFlow', text, packages.INSTALL)
+    remedy = _LATER if _is_late(failure) else packages.INSTALL
+    yield Finding('FAIL', 'import of TensorFlow', text, remedy)
     return
   yield Finding('PASS', 'import of TensorFlow', 'works')
   if names := json.loads(output):
@@ -186,6 +196,8 @@ def graphics() -> Iterator[Finding]:
       remedy = _INSTALL_GL.get(name, 'choose egl or osmesa')
       if 'ModuleNotFoundError' in failure:
         remedy = packages.INSTALL
+      elif _is_late(failure):
+        remedy = _LATER
       elif name == asked:
         remedy += ', or unset MUJOCO_GL'
       yield Finding(verdict, f'rendering, {name}', failure, remedy)
@@ -262,6 +274,11 @@ def disk(root_dir: pathlib.Path) -> Finding:
     return Finding('PASS', name, text)
   remedy = 'make room, or choose another --root_dir'
   return Finding('FAIL', name, text, remedy)
+
+
+def _is_late(failure: str) -> bool:
+  """Whether a script that was run took longer than it may."""
+  return failure == processes.late(_SECONDS)
 
 
 if __name__ == '__main__':

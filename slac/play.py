@@ -85,20 +85,24 @@ def parse_arguments():
 
 def check(arguments):
   """Raises a UserError (64) for flags that do not go together."""
-  exporting_alone = arguments.carry_images or not arguments.episodes
+  about_export = (
+    arguments.carry_images or arguments.half or not arguments.episodes
+  )
   if bool(arguments.run_dir) == bool(arguments.pretrained):
     raise errors.UserError(
       "Name a run's folder (run_dir), or a policy with --pretrained, and not "
       'both.',
       64,
     )
-  if arguments.pretrained and (arguments.export or arguments.sample):
+  if arguments.pretrained and (
+    arguments.export or arguments.sample or about_export
+  ):
     raise errors.UserError(
       '--pretrained plays a policy that was exported as it is: leave out '
-      '--export and --sample.',
+      '--export, --sample, --carry_images, --half and --episodes=0.',
       64,
     )
-  if not arguments.export and (exporting_alone or arguments.half):
+  if about_export and not arguments.export:
     raise errors.UserError(
       '--carry_images, --half and --episodes=0 are about an export: name its '
       'folder with --export.',
@@ -143,6 +147,7 @@ def play_pretrained(arguments):
   """Plays a policy that was exported with a record, and writes its film."""
   folder = records.find(arguments.pretrained)
   record = records.read(folder)
+  devices.prepare()  # Before anything is computed, which a load does.
   policy = deployment.load(folder)
   about, recorded = policy.about, record['evaluation']
   if arguments.greedy and not about['greedy']:
@@ -154,7 +159,6 @@ def play_pretrained(arguments):
   video = arguments.video or pathlib.Path(f'{folder.resolve().name}.gif')
   errors.check_can_write(video, '--video')
   bindings.load_resolved(record['config'], arguments.allow_gin_imports)
-  devices.prepare()
   with experiment.making():
     environment = experiment.make_environment(
       about['action_repeat'], about['observation'], record['config']
@@ -264,22 +268,24 @@ def draw(
   )
   # The model takes a tensor of 32 bits, whatever number --seed is.
   seed = np.random.SeedSequence(seed).generate_state(2).astype(np.int32)
-  rows = agent.model.dream(
-    episode.observation(windows), episode.actions[windows], tf.constant(seed)
-  ).numpy()
-  rows = pictures.as_rgb(rows)
   truth = pictures.as_rgb(episode.pixels)
   reconstructions = np.empty_like(truth)
-  reconstructions[windows] = rows[pictures.ROWS.index('posterior')]
+  reconstructions[windows] = pictures.as_rgb(
+    pictures.reconstructed(agent.model, episode, windows, seed)
+  )
   images = np.concatenate([truth, reconstructions], axis=2)
   figure = video.with_name(f'{video.stem}_fig14.gif')
-  first, steps = rows[:, :1], windows[:1]
+  first = windows[:1]
+  rows = agent.model.dream(
+    episode.observation(first), episode.actions[first], tf.constant(seed)
+  ).numpy()
+  rows = pictures.as_rgb(rows)
   return {
     video: encode_film(episode, images),
     figure.with_suffix('.png'): pictures.encode_png(
-      pictures.strip(first[:, 0], steps[0])
+      pictures.strip(rows[:, 0], first[0])
     ),
-    figure: pictures.encode_gif(pictures.film(first, steps), pictures.FPS),
+    figure: pictures.encode_gif(pictures.film(rows, first), pictures.FPS),
   }
 
 

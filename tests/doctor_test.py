@@ -65,6 +65,33 @@ def test_tensorflow_and_gpus(
   assert expected[2] in str(findings[-1])
 
 
+def test_what_takes_too_long_is_tried_again_and_nothing_installed(monkeypatch):
+  monkeypatch.setattr(doctor, '_SECONDS', 0.01)
+  for find in (doctor.tensorflow, doctor.graphics):
+    findings = list(find())
+    assert findings
+    for finding in findings:
+      assert 'no end within 0.01 s' in finding.text
+      assert finding.remedy == 'try again when the machine is not busy'
+
+
+@pytest.mark.parametrize(
+  ('limit', 'verdict'), [(-1, 'PASS'), (2_048_000_000, 'FAIL')]
+)
+def test_the_limit_on_address_space(monkeypatch, limit, verdict):
+  monkeypatch.setattr(packages.resource, 'getrlimit', lambda _: (limit, limit))
+  for name in ('lock', 'tensorflow', 'graphics'):
+    monkeypatch.setattr(doctor, name, lambda: iter(()))
+  found = {finding.name: finding for finding in doctor.examine('runs')}
+  finding = found['address space']
+  assert finding.verdict == verdict
+  if verdict == 'FAIL':
+    assert str(finding).endswith(
+      'is 2.0 GB, with which TensorFlow crashes or hangs: raise it, by `ulimit '
+      '-v unlimited`'
+    )
+
+
 @pytest.mark.parametrize(
   ('asked', 'working', 'expected'),
   [

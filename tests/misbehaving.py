@@ -16,8 +16,9 @@ from tf_agents.specs import array_spec
 from tf_agents.trajectories import time_step as ts
 
 from slac import errors
+from slac.environments import checked
 
-HANG, DIE, LEAVE, RAISE, REFUSE, LACK, LAMBDA = np.linspace(0.5, 0.8, 7)
+HANG, DIE, LEAVE, RAISE, REFUSE, LACK, FAIL = np.linspace(0.5, 0.8, 7)
 
 
 @gin.configurable
@@ -50,7 +51,8 @@ class Misbehaving(py_environment.PyEnvironment):
     return ts.restart(self._observe())
 
   def _step(self, action):
-    asked = np.isclose(action[0], [HANG, DIE, LEAVE, RAISE, REFUSE, LACK])
+    faults = [HANG, DIE, LEAVE, RAISE, REFUSE, LACK, FAIL]
+    asked = np.isclose(action[0], faults)
     if asked[0]:
       time.sleep(1000)
     if asked[1]:
@@ -63,6 +65,8 @@ class Misbehaving(py_environment.PyEnvironment):
       raise errors.UserError('plug it in', 69)
     if asked[5]:
       self._count = -10
+    if asked[6]:
+      raise checked.Failure('there is no frame')
     return ts.transition(self._observe(), np.float32(action[0]))
 
   def _observe(self):

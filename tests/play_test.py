@@ -12,6 +12,7 @@ import tensorflow as tf
 from PIL import Image, ImageSequence
 
 from slac import errors, play
+from slac.models import networks
 from slac.reporting import pictures
 from slac.training import evaluation
 from tests.models import variants_test
@@ -29,10 +30,27 @@ class Negative:
   def __init__(self):
     self.seeds = []
     self.lengths = set()
+    self.decoded = []
+
+  def encode(self, observation):
+    return networks.to_float(observation['pixels'])
+
+  def infer(self, features, actions, step_type, seed):
+    assert seed.shape == [2]
+    assert features.shape[:2] == actions.shape[:2] == step_type.shape
+    return features
+
+  def latent(self, states):
+    return states
+
+  def decoder(self, z):
+    self.decoded.append(len(z))
+    return 1 - z
 
   def dream(self, observation, actions, seed):
     pixels = observation['pixels']
     assert pixels.shape[:2] == actions.shape[:2]
+    assert len(pixels) == 1  # Of the others no figure is drawn.
     # The same actions in all rows: here an image's value is its action's.
     np.testing.assert_array_equal(pixels[..., 0, 0, 0], actions[..., 0])
     self.seeds.append(tuple(seed.numpy()))
@@ -92,7 +110,8 @@ def assert_shows(images, value):
 
 
 @pytest.mark.parametrize('n', [1, 3, 4, 8, 9])
-def test_every_image_stands_beside_its_own_reconstruction(n):
+def test_every_image_stands_beside_its_own_reconstruction(n, monkeypatch):
+  monkeypatch.setattr(pictures, '_PIECE', 2)
   model, shown = draw(n, length=4)
   film = shown['film.gif']
   assert film.shape == (n, 256, 512, 3)
@@ -100,6 +119,8 @@ def test_every_image_stands_beside_its_own_reconstruction(n):
     assert_shows(film[t, :, :256], 10 * t)
     assert_shows(film[t, :, 256:], 255 - 10 * t)
   assert model.lengths == {min(n, 4)}
+  # Each of the windows once, and two at most at once.
+  assert model.decoded == ([2, 1] if n == 9 else [-(-n // 4)])
 
 
 @pytest.mark.parametrize('n', [3, 9])
@@ -309,3 +330,37 @@ def test_what_is_about_an_export_needs_one(run_dir, flags):
 def test_a_run_or_a_pretrained_policy_is_played_as_it_is(run_dir, flags, says):
   message, code = refusal(**{'run_dir': run_dir, **flags})
   assert code == 64 and says in message
+
+
+@pytest.mark.parametrize(
+  ('flag', 'value', 'named'),
+  [
+    ('export', 'x', '--export'),
+    ('carry_images', True, '--carry_images'),
+    ('half', True, '--half'),
+    ('episodes', 0, '--episodes=0'),
+  ],
+)
+def test_nothing_of_a_pretrained_policy_is_exported(flag, value, named):
+  message, code = refusal(None, pretrained='x', **{flag: value})
+  _, remedy = message.split(': leave out ')
+  assert code == 64 and named in remedy
+
+
+def test_a_gpu_is_prepared_before_a_policy_is_loaded(monkeypatch, tmp_path):
+  called = []
+
+  def load(_):
+    called.append('loaded')
+    raise Played
+
+  for module, name, value in (
+    (play.records, 'find', lambda _: tmp_path),
+    (play.records, 'read', lambda _: {'evaluation': {}}),
+    (play.devices, 'prepare', lambda: called.append('prepared')),
+    (play.deployment, 'load', load),
+  ):
+    monkeypatch.setattr(module, name, value)
+  with pytest.raises(Played):
+    play.play_pretrained(types.SimpleNamespace(pretrained='x'))
+  assert called == ['prepared', 'loaded']

@@ -53,13 +53,7 @@ import numpy as np
 import tensorflow as tf
 from tf_agents.specs import tensor_spec
 
-from slac.benchmark import (
-  environments,
-  measuring,
-  run_time,
-  subjects,
-  tables,
-)
+from slac.benchmark import environments, measuring, run_time, subjects, tables
 from slac.config import bindings
 from slac.environments import rendering
 from slac.storage import files
@@ -96,7 +90,7 @@ def benchmark(
   """Measures everything, prints it, and returns it for a JSON file.
 
   Raises:
-    UserError: what `Subject.check` raises.
+    UserError: what `Subject.check` raises, or a setting has no effect.
   """
   subject.check(gin_params)
   memory.keep_freed()
@@ -161,6 +155,7 @@ def benchmark(
   environments.print_table(side_by_side)
   return {
     'version': version,
+    'gin_params': list(gin_params),
     'task': subject.task,
     'load': load,
     'repeats': repeats,
@@ -206,12 +201,13 @@ def measure_loop(timer, subject, gin_params):
   agent, batch_size = parts.agent, parts.schedule.batch_size
   spec = agent.training_data_spec
   ring = parts.make_replay()
+  agent.trace(batch_size)
+  bindings.check_all_used()
   collector = collecting.Collector(
     parts.environments, ring, spec, metrics.Stopwatch()
   )
   policy = compiled.EagerPolicy(agent.collect_policy)
   fill(ring, collector, policy)
-  agent.trace(batch_size)
   time_step = parts.environments[0].current_time_step()
   state = policy.get_initial_state()
   specs = tensor_spec.add_outer_dim(

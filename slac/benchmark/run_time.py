@@ -67,7 +67,8 @@ def hours(
   random_steps, steps = agent_steps(plan, settings)
   per_episode = _per_episode(plan, settings)
   evaluations = plan.env_steps // plan.eval_interval + 1
-  evaluation_steps = evaluations * plan.eval_episodes * per_episode
+  episodes = plan.eval_episodes + plan.greedy_eval_episodes
+  evaluation_steps = evaluations * episodes * per_episode
   act = seconds['acting'] + seconds['environment']
   update = seconds[FULL] + seconds['sampling']
   return (

@@ -14,7 +14,7 @@ command line themselves bind must have an effect.
 import os
 import pathlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gin
@@ -216,13 +216,25 @@ def _macro_faults() -> list[str]:
   ]
 
 
-def check_all_used() -> None:
+def check_all_used(read_more: Callable[[], Any] = lambda: None) -> None:
   """Raises a UserError if a binding has had no effect.
 
   Only those count that the files and parameters given to `load` bind
   themselves, not those of included files. Call this when everything
   configurable has been constructed.
+
+  Args:
+    read_more: called if a binding has had none so far, such as to trace
+      updates, which are what first calls a function that is a setting.
   """
+  if _unused():
+    with translate_gin_errors():
+      read_more()
+  _refuse(_unused(), 'Without effect: ')
+
+
+def _unused() -> list[str]:
+  """Returns a clause for every binding that has had no effect so far."""
   bindings, used, names = gin_internals.bindings(), set(), set()
   for scope, selector, parameter in gin_internals.passed():
     names.add(gin_internals.name(('', selector, parameter)))
@@ -236,7 +248,7 @@ def check_all_used() -> None:
   for n, name in enumerate(faults[: errors.LISTED]):
     near = errors.did_you_mean(name, names - {name}, cutoff=0.85)
     faults[n] = f'nothing in this run reads {name}{near}'
-  _refuse(faults, 'Without effect: ')
+  return faults
 
 
 def _value_fault(key: gin_internals.Key, value: Any) -> str | None:

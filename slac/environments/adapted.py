@@ -104,9 +104,12 @@ class AdaptedEnvironment(offering.OfferingEnvironment):
     except errors.UserError:
       raise
     except Exception as error:
+      found = rendering.find_backend()  # Or why MuJoCo draws nothing.
+      why = f' {found}' if isinstance(found, errors.UserError) else ''
       raise errors.UserError(
         f'{self.name} cannot be rendered ({type(error).__name__}: {error}): '
-        "install what it needs, or choose an agent that observes its 'state'.",
+        "install what it needs, or choose an agent that observes its 'state'."
+        f'{why}',
         69,
       ) from error
 

@@ -74,7 +74,7 @@ class ProcessEnvironment(py_environment.PyEnvironment):
     try:
       self._receive(_START_SECONDS)
     except errors.UserError as error:
-      self.close()
+      self._end()
       raise checked.Failure(
         'the environment cannot be made in a process of its own, which has '
         f'what gin files import and no more ({error})'
@@ -90,23 +90,33 @@ class ProcessEnvironment(py_environment.PyEnvironment):
     self._call('seed', seed)
 
   def get_state(self) -> dict[str, Any]:
-    """Returns the environment's state, and how many processes it has had."""
+    """Returns the environment's state, and what later processes begin from."""
     return {
       'environment': self._call('get_state'),
       'num_begun': self._num_begun,
+      'seed': self._seed,
     }
 
   def set_state(self, state: dict[str, Any]):
     """Puts back what `get_state` returned."""
     self._call('set_state', state['environment'])
     self._num_begun = state['num_begun']
+    self._seed = state.get('seed', self._seed)  # Once it was not told.
     self._current_time_step = self._call('current_time_step')
 
   def close(self):
-    """Ends the process, after it has closed the environment if it does so."""
-    if self._process is not None:
-      self._process.close()
-      self._process = None
+    """Closes the environment, and ends its process.
+
+    One that owes an answer may hang, and is ended within seconds.
+
+    Raises:
+      checked.Failure: closing raised an exception, or there was no answer.
+    """
+    try:
+      if self._process and not self._process.is_busy:
+        self._call('close')
+    finally:
+      self._end()
 
   def _reset(self) -> ts.TimeStep:
     if self._process is None and not self._limit.should_stop():
@@ -146,6 +156,11 @@ class ProcessEnvironment(py_environment.PyEnvironment):
       ) from how
     except served.Raised as error:
       raise checked.Failure(f'the environment raised {error}') from error
+
+  def _end(self):
+    if self._process:
+      self._process.close()
+      self._process = None
 
   def _begin(self):
     self._process = served.Served(self._make, served.FORKED)

@@ -31,7 +31,7 @@ def run_script(
       timeout=seconds,
     )
   except subprocess.TimeoutExpired:
-    return '', f'no end within {seconds} s'
+    return '', late(seconds)
   if process.returncode == 0:
     return process.stdout, None
   if process.returncode < 0:
@@ -39,3 +39,8 @@ def run_script(
   # Tracebacks of destructors may follow that of the error.
   error = process.stderr.partition('Exception ignored in')[0].strip()
   return '', (error or f'exit {process.returncode}').splitlines()[-1]
+
+
+def late(seconds: float) -> str:
+  """Returns the reason why a script failed that has not ended in time."""
+  return f'no end within {seconds} s'

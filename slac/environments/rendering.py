@@ -117,11 +117,17 @@ def settings_of(name: str) -> dict[str, str]:
 
 
 def _have_mujoco_use(name: str):
-  """Has MuJoCo use a GL library in place of what it was imported with."""
+  """Has MuJoCo use a GL library in place of what it was imported with.
+
+  So has it dm_control, which has contexts of its own.
+  """
   if 'mujoco' not in sys.modules or name not in BACKENDS:
     return
   try:
     library = importlib.import_module(f'mujoco.{name}')
+    if imported := sys.modules.get('dm_control._render'):
+      imported.Renderer = getattr(imported, f'_import_{name}')()
+      imported.BACKEND = name
   except Exception as error:  # OpenGL was imported for another one.
     raise errors.UserError(
       'MuJoCo was imported before a GL library was chosen for it: set '

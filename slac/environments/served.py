@@ -51,6 +51,7 @@ class Served:
         to a new process.
       context: how it begins, FORKED or SPAWNED.
     """
+    self.is_busy = True  # An answer is due.
     self._connection, other = context.Pipe()
     self._process = context.Process(target=_serve, args=(other, make))
     _start(self._process)
@@ -65,6 +66,7 @@ class Served:
 
   def ask(self, name: str, *arguments: Any):
     """Has a method called."""
+    self.is_busy = True
     with contextlib.suppress(OSError):  # Without a process there is no answer.
       self._connection.send((name, arguments))
 
@@ -86,6 +88,7 @@ class Served:
 
     Raises:
       errors.UserError: the method raised it.
+      checked.Failure: the same.
       NotImplementedError: the same.
       Raised: it raised another exception.
       Ended: the process has ended.
@@ -96,6 +99,9 @@ class Served:
       code = self.end()
       how = f'signal {-code}' if code < 0 else f'exit code {code}'
       raise Ended(how) from error
+    self.is_busy = False
+    if kind == 'failure':
+      raise checked.Failure(value)
     if kind == 'fault':
       raise errors.UserError(*value)
     if kind == 'exception':
@@ -104,11 +110,13 @@ class Served:
       raise NotImplementedError(value)
     return value
 
-  def close(self):
-    """Ends the process, after it has closed the object if it does so."""
+  def close(self, seconds: float = _CLOSE_SECONDS):
+    """Ends the process, after it has closed the object if it soon does so."""
     self._connection.close()
-    self._process.join(_CLOSE_SECONDS)
-    self.end()
+    try:
+      self._process.join(seconds)
+    finally:
+      self.end()
 
   def end(self) -> int:
     """Ends the process at once; returns its exit code."""
@@ -139,20 +147,24 @@ def _serve(connection, make: Callable[[], Any]):
   signal.pthread_sigmask(signal.SIG_UNBLOCK, _IGNORED)  # See `_start`.
   threading.Thread(target=_end_with_parent, daemon=True).start()
   made: list[Any] = []
+  name = ''
   outcome = _outcome(lambda: made.append(make()))
   with contextlib.suppress(EOFError, OSError):
     while True:
       _send(connection, outcome)
       name, arguments = connection.recv()
       outcome = _outcome(getattr(made[0], name), *arguments)
-  for each in made:
-    _outcome(each.close)  # Nobody is there to be told.
+  if name != 'close':
+    for each in made:
+      _outcome(each.close)  # Nobody is there to be told.
 
 
 def _outcome(call: Callable, *arguments: Any) -> tuple[str, Any]:
   """Returns the kind of a call's end, and what goes with it."""
   try:
     return 'value', call(*arguments)
+  except checked.Failure as failure:
+    return 'failure', str(failure)
   except errors.UserError as error:
     return 'fault', (str(error), error.exit_code)
   except NotImplementedError as error:

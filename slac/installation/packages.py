@@ -24,10 +24,12 @@ REPOSITORY = PACKAGE.parent
 IS_INSTALLED = (PACKAGE / 'gin').is_dir()
 LOCK = REPOSITORY / 'requirements.txt'
 NEW_PYTHON = 'uv venv --seed --python 3.13 .venv'
+MORE_SPACE = 'raise it, by `ulimit -v unlimited`'
 _ADDRESS_SPACE = 4_000_000_000  # Bytes; with 2 GB it was seen to crash.
-INSTALL = 'pip install --no-deps -r requirements.txt' + (
-  ", the repository's" if IS_INSTALLED else ''
-)
+# More of the repository's files may follow.
+INSTALL = (
+  'in a clone of the repository, ' if IS_INSTALLED else ''
+) + 'pip install --no-deps -r requirements.txt'
 
 
 def pythons() -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -107,6 +109,17 @@ def faults() -> Iterator[tuple[str, str | None, str]]:
       yield name, found, pin
 
 
+def address_space_fault() -> str:
+  """Returns what is wrong with the limit on a process's memory, or ''."""
+  limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+  if not 0 <= limit < _ADDRESS_SPACE:
+    return ''
+  return (
+    f'The limit on address space is {limit / 1e9:.1f} GB, with which '
+    'TensorFlow crashes or hangs'
+  )
+
+
 def check(program: str) -> None:
   """Warns of packages at other versions than the lock's, in one line.
 
@@ -119,13 +132,8 @@ def check(program: str) -> None:
   """
   if fault := python_fault():
     raise errors.UserError(f'{fault}: {NEW_PYTHON}.', os.EX_UNAVAILABLE)
-  limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-  if 0 <= limit < _ADDRESS_SPACE:
-    raise errors.UserError(
-      f'The limit on address space is {limit / 1e9:.1f} GB, with which '
-      'TensorFlow crashes or hangs: raise it, by `ulimit -v unlimited`.',
-      os.EX_UNAVAILABLE,
-    )
+  if fault := address_space_fault():
+    raise errors.UserError(f'{fault}: {MORE_SPACE}.', os.EX_UNAVAILABLE)
   wrong = list(faults())
   if missing := [name for name, found, _ in wrong if not found]:
     raise errors.UserError(

@@ -278,8 +278,7 @@ class LatentModel(observation_model.ObservationModel, abc.ABC):
       ),
     ]
     images = self.decoder(tf.stack([self.latent(row) for row in rows]))
-    images = tf.saturate_cast(tf.round(255.0 * images), tf.uint8)
-    return tf.concat([pixels[tf.newaxis], images], axis=0)
+    return tf.concat([pixels[tf.newaxis], networks.to_pixels(images)], axis=0)
 
 
 def _is_first(step_type):

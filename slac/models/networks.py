@@ -225,6 +225,11 @@ def to_float(pixels: tf.Tensor, dtype=tf.float32) -> tf.Tensor:
   return tf.cast(pixels, dtype) / 255.0
 
 
+def to_pixels(images: tf.Tensor) -> tf.Tensor:
+  """Maps floats in [0, 1], or beyond, to the nearest uint8 pixels."""
+  return tf.saturate_cast(tf.round(255.0 * images), tf.uint8)
+
+
 def num_parameters(module: tf.Module) -> int:
   """Returns the number of trainable parameters of a module."""
   return sum(int(np.prod(v.shape)) for v in module.trainable_variables)

@@ -30,22 +30,39 @@ class Errors(NamedTuple):
   share: float  # Of the pixels that are not background.
 
 
+class Sums(NamedTuple):
+  """Of an episode's images: squared errors, and how many numbers have them."""
+
+  all: float
+  foreground: float
+  num_foreground: int
+  num_all: int
+
+
 class Seen(NamedTuple):
   """What acting knows at the m steps of an episode from the T-th on."""
 
   z: np.ndarray  # [m, Z], samples of the filtering posterior.
-  images: np.ndarray  # [m, H, W, C], the means of p(x | z).
+  sums: Sums  # Of the means of p(x | z); the images would fill the memory.
 
 
-def see(agent: slac_agent.SlacAgent, episode: evaluation.Episode) -> Seen:
-  """Returns what an agent's model makes of an episode of at least T steps."""
+def see(
+  agent: slac_agent.SlacAgent, episode: evaluation.Episode, behind: np.ndarray
+) -> Seen:
+  """Returns what an agent's model makes of an episode of at least T steps.
+
+  Args:
+    agent: has the model.
+    episode: the episode.
+    behind: its background, `[H, W, C]`.
+  """
   known = agent.filtered(episode.observation(...), episode.actions)
   z = known.latents[:, -1].numpy()
   images = [
     agent.model.image_distribution(z[start : start + _PIECE]).mean()
     for start in range(0, len(z), _PIECE)
   ]
-  return Seen(z, np.concatenate(images))
+  return Seen(z, sums_of(np.concatenate(images), episode, behind))
 
 
 def background(episodes: Sequence[evaluation.Episode]) -> np.ndarray:
@@ -54,26 +71,23 @@ def background(episodes: Sequence[evaluation.Episode]) -> np.ndarray:
   return np.median(pixels, axis=0) / 255
 
 
-def errors_of(
-  seen: Sequence[Seen], episodes: Sequence[evaluation.Episode]
-) -> Errors:
-  """Returns the errors of what was seen of episodes, over all of its steps."""
-  behind = background(episodes)
-  total, before, count, size = 0.0, 0.0, 0, 0
-  for own, episode in zip(seen, episodes, strict=True):
-    truth = networks.to_float(episode.pixels[-len(own.images) :]).numpy()
-    error = np.square(truth - own.images)
-    foreground = np.any(np.abs(truth - behind) > _CONTRAST, axis=-1)
-    total += error.sum(dtype=float)
-    before += error[foreground].sum(dtype=float)
-    count += foreground.sum()
-    size += foreground.size
-  channels = behind.shape[-1]
-  return Errors(
-    total / (size * channels),
-    before / (count * channels) if count else np.nan,
-    count / size,
+def sums_of(
+  images: np.ndarray, episode: evaluation.Episode, behind: np.ndarray
+) -> Sums:
+  """Returns the errors of images of an episode's last steps, `[m, H, W, C]`."""
+  truth = networks.to_float(episode.pixels[-len(images) :]).numpy()
+  error = np.square(truth - images)
+  foreground = np.any(np.abs(truth - behind) > _CONTRAST, axis=-1)
+  before = error[foreground]
+  return Sums(
+    error.sum(dtype=float), before.sum(dtype=float), before.size, error.size
   )
+
+
+def errors_of(seen: Sequence[Seen]) -> Errors:
+  """Returns the errors of what was seen of episodes, over all of its steps."""
+  total, before, count, size = np.sum([own.sums for own in seen], axis=0)
+  return Errors(total / size, before / count if count else np.nan, count / size)
 
 
 def halves(

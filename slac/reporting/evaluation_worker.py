@@ -11,7 +11,7 @@ from slac import console
 from slac.config import bindings
 from slac.environments import checked, limits, served
 from slac.reporting import evaluations, pictures
-from slac.training import assessment, collection, experiment
+from slac.training import assessment, collection, experiment, faults, schedule
 
 _ATTEMPTS = 2  # In processes of their own; the next is in this one.
 
@@ -52,8 +52,10 @@ class WorkerEvaluations(evaluations.Evaluations):
         self._look(limits.TICK)
 
   def close(self):
-    if self._worker:
+    if self._worker and self._due:  # It is at work.
       self._worker.end()
+    elif self._worker:
+      self._worker.close()
 
   def _look(self, seconds: float):
     """Reports the evaluation if it comes within seconds, or has it repeated."""
@@ -86,12 +88,12 @@ class WorkerEvaluations(evaluations.Evaluations):
   def _ask(self):
     """Has the worker evaluate."""
     due = self._due
-    self._worker.ask_aside('evaluate', due.variables, due.counters.env_steps)
+    self._worker.ask_aside('evaluate', due.variables, due.counters)
 
   def _take(self, episodes, greedy_episodes, assessed, drawn):
     """Reports what the worker has found."""
     counters = self._due.counters
-    self._draw_once(counters.env_steps, lambda: drawn)
+    self._draw_once(counters, lambda: drawn)
     self._report.evaluated(episodes, greedy_episodes, assessed, counters)
     self._due = None
 
@@ -112,7 +114,7 @@ class Worker:
   """Has an agent and an environment like the run's, in the other process."""
 
   def __init__(self, resolved: Mapping[str, str]):
-    """Makes them.
+    """Makes them, and no environment to train in.
 
     Args:
       resolved: what `bindings.resolved` has returned in the run's process.
@@ -122,40 +124,40 @@ class Worker:
     self._evaluators = evaluations.evaluators(self._parts)
 
   def evaluate(
-    self, variables: Sequence[np.ndarray], env_steps: int
+    self, variables: Sequence[np.ndarray], counters: schedule.Counters
   ) -> tuple[Any, Any, dict[str, float], dict[str, np.ndarray]]:
     """Returns episodes of both policies, what was assessed, and pictures.
 
-    They are those of the run's own process, but for the episodes' images.
+    They are those of the run's own process, but for the episodes' images. What
+    cannot be assessed or drawn is left out there, too.
 
     Args:
       variables: of the agent, see `evaluations.values_of`.
-      env_steps: after how many environment steps it has them.
+      counters: how far the run had come when it had them.
     """
     agent = self._parts.agent
     evaluations.assign(agent, variables)
-    drawn: dict[str, np.ndarray] = {}
-
-    def draw(episode):
-      if not drawn:
-        drawn.update(pictures.of_episode(agent, episode, [0, env_steps]))
-
+    steps = counters.env_steps
     both = evaluations.run_policies(
-      *(self._evaluators, self._parts.schedule, env_steps),
-      *(lambda: False, draw),
+      *(self._evaluators, self._parts.schedule, steps),
+      *(lambda: False, lambda episode: None),
+    )
+    sampled = both[0]
+    drawn = faults.attempt(
+      *('picture', counters),
+      lambda: pictures.of_episode(agent, sampled[0], [0, steps]),
+    )
+    assessed = faults.attempt(
+      *('assessment', counters),
+      lambda: assessment.of_episodes(agent, sampled),
     )
     none = np.empty([0], np.uint8)
     episodes, greedy_episodes = (
       [x._replace(pixels=none, film=none, states=None) for x in of_one]
       for of_one in both
     )
-    assessed = assessment.of_episodes(agent, both[0])
-    return episodes, greedy_episodes, assessed, drawn
+    return episodes, greedy_episodes, assessed or {}, drawn or {}
 
   def close(self):
-    """Closes the environments."""
-    for environment in (
-      *self._parts.environments,
-      self._parts.eval_environment,
-    ):
-      environment.close()
+    """Closes the environment."""
+    self._parts.close()

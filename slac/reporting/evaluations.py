@@ -164,16 +164,19 @@ class Evaluations:
 
   def _draw_evaluation(self, counters, episode):
     """Draws the first episode at once, as the others can take minutes."""
-    env_steps = counters.env_steps
     draw = functools.partial(
-      pictures.of_episode, self._agent, episode, [0, env_steps]
+      pictures.of_episode, self._agent, episode, [0, counters.env_steps]
     )
-    self._draw_once(env_steps, draw)
+    self._draw_once(counters, draw)
 
-  def _draw_once(self, env_steps, draw):
+  def _draw_once(self, counters, draw):
     """Reports the pictures of an evaluation, which may be repeated."""
+    env_steps = counters.env_steps
     if self._counters.drawn_at < env_steps:
-      self._report.draw('evaluation', env_steps, draw())
+      faults.attempt(
+        *('picture', counters),
+        lambda: self._report.draw('evaluation', env_steps, draw()),
+      )
       self._counters.drawn_at = env_steps
 
   def _play_held_out(self):

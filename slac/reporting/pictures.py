@@ -6,8 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageDraw, ImageFont
+from tf_agents.trajectories import time_step as ts
 
 from slac.agents import base
+from slac.models import latent_model, latents, networks
 from slac.reporting import charts
 from slac.training import evaluation, filming
 
@@ -19,6 +21,7 @@ WINDOWS = 6  # So many parts of an episode stand side by side in a film.
 # In parts of a row's height. TensorBoard shows a strip in a fourth of its size,
 # where letters must still be read.
 _FONT, _GAP, _LABEL_WIDTH = 0.4, 1 / 16, 2.25
+_PIECE = 16  # So many windows are reconstructed at once.
 
 
 def of_episode(
@@ -51,6 +54,42 @@ def of_episode(
     drawn['dreams'] = film(rows, windows)
     drawn['dream'] = strip(rows[:, 0], windows[0])
   return drawn
+
+
+def reconstructed(
+  model: latent_model.LatentModel,
+  episode: evaluation.Episode,
+  windows: np.ndarray,
+  seed: Sequence[int],
+) -> np.ndarray:
+  """Returns the second row of `dream` alone, of any number of windows.
+
+  All at once, the layers' maps of an episode of 1,000 steps would take
+  gigabytes.
+
+  Args:
+    model: reconstructs by its posterior.
+    episode: of whose steps these are.
+    windows: the numbers of the steps, `[B, n]`.
+    seed: what `dream` is given, with which it draws the same.
+
+  Returns:
+    uint8 `[B, n, H, W, C]`.
+  """
+  pieces = np.split(windows, range(_PIECE, len(windows), _PIECE))
+  features = [model.encode(episode.observation(piece)) for piece in pieces]
+  posterior = model.infer(
+    tf.concat(features, axis=0),
+    episode.actions[windows],
+    tf.fill(windows.shape, ts.StepType.MID),
+    latents.split_seed(tf.constant(seed), 4)[0],
+  )
+  z = model.latent(posterior)
+  images = [
+    networks.to_pixels(model.decoder(z[start : start + _PIECE]))
+    for start in range(0, len(windows), _PIECE)
+  ]
+  return np.concatenate(images)
 
 
 def as_rgb(images: np.ndarray) -> np.ndarray:

@@ -165,12 +165,14 @@ class _Stream:
   ):
     self._environment = environment
     self._checked = checked.CheckedEnvironment(environment, within)
+    self._within = within
     self._add_row = add
     self._seed_of = seed_of
     self._num_continued = 0  # Without the environment's state.
     self._policy_state: Any = ()
     self._episode_return = 0.0
     self._length = 0
+    self._has_warned = False
     self._time_step: Any = None  # The present one; None between episodes.
 
   @property
@@ -222,13 +224,8 @@ class _Stream:
 
   def get_state(self) -> dict:
     """See `Collector.get_state`."""
-    environment = None
-    if self.is_under_way:
-      # What has failed meanwhile will say so at its next step.
-      with contextlib.suppress(NotImplementedError, checked.Failure):
-        environment = self._environment.get_state()
     return {
-      'environment': environment,
+      'environment': self._told() if self.is_under_way else None,
       'policy_state': tf.nest.map_structure(np.asarray, self._policy_state)
       or None,
       'episode_return': self._episode_return,
@@ -252,6 +249,24 @@ class _Stream:
     )
     self._episode_return = state['episode_return']
     self._length = state['length']
+
+  def _told(self):
+    """Returns the environment's state, or None if it cannot be had."""
+    try:
+      with (
+        checked.failing(),
+        self._within(),
+        contextlib.suppress(NotImplementedError),
+      ):
+        return self._environment.get_state()
+    except checked.Failure as failure:
+      if not self._has_warned:
+        console.warn(
+          f"The environment's state cannot be saved, as {failure}: a resumed "
+          'run begins a new episode there.'
+        )
+      self._has_warned = True
+    return None
 
   def _row(self, action, next_time_step):
     return trajectory.Trajectory(

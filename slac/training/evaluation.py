@@ -145,14 +145,14 @@ class Evaluator:
     time_step = self._checked.reset()
     policy_state = self._eager_policy.get_initial_state()
     self._film_step(0)
-    seen, actions, rewards = [time_step.observation], [], []
+    seen, actions, rewards = [_kept(time_step.observation)], [], []
     while not time_step.is_last():
       if should_stop():
         return None
       step = self._eager_policy.action(time_step, policy_state)
       policy_state = step.state
       time_step = self._checked.step(step.action)
-      seen.append(time_step.observation)
+      seen.append(_kept(time_step.observation))
       actions.append(step.action)
       rewards.append(time_step.reward)
       self._film_step(len(actions))
@@ -189,6 +189,11 @@ class Evaluator:
         console.warn(f'{fault}: {checked.one_line(error)}')
       self._has_warned = True
     self._film = None
+
+
+def _kept(observation):
+  """Returns what an episode keeps; the rest may be of any size."""
+  return {k: observation[k] for k in ('pixels', 'state') if k in observation}
 
 
 def _stacked(images):

@@ -1,5 +1,7 @@
 """Films an episode while it is played, larger than the agent sees it."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from tf_agents.environments import py_environment
 
@@ -47,13 +49,13 @@ class Film:
       self._interval *= 2
       self.steps, self.frames = self.steps[::2], self.frames[::2]
     draw, self._draw = self._draw, None
-    self.frames.append(_checked(draw(SIZE)))
+    self.frames.append(_checked(draw(SIZE), self.frames))
     self.steps.append(step)
     self._draw = draw
 
 
-def _checked(frame) -> np.ndarray:
-  """Returns what an environment has drawn, if it is an image.
+def _checked(frame, before: Sequence[np.ndarray]) -> np.ndarray:
+  """Returns what an environment has drawn, if it is an image as those before.
 
   Raises:
     NotImplementedError: it is None, as of an environment that draws elsewhere.
@@ -61,10 +63,15 @@ def _checked(frame) -> np.ndarray:
   """
   if frame is None:
     raise NotImplementedError
-  image = np.asarray(frame)
+  image = np.array(frame)  # It may be drawn over at the next step.
   if image.dtype != np.uint8 or image.shape[2:] != (3,):
     raise errors.UserError(
       f'the environment draws {image.dtype} {list(image.shape)}: have it draw '
       'uint8 [height, width, 3].'
+    )
+  if before and image.shape != before[0].shape:
+    raise errors.UserError(
+      f'the environment draws {list(image.shape)} after '
+      f'{list(before[0].shape)}: have it draw images of one size.'
     )
   return image

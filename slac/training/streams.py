@@ -101,7 +101,8 @@ class SeveralStreams(OneStream):
     """Takes the steps numbered `start` to `stop` - 1, which are put already."""
     steps = np.arange(start, stop)
     streams = self._stream[steps % self._capacity]
-    for stream, last in enumerate(self._last):
+    for stream in np.unique(streams):  # Mostly one of many.
+      last = self._last[stream]
       numbers = steps[streams == stream]
       chain = np.concatenate([last, numbers])
       slots = numbers % self._capacity

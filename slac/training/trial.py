@@ -11,7 +11,7 @@ from gymnasium.utils import env_checker
 from slac import errors
 from slac.config import bindings
 from slac.environments import checked, rendering, requirements
-from slac.training import experiment, schedule
+from slac.training import devices, experiment, schedule
 
 STEPS = 200  # Of random actions, across the ends of episodes.
 
@@ -29,6 +29,7 @@ def environment(
     UserError: nothing can be trained in it.
   """
   bindings.load(gin_files, allow_imports=allow_imports)
+  devices.prepare()  # Before an agent takes all of a GPU's memory.
   rendering.choose_backend(is_needed=False)
   make = experiment.chosen_environment()
   with experiment.making():

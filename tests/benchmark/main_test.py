@@ -107,6 +107,13 @@ def test_a_replay_of_any_size_is_filled(monkeypatch, capacity):
   assert ring.rows(0, capacity)['observation'].tolist() == recorded
 
 
+@pytest.mark.slow
+def test_a_setting_without_an_effect_is_refused():
+  params = ["include 'tests/tiny.gin'", 'AlmNetworks.hidden_size = 8']
+  with pytest.raises(errors.UserError, match=r'reads AlmNetworks\.hidden_size'):
+    benchmark.benchmark(subjects.SUBJECTS['slac'], params, repeats=2)
+
+
 @pytest.fixture
 def _small(monkeypatch):
   monkeypatch.setattr(measuring, 'MATRIX_SIZES', (8, 16))
@@ -127,6 +134,7 @@ def test_everything_is_measured(capsys):
     'Replay.capacity = 25',
   ]
   report = benchmark.benchmark(subject, params, repeats=2)
+  assert report['gin_params'] == params
   assert [row['name'] for row in report['loop']] == [
     'acting',
     'sampling',

@@ -30,6 +30,7 @@ def test_a_run_takes_as_long_as_its_parts():
       'Schedule.gradient_steps = 2',
       'Schedule.eval_interval = 20000',
       'Schedule.eval_episodes = 3',
+      'Schedule.greedy_eval_episodes = 2',
     ],
   )
   seconds = {
@@ -42,7 +43,7 @@ def test_a_run_takes_as_long_as_its_parts():
   random_data = 2 * 250 * 0.001
   pretraining = 300 * 1.1
   training = (10_000 - 500) * (0.011 + 2 * 10.1)
-  evaluation = 3 * 3 * 250 * 0.011  # At 0, 20,000 and 40,000 steps.
+  evaluation = 3 * (3 + 2) * 250 * 0.011  # At 0, 20,000 and 40,000 steps.
   total = random_data + pretraining + training + evaluation
   result = run_time.hours(schedule.Schedule(), bindings.resolved(), seconds)
   assert result == pytest.approx(total / 3600)

@@ -530,6 +530,32 @@ def test_check_all_used_names_what_has_no_effect():
   bindings.check_all_used()
 
 
+def test_what_is_read_later_is_looked_for_only_if_something_is_unread():
+  called = []
+
+  def read_more():
+    called.append(True)
+    with gin.config_scope('train'):
+      brush()
+
+  params = ['Painter.batch_size = 1', 'brush.width = 2', 'train/brush.hair = 1']
+  bindings.load([], params)
+  Painter()
+  bindings.check_all_used(read_more)
+  bindings.check_all_used(read_more)
+  assert len(called) == 1
+  bindings.load([], [*params, 'trian/brush.hair = 1'])
+  Painter()
+  message, _ = fault(bindings.check_all_used, read_more)
+  assert message == (
+    'Without effect: nothing in this run reads trian/brush.hair.'
+  )
+  # What is called only now may ask for a value that nobody gave.
+  bindings.load([], ['train/brush.hair = 1'])
+  message, _ = fault(bindings.check_all_used, Painter)
+  assert 'Painter.batch_size must be given a value' in message
+
+
 def test_check_all_used_accepts_what_is_used():
   bindings.load(
     [],

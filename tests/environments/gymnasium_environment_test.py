@@ -17,6 +17,7 @@ from slac.environments import (
   checked,
   gym_tasks,
   gymnasium_environment,
+  rendering,
   requirements,
 )
 from slac.training import experiment
@@ -100,6 +101,16 @@ def test_a_termination_and_a_time_limit_are_told_apart(ends):
   assert environment.step(np.zeros(2)).is_first()
 
 
+def test_a_termination_at_the_time_limit_is_one():
+  limited = gymnasium.wrappers.TimeLimit(Counter(ends=True), LENGTH)
+  environment = adapted(limited)
+  environment.observe(['state'])
+  environment.reset()
+  for _ in range(LENGTH):
+    step = environment.step(np.zeros(2))
+  assert step.is_last() and step.discount == 0.0
+
+
 def test_a_step_repeats_the_action_until_the_end():
   environment = adapted(Counter(), action_repeat=3)
   environment.observe(['state'])
@@ -173,12 +184,22 @@ class Broken(Counter):
     raise gymnasium.error.DependencyNotInstalled('pygame is not installed')
 
 
-def test_what_cannot_be_drawn_is_said_before_the_first_step():
+@pytest.mark.parametrize(
+  ('found', 'end'),
+  [
+    ('egl', "observes its 'state'."),
+    (errors.UserError('Set it.'), "observes its 'state'. Set it."),
+  ],
+)
+def test_what_cannot_be_drawn_is_said_before_the_first_step(
+  found, end, monkeypatch
+):
+  monkeypatch.setattr(rendering, 'find_backend', lambda: found)
   environment = adapted(Broken())
   with pytest.raises(errors.UserError, match='pygame is not') as raised:
     environment.observe(['pixels'])
   assert raised.value.exit_code == 69
-  assert "observes its 'state'" in str(raised.value)
+  assert str(raised.value).endswith(end)
 
 
 @pytest.mark.parametrize(

@@ -95,9 +95,11 @@ def test_after_a_hang_or_a_death_another_process_begins(remote, fault, says):
   assert remote.get_state()['num_begun'] == 2
 
 
-def closing(path):
+def closing(path, seconds):
   def close():
-    path.touch()
+    time.sleep(seconds)
+    with open(path, 'a') as file:
+      file.write('closed ')
     raise OSError('no answer')
 
   own = gymnasium_environment_test.Counter(render_mode=None)
@@ -105,11 +107,32 @@ def closing(path):
   return requirements.prepare(own, 1)
 
 
-def test_its_end_is_the_environment_s(tmp_path, capfd):
-  environment = make(made=functools.partial(closing, tmp_path / 'closed'))
+def test_it_is_closed_in_the_time_of_a_step(tmp_path, capfd):
+  path = tmp_path / 'closed'  # After more than an end at once would take.
+  own = functools.partial(closing, path, served._CLOSE_SECONDS + 1)
+  environment = make(made=own, seconds=300.0)
+  with pytest.raises(checked.Failure, match='OSError: no answer'):
+    environment.close()
   environment.close()
-  assert (tmp_path / 'closed').exists()
+  assert path.read_text() == 'closed '  # Once.
   assert capfd.readouterr().err == ''
+
+
+def test_one_that_hangs_in_its_close_is_ended(tmp_path):
+  environment = make(made=functools.partial(closing, tmp_path, 1000.0))
+  process = psutil.Process(environment._process.pid)
+  with pytest.raises(checked.Failure, match='took too long to answer'):
+    environment.close()
+  assert not process.is_running()
+
+
+def test_one_that_owes_an_answer_is_not_waited_for():
+  environment = make(seconds=1000.0)
+  environment.reset()
+  environment._process.ask('step', action(misbehaving.HANG))
+  process, began = psutil.Process(environment._process.pid), time.monotonic()
+  environment.close()
+  assert not process.is_running() and time.monotonic() - began < 300
 
 
 def test_how_many_processes_there_were_is_part_of_the_state(remote):
@@ -123,10 +146,18 @@ def test_how_many_processes_there_were_is_part_of_the_state(remote):
 def test_it_can_be_seeded_again(remote):
   remote.seed(7)
   assert state(remote.reset()) == [8]
-  # And so is the process after it.
-  with pytest.raises(checked.Failure):
-    remote.step(action(misbehaving.LEAVE))
-  assert state(remote.reset()) == [15]
+  # And so is the process after it, even of a run that goes on from here.
+  told = remote.get_state()
+  later = make()
+  later.set_state(told)
+  for environment in (remote, later):
+    with pytest.raises(checked.Failure):
+      environment.step(action(misbehaving.LEAVE))
+    assert state(environment.reset()) == [15]
+  later.close()
+  # Once it was not told.
+  del told['seed']
+  remote.set_state(told)
 
 
 def test_an_exception_leaves_the_process_as_it_is(remote):
@@ -140,6 +171,8 @@ def test_an_exception_leaves_the_process_as_it_is(remote):
     remote.step(action(misbehaving.REFUSE))
   assert refusal.value.exit_code == 69
   assert not isinstance(refusal.value, checked.Failure)
+  with pytest.raises(checked.Failure, match=r'^there is no frame$'):
+    remote.step(action(misbehaving.FAIL))
   assert state(remote.reset()) == [102]
   with pytest.raises(NotImplementedError):
     remote.render()

@@ -158,6 +158,18 @@ def test_mujoco_may_have_been_imported_before():
 
 
 @pytest.mark.slow
+def test_dm_control_may_have_been_imported_before():
+  result = _python(
+    'from dm_control import suite\n'
+    'from slac.environments import rendering\n'
+    'rendering.choose_backend(is_needed=False)\n'
+    'physics = suite.load("cartpole", "swingup").physics\n'
+    'print(physics.render(16, 16, camera_id=0).any())\n'
+  )
+  assert result.stdout.split() == ['True'], result.stderr
+
+
+@pytest.mark.slow
 def test_mujoco_was_imported_too_early(clean_process, monkeypatch):
   monkeypatch.setattr(rendering, '_PROBE', 'pass')
   monkeypatch.setitem(sys.modules, 'mujoco', types.SimpleNamespace())

@@ -1,7 +1,9 @@
 """Tests of slac/installation/packages.py, with packages made up."""
 
+import importlib.util
 import platform
 import re
+import shutil
 from importlib import metadata
 
 import pytest
@@ -103,6 +105,25 @@ def test_pythons_are_those_of_pyproject(version, is_right, monkeypatch):
 def test_a_python_that_is_too_old_gets_as_far_as_the_check(module):
   """Before 3.10 annotations such as `str | None` cannot be evaluated."""
   assert hasattr(module, 'annotations')  # Of __future__: they are not.
+
+
+def test_what_an_installed_package_is_told_to_install(monkeypatch, tmp_path):
+  place = tmp_path / 'slac/installation/packages.py'
+  (tmp_path / 'slac/gin').mkdir(parents=True)
+  place.parent.mkdir()
+  shutil.copy(packages.__file__, place)
+  spec = importlib.util.spec_from_file_location('installed_packages', place)
+  installed = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(installed)
+  monkeypatch.setattr(doctor, 'packages', installed)
+  monkeypatch.setattr(processes, 'run_script', lambda *_: ('[]', None))
+  (tmp_path / '0000:01:00.0').mkdir()
+  monkeypatch.setattr(doctor, 'NVIDIA', tmp_path)
+  *_, gpu = doctor.tensorflow()
+  assert gpu.remedy == (
+    'in a clone of the repository, pip install --no-deps -r requirements.txt '
+    '-r requirements-gpu.txt'
+  )
 
 
 @pytest.mark.parametrize(

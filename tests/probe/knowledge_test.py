@@ -2,6 +2,7 @@
 
 import numpy as np
 import tensorflow as tf
+import tree
 
 from slac.probe import knowledge
 from slac.training import evaluation
@@ -22,15 +23,15 @@ def test_what_acting_knows_of_a_step_is_of_the_window_that_ends_with_it():
   agent = tiny.agent()
   tiny.shake(agent.model)
   pixels = tiny.pixels(9, seed=1)
-  seen = knowledge.see(agent, make_episode(pixels))
+  seen = knowledge.see(agent, make_episode(pixels), pixels[0] / 255)
   assert seen.z.shape == (9 - tiny.T + 1, tiny.LATENT_SIZE)
-  assert seen.images.shape == (9 - tiny.T + 1, 64, 64, 3)
-  np.testing.assert_allclose(
-    seen.images, agent.model.decoder(tf.constant(seen.z)), atol=1e-6
-  )
+  images = agent.model.decoder(tf.constant(seen.z)).numpy()
+  error = np.square(pixels[tiny.T - 1 :] / 255 - images)
+  np.testing.assert_allclose(seen.sums.all, error.sum(), rtol=1e-5)
+  assert seen.sums.num_all == error.size == (9 - tiny.T + 1) * 64 * 64 * 3
   changed = pixels.copy()
   changed[5] = 255 - changed[5]
-  other = knowledge.see(agent, make_episode(changed))
+  other = knowledge.see(agent, make_episode(changed), pixels[0] / 255)
   differs = np.any(other.z != seen.z, axis=1)
   # Step 5 is the last of the window that begins with step 3.
   assert np.flatnonzero(differs).tolist() == [3, 4, 5]
@@ -43,7 +44,26 @@ def test_critics_see_the_same_latents():
   _, critic_inputs = agent._see_episode(
     episode.observation(...), episode.actions
   )
-  np.testing.assert_array_equal(knowledge.see(agent, episode).z, critic_inputs)
+  seen = knowledge.see(agent, episode, knowledge.background([episode]))
+  np.testing.assert_array_equal(seen.z, critic_inputs)
+
+
+def test_no_images_of_an_episode_are_kept():
+  episode = make_episode(tiny.pixels(9, seed=1))
+  seen = knowledge.see(tiny.agent(), episode, np.zeros([64, 64, 3]))
+  kept = sum(np.asarray(x).nbytes for x in tree.flatten(seen))
+  assert kept < 9 * 64 * 64
+
+
+def seen_of(images, episodes):
+  """What is kept of images of the last steps of each episode."""
+  behind = knowledge.background(episodes)
+  return [
+    knowledge.Seen(
+      np.zeros([len(own), 1]), knowledge.sums_of(own, each, behind)
+    )
+    for own, each in zip(images, episodes, strict=True)
+  ]
 
 
 def test_errors_are_of_all_pixels_and_of_the_foreground():
@@ -51,10 +71,9 @@ def test_errors_are_of_all_pixels_and_of_the_foreground():
   first[3, 0, 1, 2] = 255  # 1.0 in one colour, where the background is 0.2.
   second[2, 1, 1] = 51 + 25  # Differs by less than a tenth.
   # A model that draws the background, and of the first episode's 2 last steps.
-  seen = [
-    knowledge.Seen(np.zeros([n, 1]), np.full([n, 2, 2, 3], 0.2)) for n in (2, 3)
-  ]
-  found = knowledge.errors_of(seen, [make_episode(first), make_episode(second)])
+  images = [np.full([n, 2, 2, 3], 0.2) for n in (2, 3)]
+  episodes = [make_episode(first), make_episode(second)]
+  found = knowledge.errors_of(seen_of(images, episodes))
   numbers = (2 + 3) * 4 * 3
   fault = 0.8**2 + 3 * (25 / 255) ** 2
   np.testing.assert_allclose(found.all, fault / numbers, rtol=1e-5)
@@ -73,8 +92,8 @@ def test_the_background_is_what_stands_still_in_all_episodes():
 
 
 def test_a_still_film_has_no_foreground():
-  seen = [knowledge.Seen(np.zeros([2, 1]), np.full([2, 2, 2, 3], 0.4))]
-  found = knowledge.errors_of(seen, [make_episode(dark(2))])
+  images = [np.full([2, 2, 2, 3], 0.4)]
+  found = knowledge.errors_of(seen_of(images, [make_episode(dark(2))]))
   np.testing.assert_allclose(found.all, 0.04, rtol=1e-5)
   assert np.isnan(found.foreground) and found.share == 0
 

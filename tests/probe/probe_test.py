@@ -123,6 +123,23 @@ def test_a_new_model_learns_from_the_runs_steps(saved, own, capsys):
   assert mean < first and held_out < first_held_out / 2
 
 
+@gin.configurable
+def shift(
+  pixels: tf.Tensor, seed: tf.Tensor, most: int = gin.REQUIRED
+) -> tf.Tensor:
+  del seed
+  return tf.roll(pixels, most, axis=2)
+
+
+def test_what_is_read_where_updates_are_traced_has_an_effect(saved):
+  folder, _ = saved
+  augmented = [SETTINGS[0], 'SlacAgent.augmentation = @shift', 'shift.most = 2']
+  probe(folder, updates=1, gin_file=FILES, gin_param=augmented)
+  misspelt = [*augmented, 'other/shift.most = 3']
+  with pytest.raises(errors.UserError, match='run reads other/shift'):
+    probe(folder, updates=1, gin_file=FILES, gin_param=misspelt)
+
+
 def test_the_runs_own_settings_make_a_new_model_too(saved, own, capsys):
   folder, _ = saved
   probe(folder, updates=1)

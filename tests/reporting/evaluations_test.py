@@ -132,14 +132,15 @@ def test_training_goes_on_until_a_row_comes_that_is_of_the_beginning(run):
   assert run.made.is_under_way and run.rows == []
   Served.answers = [None]  # It is made,
   run.made.collect()
-  ((name, values, env_steps),) = run.made._worker.asked
-  assert (name, values, env_steps) == ('evaluate', [[1.0]], 100)
+  ((name, values, counters),) = run.made._worker.asked
+  assert (name, values, counters.env_steps) == ('evaluate', [[1.0]], 100)
   Served.answers = [([episode(1.5)], [], {}, {})]
   run.made.collect()
   assert run.rows == [(100, 1.5)] and run.drawn == [('evaluation', 100)]
   assert not run.made.is_under_way and run.counters.drawn_at == 100
   run.made.begin()  # The same worker is asked again.
-  assert [steps for _, _, steps in run.made._worker.asked] == [100, 140]
+  asked = run.made._worker.asked
+  assert [counters.env_steps for _, _, counters in asked] == [100, 140]
 
 
 def test_a_second_one_waits_for_the_first_and_a_signal_for_none(run):
@@ -215,6 +216,25 @@ def test_without_a_worker_a_signal_leaves_it_to_the_next_start(monkeypatch):
   run.stop = False
   run.made.begin()
   assert run.rows == [(100, 1.0)] and run.counters.next_evaluation == 200
+
+
+def test_a_picture_that_cannot_be_made_costs_no_row(monkeypatch, capsys):
+  run = Run(monkeypatch, evaluations.Evaluations)
+  monkeypatch.setattr(evaluations.pictures, 'of_episode', lambda *_: 1 / 0)
+  played = []
+
+  def play(*arguments):
+    played.append(episode(1.0))
+    arguments[-1](played[0])
+    return played, []
+
+  monkeypatch.setattr(evaluations, 'run_policies', play)
+  run.made.begin()
+  assert run.rows == [(100, 1.0)] and run.drawn == [] and len(played) == 1
+  said = capsys.readouterr().err.splitlines()
+  assert len(said) == 2
+  assert said[1].startswith('The picture after 100') and 'left out' in said[1]
+  assert run.counters.drawn_at == 100
 
 
 def test_what_plays_has_the_runs_limit(monkeypatch):

@@ -11,6 +11,7 @@ from PIL import Image, ImageSequence
 from slac.agents import returns
 from slac.reporting import pictures
 from slac.training import evaluation, filming
+from tests import tiny
 
 # So high that nothing is enlarged.
 HEIGHT, WIDTH = pictures.ROW_HEIGHT, 40
@@ -169,6 +170,29 @@ def make_episode(n, filmed=(), size=64):
     np.zeros([n, 1]),
     np.broadcast_to(100 + values[list(filmed)], [len(filmed), 256, 256, 3]),
     np.array(filmed, int),
+  )
+
+
+@pytest.mark.parametrize('piece', [1, 2, 16])
+def test_a_film_of_any_length_has_what_the_figure_has(piece, monkeypatch):
+  monkeypatch.setattr(pictures, '_PIECE', piece)
+  model = tiny.model()
+  # Far apart as uint8, or small differences would be rounded away.
+  for variable in model.decoder.trainable_variables:
+    variable.assign(2 * variable)
+  actions = np.random.default_rng(0).normal(size=[8, 2]).astype(np.float32)
+  episode = evaluation.Episode(0.0, tiny.pixels(1, 8)[0], actions)
+  windows = pictures.covering_windows(8, 3)
+  found = pictures.reconstructed(model, episode, windows, [5, -7])
+  seed = tf.constant([5, -7])
+  rows = model.dream(episode.observation(windows), actions[windows], seed)
+  assert found.dtype == np.uint8
+  np.testing.assert_allclose(found.astype(int), rows[1], atol=1)
+  # Which does not depend on what else is dreamt of.
+  first = windows[:1]
+  one = model.dream(episode.observation(first), actions[first], seed)
+  np.testing.assert_allclose(
+    one.numpy().astype(int), rows[:, :1].numpy(), atol=1
   )
 
 

@@ -527,12 +527,12 @@ class Drawn(gymnasium.Env):
     return np.full([64, 64, 3], self._drawn, np.uint8)
 
 
-def collector_of(own, action_repeat=1):
+def collector_of(own, action_repeat=1, seconds=300.0):
   environment = requirements.prepare(own, action_repeat)
   requirements.observe(environment, ['pixels', 'state'])
   memory = replay.Replay(SPEC, sequence_length=2, seed=0, capacity=50)
   return collecting.Collector(
-    *([environment], memory, SPEC, metrics.Stopwatch(), limits.Limit(0.5))
+    *([environment], memory, SPEC, metrics.Stopwatch(), limits.Limit(seconds))
   ), memory
 
 
@@ -540,9 +540,11 @@ def lose():
   raise OSError('the camera has dropped a frame')
 
 
-@pytest.mark.parametrize('fault', [lose, lambda: time.sleep(1000)])
-def test_a_frame_that_is_lost_ends_one_episode(fault):
-  collector, memory = collector_of(Drawn(fault))
+@pytest.mark.parametrize(
+  ('fault', 'seconds'), [(lose, 300.0), (lambda: time.sleep(1000), 0.5)]
+)
+def test_a_frame_that_is_lost_ends_one_episode(fault, seconds):
+  collector, memory = collector_of(Drawn(fault), seconds=seconds)
   assert collect(collector, 5) == [None, None, 'failed', None, None]
   assert [row[:3] for row in rows(memory)] == [
     # The first frame was drawn before there was an episode.
@@ -562,3 +564,40 @@ def test_the_replay_has_the_policy_s_actions_whatever_becomes_of_them(
     (action, pytest.approx(action_repeat * 5 * action))
     for action in (0.1, 0.2, 0.3)
   ]
+
+
+class Reticent(Restorable):
+  """Raises an exception where it is to tell its state."""
+
+  def get_state(self):
+    raise ValueError('no encoder')
+
+
+def test_what_cannot_tell_its_state_is_warned_of_once(capsys):
+  for collector, _ in (make(Reticent), side_by_side(Restorable(), Reticent())):
+    collector.prepare()
+    for _ in range(2):
+      state = collector.get_state()
+    environments = [own['environment'] for own in state.get('streams', [state])]
+    assert environments[-1] is None and None not in environments[:-1]
+    said = capsys.readouterr().err
+    assert said.startswith(
+      "The environment's state cannot be saved, as the environment raised "
+      'ValueError: no encoder (collecting_test.py:'
+    )
+    assert said.endswith('): a resumed run begins a new episode there.\n')
+    assert said.count('\n') == 1
+
+
+def test_telling_the_state_has_the_limit_of_a_step(capsys):
+  class Hanging(Restorable):
+    def get_state(self):
+      time.sleep(1000)
+
+  memory = replay.Replay(SPEC, sequence_length=2, seed=0, capacity=50)
+  collector = collecting.Collector(
+    [Hanging()], memory, SPEC, metrics.Stopwatch(), limits.Limit(0.5)
+  )
+  collector.prepare()
+  assert collector.get_state()['environment'] is None
+  assert 'TimeoutError: no end within' in capsys.readouterr().err

@@ -39,7 +39,7 @@ def test_an_update_that_the_device_has_no_memory_for_is_one_sentence():
     raise tf.errors.ResourceExhaustedError(None, None, 'OOM')
 
   call = compiled.CompiledUpdate(base.Update(update, 64))
-  with pytest.raises(errors.UserError, match='with 64 sequences .*batch_size'):
+  with pytest.raises(errors.UserError, match=r'with 64 sequences .*batch_size'):
     call({'x': tf.constant([[5.0]])})
 
 

@@ -3,6 +3,7 @@
 import functools
 import time
 import types
+import weakref
 
 import numpy as np
 import pytest
@@ -196,6 +197,11 @@ def fail(*_):
       lambda *_: np.zeros([9, 9], np.uint8),
       'There are no films: the environment draws uint8 [9, 9]: have it draw',
     ),
+    (
+      'render',
+      lambda t: np.zeros([9 + t, 9, 3], np.uint8),
+      'There are no films: the environment draws [',
+    ),
   ],
 )
 @pytest.mark.parametrize('step', [0, 2])
@@ -206,12 +212,11 @@ def test_what_is_not_drawn_costs_no_more_than_the_film(
   whole = np.full([64, 64, 3], 7, np.uint8)
 
   def draw_from_then_on(*_):
-    return draw() if environment._t >= step else whole
+    return draw(environment._t) if environment._t >= step else whole
 
   setattr(environment, name, draw_from_then_on)
-  limited = evaluation.Evaluator(
-    environment, runner._policy, 0, limits.Limit(0.3)
-  )
+  limit = limits.Limit(0.3 if 'TimeoutError' in says else 300.0)
+  limited = evaluation.Evaluator(environment, runner._policy, 0, limit)
   episodes = [*take(limited, 2), *take(limited, 1)]
   said = capsys.readouterr().err
   assert said.count('\n') == bool(says) and said.startswith(says)
@@ -350,3 +355,26 @@ def test_a_call_in_an_evaluation_is_limited():
   )
   with pytest.raises(checked.Failure, match='no end within'):
     limited.run(1, 0)
+
+
+def test_an_episode_keeps_no_more_than_it_has():
+  class Filming(Dice):
+    def observation_spec(self):
+      camera = array_spec.ArraySpec([9], np.uint8)
+      return {**super().observation_spec(), 'camera': camera}
+
+    def _observation(self):
+      return {**super()._observation(), 'camera': np.zeros(9, np.uint8)}
+
+  runner, _ = evaluator(environment=Filming)
+  step, seen, alive = runner._checked.step, [], []
+
+  def watched(action):
+    time_step = step(action)
+    seen.append(weakref.ref(time_step.observation['camera']))
+    alive.append(sum(own() is not None for own in seen))
+    return time_step
+
+  runner._checked.step = watched
+  take(runner, 1)
+  assert len(seen) == LENGTH and max(alive) <= 2

@@ -5,6 +5,7 @@ import types
 import numpy as np
 import pytest
 
+from slac import errors
 from slac.training import filming
 
 
@@ -58,3 +59,29 @@ def test_a_fault_is_met_once():
     film.add(0)
   film.add(1)
   assert film.frames == film.steps == []
+
+
+def test_an_image_that_is_drawn_over_leaves_its_frames():
+  image = np.zeros([4, 4, 3], np.uint8)
+
+  def draw(size):
+    image[:] += 1
+    return image
+
+  film = filming.Film(types.SimpleNamespace(draw_for_film=draw))
+  for step in range(3):
+    film.add(step)
+  assert [frame[0, 0, 0] for frame in film.frames] == [1, 2, 3]
+
+
+def test_a_frame_of_another_size_ends_the_film():
+  sizes = iter([4, 4, 5])
+
+  def draw(size):
+    return np.zeros([next(sizes), 4, 3], np.uint8)
+
+  film = filming.Film(types.SimpleNamespace(draw_for_film=draw))
+  film.add(0)
+  film.add(1)
+  with pytest.raises(errors.UserError, match=r'\[5, 4, 3\] after \[4, 4, 3\]'):
+    film.add(2)

@@ -10,7 +10,7 @@ from tf_agents.specs import array_spec
 from tf_agents.trajectories import trajectory
 
 from slac import errors
-from slac.training import memory, replay
+from slac.training import memory, replay, streams
 
 FIRST, MID, LAST = 0, 1, 2
 
@@ -468,3 +468,20 @@ def test_streams_take_memory_of_their_own():
   ring = interleaved([], capacity=1000)
   # A number of a stream, and two of steps, beside 2 + 4 bytes and a mark.
   assert ring.nbytes == 1000 * (2 + 4 + 1 + 4 + 8 + 8)
+
+
+def test_a_step_costs_nothing_of_other_streams():
+  order = streams.make(1000, sequence_length=3, capacity=50)
+  assigned = []
+
+  class Watched(np.ndarray):
+    def __setitem__(self, key, value):
+      assigned.append(key)
+      super().__setitem__(key, value)
+
+  order._last = order._last.view(Watched)
+  for number, stream in enumerate([7, 999, 7]):
+    order.put(number, stream)
+    order.extend(number, number + 1)
+  assert assigned == [7, 999, 7]
+  assert order.before(np.arange(3)).tolist() == [-1, -1, 0]

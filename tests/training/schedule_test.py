@@ -1,5 +1,7 @@
 """Phases and lengths of a run."""
 
+import dataclasses
+
 import pytest
 
 from slac.training import schedule
@@ -81,12 +83,18 @@ def test_random_data_goes_on_until_episodes_and_agent_steps_suffice():
 
 
 def test_counters_go_on_where_they_were():
-  counters = schedule.Counters(4, agent_steps=7, failures_in_a_row=2)
-  counters.finish_episode()
-  assert (counters.episodes, counters.failures_in_a_row) == (1, 0)
+  # Each has a value of its own.
+  fields = dataclasses.fields(schedule.Counters)
+  counters = schedule.Counters(*range(1, len(fields) + 1))
   again = schedule.Counters(4)
   again.set_state(counters.get_state())
-  assert again == counters and again.env_steps == 28
+  assert again == counters
+
+
+def test_an_episode_that_is_finished_ends_the_failures_in_a_row():
+  counters = schedule.Counters(4, episodes=1, failures_in_a_row=2)
+  counters.finish_episode()
+  assert (counters.episodes, counters.failures_in_a_row) == (2, 0)
 
 
 def test_pretraining_ends_when_no_smaller_error_is_found():

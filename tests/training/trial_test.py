@@ -10,6 +10,7 @@ import gin
 import pytest
 
 from slac import doctor
+from slac.training import trial
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 PAGE = (REPOSITORY / 'README.md').read_text()
@@ -95,6 +96,22 @@ def test_an_agent_finds_there_what_it_observes(findings):
   ((verdict, text),) = findings('Dark', lacks="include 'gin/sac_state.gin'\n")
   assert verdict == 'FAIL'
   assert text.startswith('The environment offers state: give it an observation')
+
+
+def test_a_gpu_is_prepared_before_an_agent_is_made(findings, monkeypatch):
+  called = []
+  for module, name in (
+    (trial.devices, 'prepare'),
+    (trial.experiment, 'make_agent'),
+  ):
+    own = getattr(module, name)
+    monkeypatch.setattr(
+      module,
+      name,
+      lambda *a, own=own, name=name, **k: called.append(name) or own(*a, **k),
+    )
+  *_, (verdict, _) = findings('Prepared')
+  assert verdict == 'PASS' and called == ['prepare', 'make_agent']
 
 
 @pytest.mark.slow
