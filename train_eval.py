@@ -111,6 +111,7 @@ class Run:
       contextlib.closing(self._parts),  # The last to be closed.
       contextlib.closing(self._report),
       contextlib.closing(self._evaluations),
+      contextlib.closing(self._collector),
     ):
       # What has logged anything is never without a checkpoint that knows it.
       if not counters.iterations or was_mended:

@@ -20,18 +20,40 @@ def make(**parts):
   return run
 
 
-def test_each_agent_step_has_its_gradient_steps():
-  updates = []
+@pytest.mark.parametrize(
+  ('phase', 'policies', 'updates', 'counted'),
+  [
+    ('random data', ['random'], [], (52, 0, 0)),
+    ('pretraining', [], ['train_model'], (50, 1, 0)),
+    # In two environments: each agent step has its gradient steps.
+    ('training', ['collect'], 6 * ['train'], (52, 0, 6)),
+  ],
+)
+def test_a_turn_of_each_phase(phase, policies, updates, counted):
+  counters = schedule.Counters(4, agent_steps=50, episodes=9)
+  acted, updated, entered, advanced = [], [], [], []
+
+  def step(policy):
+    acted.append(policy)
+    return types.SimpleNamespace(num_steps=2, finished=[], failures=[])
+
   run = make(
-    counters=schedule.Counters(4, agent_steps=50, episodes=9),
-    _schedule=schedule_test.make(model_updates=0, gradient_steps=3),
-    _collect_policy=None,
-    _collect=lambda policy: (2, []),  # In two environments.
-    _update=updates.append,
-    _report=types.SimpleNamespace(enter=lambda phase: None),
+    counters=counters,
+    _schedule=schedule_test.make(gradient_steps=3),
+    _random_policy='random',
+    _collect_policy='collect',
+    _collector=types.SimpleNamespace(step=step),
+    _update=updated.append,
+    _report=types.SimpleNamespace(
+      enter=entered.append, advance=advanced.append
+    ),
   )
-  run._turn(run._schedule.phase(run.counters))
-  assert updates == 6 * ['train'] and run.counters.gradient_steps == 6
+  run._turn(phase)
+  assert (acted, updated, entered) == (policies, updates, [phase])
+  assert counted == (
+    *(counters.agent_steps, counters.model_updates, counters.gradient_steps),
+  )
+  assert advanced == [counters.iterations - 50]
 
 
 def test_environments_are_closed_when_all_is_saved():
@@ -47,10 +69,13 @@ def test_environments_are_closed_when_all_is_saved():
     _save=lambda: done.append('save'),
     _report=part('report', open=lambda: False),
     _evaluations=part('evaluations'),
+    _collector=part('collector'),
     _parts=part('environments'),
   )
   run.loop()
-  assert done == ['save', 'save', 'evaluations', 'report', 'environments']
+  assert done == [
+    *('save', 'save', 'collector', 'evaluations', 'report', 'environments')
+  ]
 
 
 def test_the_collector_has_the_runs_limit_and_its_seed(monkeypatch):

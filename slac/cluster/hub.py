@@ -20,6 +20,7 @@ _BEAT_SECONDS = 2.0
 # A process that does not answer for so long is lost. It may be longer while it
 # makes its environment, and before, while it imports TensorFlow.
 _LOST_SECONDS, _BEGIN_SECONDS, _START_SECONDS = 10.0, 60.0, 300.0
+_CLOSE_SECONDS = 6.0  # To end a chunk, and to close an environment.
 _REASON = 300  # Characters.
 
 
@@ -53,12 +54,17 @@ class Hub:
       os.setsid()
     _be_quiet()
     self._ray = contextlib.ExitStack()
-    self._ray.enter_context(joining.joined(place))
+    # A later one makes do with the nodes that are left.
+    workers = 1 if any(begun) else len(begun)
+    self._ray.enter_context(joining.joined(place._replace(workers=workers)))
     self._weights: ray.ObjectRef | None = None
     actor = ray.remote(concurrency_groups={'life': 1})(worker.Worker)
+    needs = dict(place.needs)
+    processors, devices = needs.pop('CPU', 0), needs.pop('GPU', 0)
     make = actor.options(
-      num_cpus=0,
-      resources=dict(place.needs),
+      num_cpus=processors,
+      num_gpus=devices,
+      resources=needs,
       scheduling_strategy='SPREAD',
       runtime_env={'env_vars': {'TF_NUM_INTRAOP_THREADS': '1'}},
     )
@@ -110,10 +116,12 @@ class Hub:
       ray.wait(pending, timeout=_WAIT_SECONDS)
 
   def close(self):
-    """Ends the workers, and leaves the cluster."""
+    """Has environments closed, ends the workers, and leaves the cluster."""
     self._is_closed.set()
     self._watcher.join()
-    self._ray.close()
+    with self._ray:
+      closed = [ref for member in self._members for ref in member.close()]
+      ray.wait(closed, num_returns=len(closed), timeout=_CLOSE_SECONDS)
 
   def _watch(self):
     """Sees to the workers while the run does something else."""
@@ -176,6 +184,10 @@ class _Member:
     """Has it collect the next chunk, unless it is at work."""
     if self._call is None:
       self._call = self._actor.collect.remote(weights)
+
+  def close(self) -> list[ray.ObjectRef]:
+    """Has it close its environment; returns what it answers when it has."""
+    return [self._actor.close.remote()] if self._has_begun else []
 
   def _answered(self, answer):
     if self._has_begun:

@@ -1,8 +1,8 @@
 """Joins a Ray cluster, or says in a sentence why nothing can be run there."""
 
 import contextlib
+import math
 import os
-import platform
 import re
 import socket
 import uuid
@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from slac import errors
+from slac.cluster import nodes
 from slac.environments import processes
-from slac.installation import packages
 
 _ADDRESS = re.compile(r'[\w.-]+:\d{1,5}')
 INSTALL = 'pip install --no-deps -r requirements-cluster.txt'
@@ -24,11 +24,9 @@ _LOCAL = {
   # No list of calls, which nobody looks at; it grows by 30 MB in an hour.
   'RAY_task_events_report_interval_ms': '0',
 }
-# A file in the storage that is there for the nodes to look for.
-_MARK = '.slac-sweep'
 # All that can be wrong is said within 20 seconds, unless a node is so busy that
 # it begins no process.
-_REACH_SECONDS, _PROBE_SECONDS, _NODE_SECONDS = 3.0, 12.0, 60.0
+_REACH_SECONDS, _PROBE_SECONDS = 3.0, 12.0
 # In processes of their own, as Ray and file systems wait for minutes for what
 # does not answer, and Ray may abort.
 _CONNECT = """
@@ -53,6 +51,7 @@ class Place(NamedTuple):
   needs: Mapping[str, float]  # What each takes of a node, by Ray's names.
   remedy: str  # What to do where no node has that.
   storage: str | None = None  # A URI of pyarrow's file systems.
+  workers: int = 1  # How many of it run there at once.
 
   def __str__(self) -> str:
     return f'{self.asked}={self.address}'
@@ -95,7 +94,7 @@ def check(place: Place) -> None:
     ) from error
   if place.storage:
     _try(
-      _STORE.format(place.storage, _MARK),
+      _STORE.format(place.storage, nodes.MARK),
       f'--storage={place.storage} cannot be written',
       'name a folder that all nodes see, or a URI such as s3://BUCKET/FOLDER',
       os.EX_CANTCREAT,
@@ -113,8 +112,8 @@ def joined(place: Place) -> Iterator[None]:
       alone, and ends with the context.
 
   Raises:
-    UserError: 69 if no node has what is needed, or one is not of this version;
-      73 if one does not see the storage; 77 if it asks for no token.
+    UserError: 69 if the nodes do not have what is needed, or one is not of this
+      version; 73 if one does not see the storage; 77 if it asks for no token.
   """
   import ray
 
@@ -132,10 +131,10 @@ def joined(place: Place) -> Iterator[None]:
       os.EX_UNAVAILABLE,
     ) from error
   try:
-    nodes = [node for node in ray.nodes() if node['Alive']]
-    _check_resources(place, [node['Resources'] for node in nodes])
-    _check_nodes(
-      {node['NodeID']: node['NodeManagerAddress'] for node in nodes},
+    alive = [node for node in ray.nodes() if node['Alive']]
+    _check_resources(place, [node['Resources'] for node in alive])
+    nodes.check(
+      {node['NodeID']: node['NodeManagerAddress'] for node in alive},
       place.storage,
     )
     yield
@@ -175,122 +174,35 @@ def _check_answers(place: Place) -> None:
 
 
 def _check_resources(
-  place: Place, nodes: Sequence[Mapping[str, float]]
+  place: Place, totals: Sequence[Mapping[str, float]]
 ) -> None:
-  """Raises a UserError (69) if none of them can run it, which would wait."""
+  """Raises a UserError (69) if they cannot run it, which would wait.
+
+  Args:
+    place: the cluster.
+    totals: what each node has, whoever uses it now.
+  """
   needs = place.needs
-  if any(all(n.get(k, 0) >= v for k, v in needs.items()) for n in nodes):
+  # Each runs on one node.
+  room = sum(
+    min((own.get(k, 0) // v for k, v in needs.items()), default=math.inf)
+    for own in totals
+  )
+  if room >= place.workers:
     return
   asked = ', '.join(f'{value:g} {name}' for name, value in needs.items())
+  if room:
+    raise errors.UserError(
+      f'{place.workers} workers ask for {asked} each, but the nodes of the '
+      f'cluster have that for {room:g}: set Collection.workers = {room:g}, or '
+      f'{place.remedy}.',
+      os.EX_UNAVAILABLE,
+    )
   most = ', '.join(
-    f'{max(node.get(name, 0) for node in nodes):g} {name}' for name in needs
+    f'{max(own.get(name, 0) for own in totals):g} {name}' for name in needs
   )
   raise errors.UserError(
     f'{place.who} asks for {asked}, but the nodes of the cluster have at most '
     f'{most}: {place.remedy}.',
     os.EX_UNAVAILABLE,
   )
-
-
-def _check_nodes(nodes: Mapping[str, str], storage: str | None) -> None:
-  """Raises the UserError of the first node that is not as this one is.
-
-  Args:
-    nodes: their addresses by their ids.
-    storage: what each of them must see.
-  """
-  import ray
-  from ray.util import scheduling_strategies
-
-  mark = _MARK
-
-  # A function within one goes to the nodes as it is; there need be no package.
-  def look():
-    import os
-    import platform
-
-    from pyarrow import fs
-
-    there = True
-    if storage:
-      system, path = fs.FileSystem.from_uri(storage)
-      try:
-        info = system.get_file_info(f'{path}/{mark}')
-        there = info.type == fs.FileType.File
-      except OSError:  # It may not look, or cannot reach it.
-        there = False
-    found = {
-      'sees': there,
-      'python': platform.python_version(),
-      'is_guarded': os.environ.get('RAY_AUTH_MODE') == 'token',
-    }
-    try:
-      from slac.installation import packages
-    except ImportError:
-      return {**found, 'package': 'none'}
-    return {**found, 'package': packages.digest()}
-
-  tasks = {}
-  for node, name in nodes.items():
-    here = scheduling_strategies.NodeAffinitySchedulingStrategy(
-      node, soft=False
-    )
-    task = ray.remote(look).options(num_cpus=0, scheduling_strategy=here)
-    tasks[task.remote()] = name
-  done, late = ray.wait(
-    list(tasks), num_returns=len(tasks), timeout=_NODE_SECONDS
-  )
-  if late:
-    raise errors.UserError(
-      f'The node {tasks[late[0]]} does not answer: stop or mend it.',
-      os.EX_UNAVAILABLE,
-    )
-  for task in done:
-    try:
-      found = ray.get(task)
-    except ray.exceptions.RayError as error:
-      reason = errors.short(str(error).splitlines()[-1], 300)
-      raise errors.UserError(
-        f'The node {tasks[task]} could not be looked at ({reason}): stop or '
-        'mend it.',
-        os.EX_UNAVAILABLE,
-      ) from error
-    if fault := node_fault(found, storage):
-      raise errors.UserError(f'The node {tasks[task]} {fault[0]}.', fault[1])
-
-
-def node_fault(
-  found: Mapping[str, Any], storage: str | None
-) -> tuple[str, int] | None:
-  """Returns what is wrong with a node, and the exit code; or None.
-
-  Args:
-    found: its Python, the digest of its package, whether it sees the storage,
-      and whether it asks for a token.
-    storage: the name of that storage.
-  """
-  own = platform.python_version()
-  if not found['is_guarded']:
-    return (
-      'asks for no token, so whoever reaches it runs code on it: begin it '
-      'again with RAY_AUTH_MODE=token',
-      os.EX_NOPERM,
-    )
-  if found['python'] != own:
-    return (
-      f'has Python {found["python"]}, not {own}: begin it with that one',
-      os.EX_UNAVAILABLE,
-    )
-  if found['package'] != packages.digest():
-    return (
-      'has no slac, or another version of it: bring the same one to all nodes, '
-      'in the same folder or installed',
-      os.EX_UNAVAILABLE,
-    )
-  if not found['sees']:
-    return (
-      f'does not see what others write to --storage={storage}: name a folder '
-      'that all nodes see, or a URI such as s3://BUCKET/FOLDER',
-      os.EX_CANTCREAT,
-    )
-  return None

@@ -13,6 +13,7 @@ _WAIT_SECONDS = 1.0  # In one call.
 # A hub answers within seconds, and says within minutes that it has joined.
 _ANSWER_SECONDS, _JOIN_SECONDS = 60.0, 300.0
 _PAUSE_SECONDS = 10.0  # Before another is begun.
+_CLOSE_SECONDS = 20.0  # To have environments closed, and to leave the cluster.
 
 
 class HubLost(Exception):
@@ -82,6 +83,12 @@ class Link:
       if self._should_stop() or time.monotonic() > end:
         break
     return []
+
+  def close(self):
+    """Ends the hub, if there is one, after it has ended its workers."""
+    if self._process:
+      self._process.close(_CLOSE_SECONDS)
+      self._process = self._is_late = None
 
   def _begin(self, begun):
     make = functools.partial(_hub, *self._arguments, begun)

@@ -115,6 +115,10 @@ class RemoteCollector:
       self._lose_hub(why)
     return []
 
+  def close(self):
+    """Has the workers close their environments, and ends them."""
+    self._link.close()
+
   def get_state(self) -> dict:
     """Returns what the episodes under way end with, as they do not go on."""
     endings = list(self._endings)

@@ -57,6 +57,8 @@ class Rows(list):
 class Worker:
   """Collects in an environment, which has a process of its own on that node."""
 
+  _environments: Sequence[py_environment.PyEnvironment] = ()
+
   def begin(
     self, resolved: Mapping[str, str], specs: Sequence[Any], seed: int
   ) -> tuple[str, int] | None:
@@ -71,10 +73,12 @@ class Worker:
       A fault that a user can mend, and its exit code; or None.
     """
     try:
-      collection.load_beside(resolved, **{'Experiment.seed': str(seed)})
+      own = {'Experiment.seed': str(seed), 'Collection.workers': '0'}
+      collection.load_beside(resolved, **own)
       parts = experiment.Experiment(like=Like(*specs))
     except errors.UserError as error:
       return str(error), error.exit_code
+    self._environments = parts.environments
     self._agent = parts.agent
     self._random_policy = compiled.EagerPolicy(parts.random_policy)
     self._policy = compiled.EagerPolicy(parts.agent.collect_policy)
@@ -114,6 +118,11 @@ class Worker:
       ending and nest_utils.prune_extra_keys(spec, ending),
       self._chunk_end - began,
     )
+
+  def close(self):
+    """Closes the environment, once what it is asked for has come."""
+    for environment in self._environments:
+      environment.close()
 
   @ray.method(concurrency_group='life')
   def beat(self):

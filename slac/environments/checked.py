@@ -6,6 +6,7 @@ import pathlib
 import signal
 import traceback
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import tree
@@ -23,13 +24,13 @@ class Failure(errors.UserError):
 
 
 class CheckedEnvironment:
-  """Calls an environment's `reset` and `step`, which may raise a Failure.
+  """Calls an environment, which may raise a Failure.
 
-  They do so after any exception, and for values that are not finite or do not
-  have the shape and type of the environment's spec. After a Failure the
-  environment has to be reset. What they return is a copy, of exactly the spec's
-  types, as an environment may use its arrays again for the next step; so is the
-  action that it is given, as it may change that.
+  It does so after any exception, and `reset` and `step` for values that are not
+  finite or do not have the shape and type of the environment's spec. After a
+  Failure the environment has to be reset. What these return is a copy, of
+  exactly the spec's types, as an environment may use its arrays again for the
+  next step; so is the action that it is given, as it may change that.
   """
 
   def __init__(
@@ -55,6 +56,12 @@ class CheckedEnvironment:
   def current(self) -> ts.TimeStep:
     """Returns where the environment is, as after its state was put back."""
     return self._checked(self._environment.current_time_step)
+
+  def get_state(self) -> Any:
+    """Returns the environment's state, or None if it cannot tell one."""
+    with failing(), self._within(), contextlib.suppress(NotImplementedError):
+      return self._environment.get_state()
+    return None
 
   def is_success(self) -> bool | None:
     """Returns whether the task is solved, if it is one that can be."""

@@ -127,6 +127,11 @@ class Collector:
     """Returns the rows that the episodes under way would end with now."""
     return [s.ending() if s.is_under_way else None for s in self._streams]
 
+  def close(self):
+    """Ends its threads; the environments are the run's."""
+    if self._threads:
+      self._threads.shutdown(wait=False)
+
   def get_state(self) -> dict:
     """Returns all that the next step depends on.
 
@@ -165,7 +170,6 @@ class _Stream:
   ):
     self._environment = environment
     self._checked = checked.CheckedEnvironment(environment, within)
-    self._within = within
     self._add_row = add
     self._seed_of = seed_of
     self._num_continued = 0  # Without the environment's state.
@@ -253,12 +257,7 @@ class _Stream:
   def _told(self):
     """Returns the environment's state, or None if it cannot be had."""
     try:
-      with (
-        checked.failing(),
-        self._within(),
-        contextlib.suppress(NotImplementedError),
-      ):
-        return self._environment.get_state()
+      return self._checked.get_state()
     except checked.Failure as failure:
       if not self._has_warned:
         console.warn(

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip('ray', reason='needs requirements-cluster.txt')
 
-from slac.cluster import hub, messages
+from slac.cluster import hub, joining, messages
 from slac.training import collection
 from tests import processes
 
@@ -22,8 +22,11 @@ class Calls:
     self.answers = {}
     self.killed = []
     self.open = {}
+    self.options = {}
+    self.waited = []  # What for, and for how many seconds.
 
   def wait(self, refs, num_returns=1, timeout=None):
+    self.waited.append((refs, timeout))
     return [ref for ref in refs if ref in self.answers], []
 
   def get(self, ref, timeout=None):
@@ -36,8 +39,11 @@ class Calls:
     return self.now
 
   def remote(self, **options):
-    options = types.SimpleNamespace(remote=self.actor)
-    return lambda cls: types.SimpleNamespace(options=lambda **kwargs: options)
+    def make(**kwargs):
+      self.options = kwargs
+      return types.SimpleNamespace(remote=self.actor)
+
+    return lambda cls: types.SimpleNamespace(options=make)
 
   def actor(self):
     def method(name):
@@ -48,7 +54,7 @@ class Calls:
 
       return types.SimpleNamespace(remote=remote)
 
-    names = 'begin', 'beat', 'collect'
+    names = 'begin', 'beat', 'collect', 'close'
     return types.SimpleNamespace(**{name: method(name) for name in names})
 
   def answer(self, name, value=None):
@@ -77,10 +83,10 @@ def make_hub(calls, monkeypatch):
   monkeypatch.setattr(hub, '_WAIT_SECONDS', 0.01)
   with contextlib.ExitStack() as made:
 
-    def make():
-      place = types.SimpleNamespace(needs={})
+    def make(begun=(0,), **needs):
+      place = joining.Place('--ray', 'local', 'A worker', needs, 'begin one')
       return made.enter_context(
-        contextlib.closing(hub.Hub(place, {}, (), 0, [0]))
+        contextlib.closing(hub.Hub(place, {}, (), 0, begun))
       )
 
     yield make
@@ -170,3 +176,51 @@ def test_who_is_lost_while_nobody_asks_is_replaced_then(calls, make_hub):
   assert made.take(None, is_random=True) == [(0, CHUNK)]
   lost = messages.Lost('it has not answered for 10 s', True)
   assert made.take(None, is_random=True) == [(0, lost)]
+
+
+def test_environments_are_closed_before_the_cluster_is_left(
+  calls, make_hub, monkeypatch
+):
+  left = []
+
+  @contextlib.contextmanager
+  def joined(place):
+    yield
+    left.append('close' in calls.open)
+
+  monkeypatch.setattr(hub.joining, 'joined', joined)
+  make_hub().close()
+  assert left == [False]  # There is none yet.
+  made = make_hub()
+  with made._lock:
+    calls.answer('beat')
+    calls.answer('begin')
+  processes.wait_until(lambda: made._members[0]._has_begun, seconds=60)
+  made.close()
+  assert left == [False, True]
+  # One that does not answer is waited for no longer.
+  assert calls.waited[-1] == ([calls.open['close'][0]], 6.0)
+
+
+def test_only_the_first_hub_needs_room_for_all_workers(make_hub, monkeypatch):
+  """Nodes may be lost later, and a run goes on with the others."""
+  wanted = []
+
+  def joined(place):
+    wanted.append(place.workers)
+    return contextlib.nullcontext()
+
+  monkeypatch.setattr(hub.joining, 'joined', joined)
+  make_hub((0, 0, 0))
+  make_hub((1, 1, 2))
+  assert wanted == [3, 1]
+
+
+def test_a_worker_may_need_what_ray_has_names_for(calls, make_hub):
+  make_hub(robot=1.0)
+  assert calls.options['resources'] == {'robot': 1.0}
+  assert calls.options['num_cpus'] == 0
+  make_hub(CPU=1.0)
+  assert calls.options['resources'] == {} and calls.options['num_cpus'] == 1.0
+  make_hub(GPU=1.0)
+  assert calls.options['resources'] == {} and calls.options['num_gpus'] == 1.0

@@ -1,23 +1,13 @@
 """Tests of slac/cluster/joining.py: what is refused before anything runs."""
 
 import contextlib
-import platform
 import socket
 import sys
-import types
 
 import pytest
 
 from slac import errors
 from slac.cluster import joining
-from slac.installation import packages
-
-GOOD = {
-  'sees': True,
-  'python': platform.python_version(),
-  'is_guarded': True,
-  'package': packages.digest(),
-}
 
 
 def where(address, needs):
@@ -116,73 +106,21 @@ def test_no_node_has_what_a_run_asks_for():
     joining._check_resources(where('local', {'CPU': 2, 'GPU': 1}), nodes)
 
 
-@pytest.fixture
-def here(monkeypatch):
-  """Has the nodes be this process, in the place of a cluster."""
-  ray = pytest.importorskip('ray')
-  from ray.util import scheduling_strategies
-
-  def remote(function):
-    task = types.SimpleNamespace(remote=lambda: function)
-    return types.SimpleNamespace(options=lambda **_: task)
-
-  strategy = 'NodeAffinitySchedulingStrategy'
-  monkeypatch.setattr(scheduling_strategies, strategy, lambda *_, **__: None)
-  monkeypatch.setattr(ray, 'remote', remote)
-  monkeypatch.setattr(ray, 'wait', lambda tasks, **_: (tasks, []))
-  monkeypatch.setattr(ray, 'get', lambda task: task())
-  monkeypatch.setenv('RAY_AUTH_MODE', 'token')
-  return ray
-
-
-def test_a_node_that_sees_the_storage(here, tmp_path):
-  (tmp_path / joining._MARK).touch()
-  joining._check_nodes({'id': 'there'}, tmp_path.as_uri())
-
-
-def test_a_node_that_may_not_look_at_the_storage(here):
-  # Too long a name is as good as a folder that is closed, also to root.
-  storage = f'file:///{300 * "a"}'
-  with refused(73, 'The node there does not see', '--storage=file:///aaa'):
-    joining._check_nodes({'id': 'there'}, storage)
-
-
-def test_a_node_that_dies_while_it_is_asked(here, monkeypatch):
-  def dying(_):
-    raise here.exceptions.WorkerCrashedError
-
-  monkeypatch.setattr(here, 'get', dying)
-  with refused(69, 'The node there could not be looked at', 'died unexpected'):
-    joining._check_nodes({'id': 'there'}, None)
-
-
-def test_a_node_that_is_as_this_one():
-  assert joining.node_fault(GOOD, 's') is None
-
-
-@pytest.mark.parametrize(
-  ('changed', 'text', 'code'),
-  [
-    ({'is_guarded': False}, 'asks for no token', 77),
-    ({'python': '3.13.0'}, 'has Python 3.13.0, not', 69),
-    ({'package': 'none'}, 'has no slac, or another version', 69),
-    ({'sees': False}, '--storage=there', 73),
-  ],
-)
-def test_a_node_that_differs(changed, text, code):
-  fault, found = joining.node_fault({**GOOD, **changed}, 'there')
-  assert text in fault and found == code
-
-
-def test_other_code_is_another_package(monkeypatch, tmp_path):
-  package = tmp_path / 'slac'
-  package.mkdir()
-  (package / 'a.py').write_text('a = 1\n')
-  monkeypatch.setattr(packages, 'PACKAGE', package)
-  monkeypatch.setattr(packages, 'REPOSITORY', tmp_path)
-  (tmp_path / 'train_eval.py').write_text('')
-  first = packages.digest()
-  (package / 'notes.txt').write_text('no code')
-  assert packages.digest() == first
-  (package / 'a.py').write_text('a = 2\n')
-  assert packages.digest() != first
+def test_more_workers_than_the_nodes_have_room_for():
+  beside_robots = [{'CPU': 9.0, 'robot': 1.0}, {'CPU': 9.0, 'robot': 1.0}]
+  place = where('local', {'robot': 1.0})
+  joining._check_resources(place._replace(workers=2), beside_robots)
+  with refused(
+    69,
+    '5 workers ask for 1 robot each, but the nodes of the cluster have that '
+    'for 2: set Collection.workers = 2, or ask for less',
+  ):
+    joining._check_resources(place._replace(workers=5), beside_robots)
+  # What is left of a node is of no use to one that needs more.
+  halves = [{'CPU': 3.0}, {'CPU': 3.0}]
+  place = where('local', {'CPU': 2.0})
+  with refused(69, '3 workers ask for 2 CPU each', 'that for 2: set'):
+    joining._check_resources(place._replace(workers=3), halves)
+  # Without a resource any number may share a node.
+  place = where('local', {})
+  joining._check_resources(place._replace(workers=1000), halves)

@@ -50,8 +50,10 @@ class Reach(gymnasium.Env):
   observation_space = gymnasium.spaces.Box(-9, 9, [2], np.float32)
   action_space = gymnasium.spaces.Box(-2, 2, [2], np.float32)
 
-  def __init__(self, seconds: float = 0.0):
+  def __init__(self, seconds: float = 0.0, closed: str | None = None):
+    """Takes what a step takes, and the file that notes when it is closed."""
     self._seconds = seconds
+    self._closed = closed
 
   def reset(self, *, seed=None, options=None):
     super().reset(seed=seed)
@@ -64,6 +66,11 @@ class Reach(gymnasium.Env):
     self._x, self._t = np.clip(self._x + action, -9, 9), self._t + 1
     reward = -float(np.linalg.norm(self._x))
     return self._x, reward, False, self._t == LENGTH, {}
+
+  def close(self):
+    if self._closed:
+      with open(self._closed, 'a') as file:
+        file.write('closed\n')
 
 
 def start(

@@ -35,6 +35,7 @@ class PlayedHub:
     self.answers = []
     self.joined = []
     self.seconds = 0.0  # That an answer takes.
+    self.is_closed = False
 
   def join(self, begun):
     self.joined.append(list(begun))
@@ -44,6 +45,9 @@ class PlayedHub:
 
   def tell(self, *arguments):
     self.told.append(arguments)
+
+  def close(self):
+    self.is_closed = True
 
   def found(self):
     time.sleep(self.seconds)
@@ -275,3 +279,5 @@ def test_the_cluster_is_told_what_a_worker_needs(made):
   assert specs == ('observed', 'acted') and seed == 3
   made.collector.prepare()
   assert made.hub.joined == [[0, 0]]
+  made.collector.close()
+  assert made.hub.is_closed

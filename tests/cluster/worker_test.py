@@ -107,3 +107,13 @@ def test_a_fault_that_a_user_can_mend_is_told(parts):
   _, fault = worker_like(parts, **{'Experiment.environment': '@pace.Robot'})
   assert "'pace.Robot'" in fault[0] or 'pace.Robot' in fault[0]
   assert fault[1] == 78
+
+
+def test_it_closes_its_environment(parts, tmp_path):
+  closed = tmp_path / 'closed'
+  worker.Worker().close()  # It has none.
+  made, _ = worker_like(parts, **{'Reach.closed': repr(str(closed))})
+  made.collect(None)
+  assert not closed.exists()
+  made.close()
+  assert closed.read_text() == 'closed\n'

@@ -15,8 +15,12 @@ STEPS = 1200
 
 
 def test_no_step_is_lost_or_doubled_when_processes_are_killed(tmp_path):
-  params = 'Collection.workers = 2', f'Schedule.env_steps = {STEPS}'
   folder, log = tmp_path / 'run', tmp_path / 'run.log'
+  closed = tmp_path / 'closed'
+  params = (
+    *('Collection.workers = 2', f'Schedule.env_steps = {STEPS}'),
+    f'Reach.closed = {str(closed)!r}',
+  )
 
   def begin():
     return pace.start(tmp_path, 'run', *params, seconds=0.01)
@@ -44,8 +48,11 @@ def test_no_step_is_lost_or_doubled_when_processes_are_killed(tmp_path):
   _, alive = psutil.wait_procs(children, pace.SECONDS)
   assert not alive
   assert saved() < STEPS
+  closed.unlink(missing_ok=True)
   process = begin()
   assert process.wait(pace.SECONDS) == 0, log.read_text()
+  # Both workers' environments, and the one of evaluations.
+  assert closed.read_text() == 3 * 'closed\n'
 
   said = log.read_text()
   assert said.count('Another begins, as worker') == 1
