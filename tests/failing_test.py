@@ -33,23 +33,14 @@ Schedule.log_interval = 5
 Schedule.picture_interval = 4
 Schedule.checkpoint_seconds = 1000.0
 """
-ALM = """
-include 'gin/slac.gin'
-include 'tests/tiny_alm.gin'
-Experiment.environment = @failing
-DECODER_VARIANCE = 0.1
-Schedule.random_agent_steps = 10
-Schedule.log_interval = 5
-Schedule.checkpoint_seconds = 1000.0
-"""
 
 
-def run(root, faults, settings=GIN):
+def run(root, faults):
   """Runs until something ends it; returns the exit code and stderr's lines.
 
   Without those of the progress bar.
   """
-  (root / 'failing.gin').write_text(settings)
+  (root / 'failing.gin').write_text(GIN)
   process = subprocess.run(
     [
       *(sys.executable, '-m', 'tests.failing'),
@@ -188,16 +179,3 @@ def test_numbers_that_are_not_finite_end_the_run_and_nothing_is_saved(failed):
     assert arrays['batch/observation/pixels'].shape == (20, 3, 64, 64, 3)
     values = [arrays[name] for name in arrays if name.startswith('metrics/')]
     assert len(values) > 15 and not np.all(np.isfinite(values))
-
-
-def test_alm_too_ends_at_them_and_saves_nothing(tmp_path):
-  code, lines = run(tmp_path, {'training': [None, '1e30']}, ALM)
-  assert code == 70, lines
-  assert 'reward/loss = inf' in lines[-1]
-  assert 'checkpoints are as they were' in lines[-1]
-  _, counters = saved(tmp_path)
-  assert counters['agent_steps'] == 0  # The first, and no other.
-  (path,) = (tmp_path / 'run').glob('not-finite-*.npz')
-  with np.load(path, allow_pickle=False) as arrays:
-    assert arrays['batch/reward'].max() == np.float32(1e30)
-    assert arrays['batch/observation/state'].shape == (8, 3, 1)

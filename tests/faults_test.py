@@ -1,7 +1,8 @@
 """A run that is killed and interrupted many times: the slow part of the suite.
 
 `python -m tests.faults --kills 200` does more of the same to a run that has a
-model, and also fails if a stop takes long; on a busy machine that says nothing.
+model, and also fails if a stop takes long or kills miss the saves; on a busy
+machine that says nothing.
 """
 
 import pytest

@@ -380,11 +380,32 @@ def test_random_crop_and_discount_prediction(small):
   assert not plain.model.discount and other.model.discount
 
 
-def test_planet_has_its_own_sizes():
-  parts = build(['walker', 'ablation/planet'])
-  model = parts.agent.model
-  assert model.latent_size == 200 + 30
-  assert model.hidden_size == 200
+@pytest.mark.parametrize(
+  ('overlay', 'expected'),
+  [
+    (
+      'ablation/planet',
+      {
+        'PlanetModel.gru_size': 200,
+        'PlanetModel.stochastic_size': 30,
+        'PlanetModel.min_stddev': 0.1,
+        'LatentModel.hidden_size': 200,
+      },
+    ),
+    (
+      'sac_pixels',
+      {
+        'SacPixelsAgent.num_frames': 4,
+        'SacPixelsAgent.base_depth': 32,
+        'SacPixelsAgent.feature_size': 256,
+        'Schedule.model_updates': 0,
+      },
+    ),
+  ],
+)
+def test_the_numbers_of_what_the_paper_compares_with(overlay, expected):
+  load(['walker', overlay])
+  assert {name: gin.query_parameter(name) for name in expected} == expected
 
 
 @pytest.mark.parametrize('task', TASKS)
@@ -409,8 +430,10 @@ def test_paper_v1_is_its_protocol_and_nothing_else(task):
 
 def test_the_defaults_are_the_paper_s():
   """Of method.md, sections 2, 4, 6 and 7."""
-  bindings.load([str(FOLDER / 'walker.gin')], ['Experiment.seed = 0'])
+  bound = load(['walker'])
+  assert bound['Experiment.random_policy'] == '@TanhGaussianPolicy'
   expected = {
+    'DmControlEnvironment.camera': 0,
     'SlacAgent.sequence_length': 8,
     'LatentModel.latent1_size': 32,
     'LatentModel.latent2_size': 256,
@@ -428,6 +451,7 @@ def test_the_defaults_are_the_paper_s():
     'SoftActorCritic.reward_scale': 1.0,
     'Replay.capacity': 100000,
     'Schedule.random_episodes': 10,
+    'Schedule.random_agent_steps': 0,
     'Schedule.model_updates': 50000,
     'Schedule.gradient_steps': 1,
     'Schedule.batch_size': 256,
@@ -440,6 +464,7 @@ def test_the_defaults_are_the_paper_s():
 def test_the_schedule_of_gym():
   """Of method.md, sections 4 and 7."""
   expected = {
+    'GymEnvironment.camera': 'track',
     'Schedule.random_episodes': 0,
     'Schedule.random_agent_steps': 10000,
     'Schedule.model_updates': 100000,
@@ -447,10 +472,9 @@ def test_the_schedule_of_gym():
     'SoftActorCritic.stddev_scale': 1.0,
   }
   for task in GYM:
-    bindings.load([str(FOLDER / f'{task}.gin')], ['Experiment.seed = 0'])
+    bound = load([task])
     assert {name: gin.query_parameter(name) for name in expected} == expected
-    policy = gin.query_parameter('Experiment.random_policy')
-    assert policy.configurable.name == 'UniformPolicy'
+    assert bound['Experiment.random_policy'] == '@UniformPolicy'
 
 
 def test_a_task_comes_before_its_overlays():

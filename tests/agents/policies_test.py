@@ -147,6 +147,15 @@ def test_actor_sees_the_same_latents_in_acting_and_in_training(reset):
   np.testing.assert_allclose(acting[6], model.latent(second)[0], atol=1e-6)
 
 
+def test_latents_are_drawn_anew_at_each_step():
+  actor, pixels = RecordingActor(), np.repeat(tiny.pixels(1), 3, axis=0)
+  policy = history_policy(
+    actor, tiny.model(), greedy=True, input_class=inputs.LatentInput
+  )
+  act(policy, {'pixels': pixels}, [FIRST] * 3, reset=True)
+  assert len(np.unique(actor.seen, axis=0)) == 3
+
+
 def test_policy_state_is_the_last_steps():
   policy = history_policy(RecordingActor(), tiny.model())
   state = policy.get_initial_state(5)

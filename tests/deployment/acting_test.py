@@ -201,9 +201,16 @@ def test_samples_have_the_actors_distribution(agent):
     assert np.array_equal(first, other) == same
 
 
-@pytest.mark.parametrize('kind', ['latent', 'frames', 'state'])
-def test_every_sampled_policy_draws_anew_at_each_step(kind):
-  policy = exported.policy(exported.make_agent(kind), greedy=False)
+@pytest.mark.parametrize(
+  ('kind', 'greedy'),
+  [
+    *(('latent', False), ('frames', False), ('state', False)),
+    # It draws no action, but a latent.
+    ('noisy latent', True),
+  ],
+)
+def test_every_policy_that_draws_does_so_anew_at_each_step(kind, greedy):
+  policy = exported.policy(exported.make_agent(kind), greedy)
   (seen,) = exported.observations(1)
   state, actions = policy.initial_state(), []
   for _ in range(3):

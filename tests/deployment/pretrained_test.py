@@ -230,16 +230,28 @@ def test_a_shipped_policy_returns_what_is_recorded(folder):
   environment = experiment.make_environment(
     about['action_repeat'], about['observation'], record['config']
   )
-  evaluator = evaluation.Evaluator(
-    environment, playing.PlayedPolicy(policy), recorded['seed']
-  )
   # Those before it return what any other arm does, next to nothing.
   number = 5 if folder.name == 'reacher' else 1
-  episode = evaluator.run(number, about['env_steps'])[-1]
+  player = playing.PlayedPolicy(policy)
+  reseed = player.reseed
+
+  def reseed_and_skip(seed):
+    reseed(seed)
+    for _ in range(number - 1):  # Episodes draw when they begin, and only then.
+      environment.reset()
+      player.get_initial_state(1)
+
+  player.reseed = reseed_and_skip
+  evaluator = evaluation.Evaluator(environment, player, recorded['seed'])
+  (episode,) = evaluator.run(1, about['env_steps'])
   gin.clear_config()
   assert episode.length == recorded['lengths'][number - 1]
   returns = recorded['returns']
+  found = episode.episode_return
+  if about['task'].startswith('sawyer'):
+    # It goes on alike: with all actions 1e-4 off it returns 1.4% more or less.
+    assert found == pytest.approx(returns[0], rel=0.2)
+    return
   margin = max(0.05 * abs(np.mean(returns)), np.std(returns))
   among = returns if number == 1 else returns[number - 1 : number]
-  found = episode.episode_return
   assert min(among) - margin <= found <= max(among) + margin

@@ -24,6 +24,7 @@ from tests.faults import (
 )
 
 SECONDS_TO_STOP = 10
+PART_IN_SAVE = 1 / 4  # Of the kills, half of which are aimed at one.
 AGENTS = {'slac': tiny_runs.SLAC, 'alm': tiny_runs.ALM}
 # Methods that try everything once, and those that try as often as they are told
 # to, by their options.
@@ -87,6 +88,7 @@ def _trials(arguments, root):
       **counts,
       seed=seed,
       seconds_to_stop=SECONDS_TO_STOP,
+      part_in_save=PART_IN_SAVE,
     )
   for option, (method, _) in COUNTED.items():
     if asked[option]:

@@ -20,6 +20,7 @@ def survives(
   full: int,
   seed: int = 0,
   seconds_to_stop: float = math.inf,
+  part_in_save: float = 0.0,
 ) -> bool:
   """Disturbs a run under `root`; prints the outcome; returns if all is well.
 
@@ -34,6 +35,8 @@ def survives(
     seconds_to_stop: How long a stop by a signal may take. By default it may
       take as long as it does, as a busy machine has no say in whether anything
       was lost.
+    part_in_save: What part of the kills must have hit a save; by default none,
+      for the same reason.
   """
   run = disturbed_run.DisturbedRun(root, kills + signals + full, seed, kind)
   for number in range(signals):
@@ -82,5 +85,5 @@ def survives(
     and not run.wrong_resumes
     and not run.excess_repeats
     and run.slowest_stop < seconds_to_stop
-    and run.in_save >= kills / 4
+    and run.in_save >= part_in_save * kills
   )

@@ -169,8 +169,11 @@ def test_a_measurement_is_one_of_what_the_command_trains(tmp_path):
   assert all(0 <= value < 60 for value in seconds.values())
   assert min(seconds[run_time.FULL], seconds[run_time.MODEL_ONLY]) > 0
   assert text.startswith('a few steps and updates of cartpole-tiny-seed0')
-  bad = "DmControlEnvironment.domain = 'cartpol'"
-  command = plan.Command(command.gin_files, (bad,), 0, str(tmp_path))
-  seconds, text = hours._measure(command)
-  assert seconds is None
-  assert text.startswith('measuring cartpole-') and 'cartpol' in text
+
+
+def test_a_measurement_that_fails_says_why(tmp_path, monkeypatch):
+  monkeypatch.setattr(hours.processes, 'run_script', lambda *_: ('', 'no luck'))
+  command = plan.Command(('gin/cartpole.gin', TINY), (), 0, str(tmp_path))
+  assert hours._measure(command) == (
+    *(None, 'measuring cartpole-tiny-seed0 failed (no luck)'),
+  )

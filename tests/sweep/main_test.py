@@ -184,7 +184,7 @@ def test_a_reader_may_leave_early():
 
 @pytest.fixture
 def sweep(tmp_path):
-  """The words of a sweep of two runs without a model, and of its folder."""
+  """The words of a sweep of a run without a model."""
   # What is included may bind what these runs have no use for.
   (tmp_path / 'small.gin').write_text(
     "include 'tests/tiny.gin'\ninclude 'gin/sac_state.gin'\n"
@@ -193,16 +193,16 @@ def sweep(tmp_path):
   )
   return [
     *(sys.executable, '-c', WITHOUT_MEASURING, '--tasks', 'cartpole'),
-    *('--vary', 'SoftActorCritic.gamma = [0.9, 0.99]'),
+    *('--vary', 'SoftActorCritic.gamma = [0.9]'),
     *('--overlay', tmp_path / 'small.gin', '--root_dir', tmp_path / 'runs'),
   ]
 
 
 @pytest.mark.slow
 def test_a_sweep_is_stopped_continued_and_drawn(tmp_path, sweep):
-  train = [*sweep, '--run', '--jobs', '2']
+  train = [*sweep, '--run']
   process = subprocess.Popen(train, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-  while len(list(tmp_path.glob('runs/*/checkpoints/checkpoint-*'))) < 2:
+  while not list(tmp_path.glob('runs/*/checkpoints/checkpoint-*')):
     assert process.poll() is None
     time.sleep(0.1)
   process.send_signal(signal.SIGINT)
@@ -210,19 +210,16 @@ def test_a_sweep_is_stopped_continued_and_drawn(tmp_path, sweep):
   assert process.returncode == 130
   assert output.endswith('Stopped; the same command continues.\n')
   subprocess.run(train, cwd=ROOT, capture_output=True, check=True)
-  names = [f'cartpole-small-gamma={gamma}-seed0' for gamma in ('0.9', '0.99')]
-  folders = sorted(path.parent for path in tmp_path.glob('runs/*/policy'))
-  assert [folder.name for folder in folders] == names
-  for folder in folders:
-    assert len(json.loads((folder / 'version.json').read_text())) == 2
-  # Now the runs tell the hours, and none is left.
+  (folder,) = (path.parent for path in tmp_path.glob('runs/*/policy'))
+  assert folder.name == 'cartpole-small-gamma=0.9-seed0'
+  assert len(json.loads((folder / 'version.json').read_text())) == 2
+  # Now the run tells the hours, and none is left.
   told = subprocess.run(sweep, cwd=ROOT, capture_output=True, text=True).stdout
   *_, total, basis = told.splitlines()
   assert total.endswith('one after another, of which 0.0 are left.')
-  assert basis.startswith('# For 2 runs this rests on the pace of runs in')
+  assert basis.startswith('# For 1 run this rests on the pace of runs in')
   curves = [sys.executable, '-m', 'slac.replication', 'curves']
   curves += ['--runs', tmp_path / 'runs', '--out', tmp_path / 'report']
   subprocess.run(curves, cwd=ROOT, capture_output=True, check=True)
   table = (tmp_path / 'report' / 'table.md').read_text()
-  for name in ('gamma = 0.9', 'gamma = 0.99'):
-    assert f'| cartpole swingup | {name} | 4,000 |' in table
+  assert '| cartpole swingup | 4,000 |' in table

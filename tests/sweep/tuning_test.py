@@ -176,14 +176,10 @@ def test_a_run_survives_its_node_and_a_stop_to_the_last_bit(tmp_path):
     assert len(clusters.stored(root, NAME)) >= before
     assert second not in clusters.trials(overlay)
     assert list(root.parent.glob('runs-ray/*/callback-states-*'))  # The rungs.
-    clusters.write_settings(overlay, env_steps=9000, seconds=1.0)
-    assert clusters.sweep(*command).wait(clusters.SECONDS) == 78
-    clusters.write_settings(overlay, env_steps=8000, seconds=1.0)
     assert clusters.sweep(*command).wait(clusters.SECONDS) == 0
   straight = tmp_path / 'straight'
   assert clusters.straight(overlay, straight, 0).wait(clusters.SECONDS) == 0
   assert not results.faults(root / NAME, straight / NAME)
   said = root.with_suffix('.log').read_text()
   assert 'Stopped; the same command continues.' in said
-  assert 'Schedule.env_steps: 8000 -> 9000' in said
   assert (root / 'report' / 'report.html').exists()
