@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from slac.installation import versions
+from slac.installation import packages, versions
 
 pytestmark = pytest.mark.slow  # They start git.
 
@@ -16,6 +16,7 @@ def test_version_says_what_ran(monkeypatch, tmp_path):
   assert version['environment']['MUJOCO_GL'] == 'osmesa'
   assert version['devices'] == ['H200']
   assert version['compute_dtype'] == 'bfloat16'
+  assert version['code'] == packages.digest(['.py'])
   assert json.loads(json.dumps(version)) == version
 
 
@@ -28,6 +29,7 @@ def test_version_names_the_commit(monkeypatch, tmp_path):
     output = subprocess.run(command, check=True, capture_output=True, text=True)
     return output.stdout.strip()
 
+  monkeypatch.setattr(versions.packages, 'digest', lambda suffixes: '')
   monkeypatch.setattr(versions.packages, 'REPOSITORY', tmp_path)
   assert versions.version()['git'] is None
   git('init')
