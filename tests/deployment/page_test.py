@@ -11,17 +11,17 @@ from slac.deployment import exporting
 from tests.deployment import exported
 
 PAGE = exporting.packages.REPOSITORY / 'docs' / 'deployment.md'
-LOOP, PLAIN = re.findall(r'```python\n(.*?)```', PAGE.read_text(), re.S)
+TEXT = PAGE.read_text()
+(FOLDER,) = re.findall(r'--export=(\S+)', TEXT)
+LOOP, PLAIN = re.findall(r'```python\n(.*?)```', TEXT, re.S)
 
 
 @pytest.fixture(scope='module')
 def root(tmp_path_factory):
-  """Where a run called as on the page has left a policy."""
+  """Where the page's command has left a policy."""
   root = tmp_path_factory.mktemp('root')
-  folder = root / 'runs' / 'walker-seed0' / 'policy'
-  folder.parent.mkdir(parents=True)
   agent = exported.make_agent('history')
-  exporting.export(exported.parts(agent), folder, 800)
+  exporting.export(exported.parts(agent), root / FOLDER, 800)
   return root
 
 
