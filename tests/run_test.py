@@ -14,7 +14,7 @@ from tests.training import schedule_test
 def make(**parts):
   """A run of no more than these parts."""
   run = object.__new__(train_eval.Run)
-  run._parts = types.SimpleNamespace(close=lambda: None)
+  run._parts = run._collector = types.SimpleNamespace(close=lambda: None)
   for name, part in parts.items():
     setattr(run, name, part)
   return run
