@@ -140,16 +140,22 @@ def test_a_run_that_has_ended_is_not_run_again(straight):
   before = run_folders.digests(folder)
   model = folder / 'policy' / 'saved_model.pb'
   exported = model.stat().st_mtime_ns
-  starts = (folder / 'version.json').read_bytes()
-  code, stdout, _ = run(folder.parent.parent, CARTPOLE)
+  version = folder / 'version.json'
+  (start,) = json.loads(version.read_text())
+  starts = json.dumps([{**start, 'code': 'older'}])
+  version.write_text(starts)
+  code, stdout, stderr = run(folder.parent.parent, CARTPOLE)
   assert code == 0
+  assert stderr.startswith(
+    f'The code has changed since the last start of runs/{folder.name}: '
+  )
   # Nothing is built for it, or the summary would stand between.
   assert stdout.splitlines() == [
     f'runs/{folder.name}',
     'A larger Schedule.env_steps would extend it.',
     f'Finished; to watch it: python -m slac.play runs/{folder.name}',
   ]
-  assert (folder / 'version.json').read_bytes() == starts
+  assert version.read_text() == starts
   assert model.stat().st_mtime_ns == exported
   assert run_folders.digests(folder) == before
   assert len(run_folders.table(folder, 'eval')) == 3
