@@ -1,14 +1,13 @@
 """Tests of slac/cluster/nodes.py: which nodes are refused."""
 
-import contextlib
 import platform
 import types
 
 import pytest
 
-from slac import errors
 from slac.cluster import nodes
 from slac.installation import packages
+from tests.cluster import joining_test
 
 GOOD = {
   'sees': True,
@@ -16,14 +15,6 @@ GOOD = {
   'is_guarded': True,
   'package': packages.digest(),
 }
-
-
-@contextlib.contextmanager
-def refused(code, *texts):
-  with pytest.raises(errors.UserError) as caught:
-    yield
-  assert caught.value.exit_code == code
-  assert all(text in str(caught.value) for text in texts)
 
 
 @pytest.fixture
@@ -53,7 +44,9 @@ def test_a_node_that_sees_the_storage(here, tmp_path):
 def test_a_node_that_may_not_look_at_the_storage(here):
   # Too long a name is as good as a folder that is closed, also to root.
   storage = f'file:///{300 * "a"}'
-  with refused(73, 'The node there does not see', '--storage=file:///aaa'):
+  with joining_test.refused(
+    73, 'The node there does not see', '--storage=file:///aaa'
+  ):
     nodes.check({'id': 'there'}, storage)
 
 
@@ -62,7 +55,9 @@ def test_a_node_that_dies_while_it_is_asked(here, monkeypatch):
     raise here.exceptions.WorkerCrashedError
 
   monkeypatch.setattr(here, 'get', dying)
-  with refused(69, 'The node there could not be looked at', 'died unexpected'):
+  with joining_test.refused(
+    69, 'The node there could not be looked at', 'died unexpected'
+  ):
     nodes.check({'id': 'there'}, None)
 
 
