@@ -119,7 +119,7 @@ def settings_of(name: str) -> dict[str, str]:
 def _have_mujoco_use(name: str):
   """Has MuJoCo use a GL library in place of what it was imported with.
 
-  So has it dm_control, which has contexts of its own.
+  So does dm_control, which has contexts of its own.
   """
   if 'mujoco' not in sys.modules or name not in BACKENDS:
     return
