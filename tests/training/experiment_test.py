@@ -54,6 +54,20 @@ class Wide(py_environment.PyEnvironment):
     raise NotImplementedError
 
 
+class Made(list):
+  """Makes environments, and has them."""
+
+  def __call__(self):
+    self.append(Wide())
+    return self[-1]
+
+
+def modelled(*arguments):
+  """Returns as much of an agent with a model as an experiment looks at."""
+  del arguments
+  return types.SimpleNamespace(model='a model', **SPECS)
+
+
 @pytest.fixture(autouse=True)
 def _schedule():
   slac_gin = str(gin_files_test.FOLDER / 'slac.gin')
@@ -64,19 +78,14 @@ def _schedule():
 
 
 def test_environments_are_two_and_only_training_s_is_seeded():
-  made = []
-
-  def make():
-    made.append(Wide())
-    return made[-1]
-
+  made = Made()
   specs = []
 
   def make_agent(*args):
     specs.append(args)
-    return types.SimpleNamespace(model='a model', **SPECS)
+    return modelled(*args)
 
-  parts = experiment.Experiment(seed=7, environment=make, agent=make_agent)
+  parts = experiment.Experiment(seed=7, environment=made, agent=make_agent)
   assert [environment.seeds for environment in made] == [[7], []]
   assert parts.task == 'Wide'
   assert parts.schedule.action_repeat == 2
@@ -131,7 +140,7 @@ def test_environments_offer_what_the_agent_observes():
   parts = experiment.Experiment(
     seed=0,
     environment=Choosy,
-    agent=lambda *args: types.SimpleNamespace(model='a model', **SPECS),
+    agent=modelled,
   )
   # Through the wrapper that rescales actions, too.
   for environment in (*parts.environments, parts.eval_environment):
@@ -150,7 +159,7 @@ def test_a_gl_library_is_chosen_before_an_environment_is_made(monkeypatch):
   experiment.Experiment(
     seed=0,
     environment=rendered,
-    agent=lambda *args: types.SimpleNamespace(model='a model', **SPECS),
+    agent=modelled,
   )
   with gin.unlock_config():
     gin.parse_config('Experiment.environment = @rendered')
@@ -173,7 +182,7 @@ def test_environments_are_closed_one_after_the_other(capsys):
   parts = experiment.Experiment(
     seed=0,
     environment=Closing,
-    agent=lambda *args: types.SimpleNamespace(model='a model', **SPECS),
+    agent=modelled,
   )
   parts.limit = limits.Limit(0.3)
   parts.close()
@@ -200,7 +209,7 @@ def test_what_a_policy_s_export_needs_is_known_once_all_is_closed():
   parts = experiment.Experiment(
     seed=0,
     environment=Driven,
-    agent=lambda *args: types.SimpleNamespace(model='a model', **SPECS),
+    agent=modelled,
   )
   parts.close()
   assert (parts.own_action_spec.maximum == 3).all()
@@ -210,16 +219,11 @@ def test_a_process_that_only_plays_makes_one_environment():
   with gin.unlock_config():
     for name, text in collection.ELSEWHERE.items():
       gin.bind_parameter(name, int(text))
-  made = []
-
-  def make():
-    made.append(Wide())
-    return made[-1]
-
+  made = Made()
   parts = experiment.Experiment(
     seed=7,
-    environment=make,
-    agent=lambda *args: types.SimpleNamespace(model='a model', **SPECS),
+    environment=made,
+    agent=modelled,
   )
   assert len(made) == 1 and parts.environments == []
   assert made[0].seeds == []  # Each evaluation seeds it.
@@ -251,16 +255,11 @@ def test_several_environments_are_processes_with_seeds_of_their_own(begun):
   with gin.unlock_config():
     gin.bind_parameter('Collection.environments', 3)
     gin.bind_parameter('Collection.step_seconds', 7.0)
-  made = []
-
-  def make():
-    made.append(Wide())
-    return made[-1]
-
+  made = Made()
   parts = experiment.Experiment(
     seed=7,
-    environment=make,
-    agent=lambda *args: types.SimpleNamespace(model='a model', **SPECS),
+    environment=made,
+    agent=modelled,
   )
   assert made == [parts.eval_environment.wrapped_env().wrapped_env()]
   assert len(parts.environments) == len(begun) == 3
