@@ -139,8 +139,7 @@ class Worker:
     evaluations.assign(agent, variables)
     steps = counters.env_steps
     both = evaluations.run_policies(
-      *(self._evaluators, self._parts.schedule, steps),
-      *(lambda: False, lambda episode: None),
+      self._evaluators, self._parts.schedule, steps
     )
     sampled = both[0]
     drawn = faults.attempt(

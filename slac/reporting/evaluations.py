@@ -230,8 +230,8 @@ def run_policies(
   both: Sequence[evaluation.Evaluator],
   plan: schedule.Schedule,
   env_steps: int,
-  should_stop: Callable[[], bool],
-  on_episode: Callable[[evaluation.Episode], None],
+  should_stop: Callable[[], bool] = lambda: False,
+  on_episode: Callable[[evaluation.Episode], None] = lambda episode: None,
 ) -> tuple[list[evaluation.Episode] | None, list[evaluation.Episode] | None]:
   """Returns episodes of the stochastic policy, and of the greedy one.
 

@@ -111,14 +111,16 @@ def count(
   Raises:
     errors.UserError: (69) this was time `LIMIT` in a row.
   """
+  if not failures:
+    return
   counters.failed_episodes += len(failures)
-  counters.failures_in_a_row += bool(failures)
+  counters.failures_in_a_row += 1
   for failure in failures:
     console.warn(
       f'After {counters.env_steps:,} environment steps an episode ends, as '
       f'{failure}.'
     )
-  if failures and counters.failures_in_a_row >= LIMIT:
+  if counters.failures_in_a_row >= LIMIT:
     save()
     raise errors.UserError(
       f'{counters.failures_in_a_row} episodes in a row have failed, the last '
