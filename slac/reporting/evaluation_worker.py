@@ -10,10 +10,17 @@ import numpy as np
 from slac import console
 from slac.config import bindings
 from slac.environments import checked, limits, served
-from slac.reporting import evaluations, pictures
+from slac.reporting import encoding, evaluations, pictures
 from slac.training import assessment, collection, experiment, faults, schedule
 
 _ATTEMPTS = 2  # In processes of their own; the next is in this one.
+
+
+def make(parts: experiment.Experiment, *others: Any) -> evaluations.Evaluations:
+  """Returns evaluations where the settings want them; see `Evaluations`."""
+  worker = parts.evaluation.worker
+  kind = WorkerEvaluations if worker else evaluations.Evaluations
+  return kind(parts, *others)
 
 
 class WorkerEvaluations(evaluations.Evaluations):
@@ -125,7 +132,7 @@ class Worker:
 
   def evaluate(
     self, variables: Sequence[np.ndarray], counters: schedule.Counters
-  ) -> tuple[Any, Any, dict[str, float], dict[str, np.ndarray]]:
+  ) -> tuple[Any, Any, dict[str, float], dict[str, encoding.Encoded]]:
     """Returns episodes of both policies, what was assessed, and pictures.
 
     They are those of the run's own process, but for the episodes' images. What
@@ -144,7 +151,9 @@ class Worker:
     sampled = both[0]
     drawn = faults.attempt(
       *('picture', counters),
-      lambda: pictures.of_episode(agent, sampled[0], [0, steps]),
+      lambda: encoding.encode(
+        pictures.of_episode(agent, sampled[0], [0, steps])
+      ),
     )
     assessed = faults.attempt(
       *('assessment', counters),

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from slac.agents import base, policies
-from slac.reporting import pictures, report
+from slac.reporting import encoding, pictures, report
 from slac.training import (
   assessment,
   evaluation,
@@ -164,10 +164,11 @@ class Evaluations:
 
   def _draw_evaluation(self, counters, episode):
     """Draws the first episode at once, as the others can take minutes."""
-    draw = functools.partial(
-      pictures.of_episode, self._agent, episode, [0, counters.env_steps]
+    seed = [0, counters.env_steps]
+    self._draw_once(
+      counters,
+      lambda: encoding.encode(pictures.of_episode(self._agent, episode, seed)),
     )
-    self._draw_once(counters, draw)
 
   def _draw_once(self, counters, draw):
     """Reports the pictures of an evaluation, which may be repeated."""
@@ -199,16 +200,7 @@ class Evaluations:
     drawn = pictures.of_episode(self._agent, episode, [0, step])
     if self._counters.least_error < math.inf:
       drawn.pop('episode', None)  # Its film has been written.
-    self._report.draw('pretraining', step, drawn)
-
-
-def make(parts: experiment.Experiment, *others: Any) -> Evaluations:
-  """Returns evaluations where the settings want them; see `Evaluations`."""
-  if not parts.evaluation.worker:
-    return Evaluations(parts, *others)
-  from slac.reporting import evaluation_worker  # It is built on this module.
-
-  return evaluation_worker.WorkerEvaluations(parts, *others)
+    self._report.draw('pretraining', step, encoding.encode(drawn))
 
 
 def evaluators(parts: experiment.Experiment) -> list[evaluation.Evaluator]:

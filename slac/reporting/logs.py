@@ -15,15 +15,13 @@ import re
 from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from slac import console, errors
 from slac.reporting import (
   appending,
   descriptions,
+  encoding,
   events,
   mending,
-  pictures,
 )
 from slac.storage import checkpoints
 
@@ -126,14 +124,13 @@ class Logs:
     data = events.hyperparameters(self._folder.name, settings, main, metrics)
     self._appender.append(self._events, data)
 
-  def image(self, step: int, name: str, pixels: np.ndarray) -> None:
-    """Writes a picture, uint8 [H, W, 3], to TensorBoard and to videos/."""
-    self._picture(step, name, pictures.encode_png(pixels), pixels.shape, 'png')
-
-  def gif(self, step: int, name: str, frames: np.ndarray, fps: float) -> None:
-    """Writes a video, uint8 [N, H, W, 3], to TensorBoard and to videos/."""
-    data = pictures.encode_gif(frames, fps)
-    self._picture(step, name, data, frames.shape[1:], 'gif')
+  def picture(self, step: int, name: str, drawn: encoding.Encoded) -> None:
+    """Writes a picture or a film to TensorBoard and to videos/."""
+    path = self._folder / 'videos'
+    path /= f'{name.replace("/", "-")}-{step:09d}.{drawn.suffix}'
+    self._appender.append(path, drawn.data)
+    event = events.image(step, name, drawn.data, drawn.width, drawn.height)
+    self._appender.append(self._events, event)
 
   def row(self, name: str, values: Mapping[str, Any]) -> None:
     """Appends a row to `name`.csv; columns without a value stay empty.
@@ -242,12 +239,3 @@ class Logs:
         'continue the run with the version that began it, or start a new one '
         'with --fresh.'
       )
-
-  def _picture(self, step, name, data, shape, suffix) -> None:
-    """Writes an encoded picture of frames of a shape [H, W, 3]."""
-    path = self._folder / 'videos'
-    path /= f'{name.replace("/", "-")}-{step:09d}.{suffix}'
-    self._appender.append(path, data)
-    height, width, _ = shape
-    event = events.image(step, name, data, width, height)
-    self._appender.append(self._events, event)

@@ -1,6 +1,5 @@
 """Pictures of episodes, and of what the model makes of them (Fig. 14)."""
 
-import io
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,7 +13,6 @@ from slac.reporting import charts
 from slac.training import evaluation, filming
 
 ROWS = ('truth', 'posterior', 'conditional\nprior', 'prior')
-FPS = 15.0
 FILM_HEIGHT = 256  # Of what an agent sees, beside a film as large.
 ROW_HEIGHT = 128
 WINDOWS = 6  # So many parts of an episode stand side by side in a film.
@@ -231,38 +229,3 @@ def _padded(frames, height):
   below = height - frames.shape[1]
   sides = [(0, 0), (0, below), (0, 0), (0, 0)]
   return np.pad(frames, sides, constant_values=255)
-
-
-def encode_png(pixels: np.ndarray) -> bytes:
-  """Returns a picture, uint8 [H, W, 3], as a PNG."""
-  file = io.BytesIO()
-  Image.fromarray(pixels).save(file, 'PNG')
-  return file.getvalue()
-
-
-def encode_gif(frames: np.ndarray, fps: float) -> bytes:
-  """Returns frames, uint8 [N, H, W, 3], as an endless GIF.
-
-  All frames share one palette and none is dithered, lest a still background
-  should flicker; it is one that does not give up rare colours, as small objects
-  have.
-  """
-  # Without the lowest bits, or noise (all colours differ) would take a minute.
-  coarse = Image.fromarray(np.concatenate(frames) & 0xFC | 0x02)
-  palette = coarse.quantize(256, Image.Quantize.MAXCOVERAGE)
-  images = [
-    Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE)
-    for frame in frames
-  ]
-  file = io.BytesIO()
-  images[0].save(
-    file,
-    'GIF',
-    save_all=True,
-    append_images=images[1:],
-    # In milliseconds; GIF stores tens of them, and browsers slow down below 20.
-    duration=max(20, 10 * round(100 / fps)),
-    loop=0,
-    optimize=False,
-  )
-  return file.getvalue()

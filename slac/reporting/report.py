@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from slac import console
 from slac.environments import checked
-from slac.reporting import logs, pictures, summary
+from slac.reporting import encoding, logs, summary
 from slac.storage import tables
 from slac.training import assessment, evaluation, experiment, metrics, schedule
 
@@ -235,19 +235,16 @@ class Report:
       {f'{prefix}{name}': value for name, value in assessed.items()},
     )
 
-  def draw(self, name: str, step: int, drawn: Mapping[str, np.ndarray]):
+  def draw(self, name: str, step: int, drawn: Mapping[str, encoding.Encoded]):
     """Writes the pictures of an episode at a step of the x axis.
 
     Args:
       name: what the episode belongs to.
       step: environment steps, or updates of the model while it is pretrained.
-      drawn: films, uint8 `[n, H, W, 3]`, and pictures `[H, W, 3]`.
+      drawn: pictures and films by their kinds.
     """
-    for kind, frames in drawn.items():
-      if frames.ndim == 4:
-        self._logs.gif(step, f'{name}/{kind}', frames, pictures.FPS)
-      else:
-        self._logs.image(step, f'{name}/{kind}', frames)
+    for kind, picture in drawn.items():
+      self._logs.picture(step, f'{name}/{kind}', picture)
 
   def get_state(self) -> dict[str, Any]:
     """Returns what has been logged, and what is gathered for the next row."""

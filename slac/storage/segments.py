@@ -10,8 +10,9 @@ from typing import Any
 from slac import console
 from slac.storage import files, manifests
 
-# Bounds the memory that writing and reading take in addition to the replay.
-_ROWS = 4096
+# Of a file at most, which bounds the memory that writing and reading take in
+# addition to the replay.
+ROWS = 4096
 
 
 class Segments:
@@ -42,8 +43,8 @@ class Segments:
     starts = [*(s['start'] for s in segments), replay.num_added]
     stops = [oldest, *(s['stop'] for s in segments)]
     for begin, end in zip(stops, starts, strict=True):
-      for start in range(begin, end, _ROWS):
-        stop = min(start + _ROWS, end)
+      for start in range(begin, end, ROWS):
+        stop = min(start + ROWS, end)
         path = self.folder / f'rows-{start:010d}-{stop:010d}.npz'
         files.write_arrays(path, replay.rows(start, stop))
         segments.append({**manifests.seal(path), 'start': start, 'stop': stop})

@@ -13,6 +13,7 @@ from slac import console, errors
 from slac.agents import base, policies
 from slac.config import bindings, settings
 from slac.environments import checked, limits, rendering, requirements
+from slac.storage import segments
 from slac.training import collection, evaluation, replay, schedule
 
 # Gin finds by name what is imported here and not used.
@@ -39,9 +40,8 @@ from slac.models import (  # noqa: F401
 )
 from slac.training import devices  # noqa: F401
 
-# Steps on the disk that are no longer in the ring: files of steps are removed
-# as wholes, and the older of two checkpoints still needs some.
-_SPARE_ROWS = 2 * 4096
+# Agent steps a second with which a replay is filled, beside a GPU.
+_PACE = 100
 # A parameter is stored with its two moments and, in the critics, a target.
 _BYTES_PER_PARAMETER = 4 * 4
 # The pictures of one evaluation, in videos/ and in TensorBoard.
@@ -68,12 +68,12 @@ class Experiment:
       seed: decides every random draw of the run.
       environment: any function that returns an environment, see
         `requirements.prepare`; called twice, for training and for evaluation,
-        unless others are trained in: these are made where they are.
+        or once if it is trained in other processes, which make their own.
       agent: a class of agents, such as SlacAgent.
       random_policy: a class of policies; it acts before anything is learned.
       should_stop: whether environments are not to be waited for any longer.
-      like: has the specs that the environment is known to have; nothing is
-        evaluated then, and it is made in a process of its own.
+      like: an environment to take the specs from: then none is made in this
+        process, and nothing is evaluated.
 
     Raises:
       errors.UserError: these do not go together.
@@ -92,7 +92,7 @@ class Experiment:
       prepared = [requirements.prepare(own, action_repeat) for own in made]
     *self.environments, self.eval_environment = prepared or [like]
     self.task = requirements.name_of(self.eval_environment)
-    # Whoever exports the policy may have closed the environment before.
+    # By the time the policy is exported, the environment may be closed.
     self.own_action_spec = requirements.own_action_spec(self.eval_environment)
     self.agent = make_agent(agent, self.eval_environment, seed)
     observed = list(self.agent.time_step_spec.observation)
@@ -100,7 +100,8 @@ class Experiment:
       for own in prepared:
         requirements.observe(own, observed)
       if is_here:
-        evaluation.seed_environment(self.environments[0], seed)
+        (alone,) = self.environments
+        checked.CheckedEnvironment(alone, self.limit.alarm).seed(seed)
       elif not plan.workers:
         self.environments = collection.in_processes(
           functools.partial(make_environment, action_repeat, observed),
@@ -149,13 +150,17 @@ class Experiment:
   def disk_bytes(self, replay: replay.Replay) -> int:
     """Returns about how many bytes a whole run takes in its folder.
 
-    These are the steps of the replay, each stored once, with a margin; the
-    variables of two checkpoints and of the one that is being written; and the
+    These are the steps of the replay, each stored once, and those that it has
+    lost since the two checkpoints before the one that is being written; the
+    variables of these three, twice where each may hold an evaluation; and the
     pictures of evaluations and pretraining.
     """
     plan = self.schedule
     steps = plan.env_steps // plan.action_repeat
-    rows = min(steps, replay.capacity) + min(steps, _SPARE_ROWS)
+    ring = min(steps, replay.capacity)
+    # Files of steps are removed as wholes.
+    between = min(ring, segments.ROWS + _PACE * plan.checkpoint_seconds)
+    rows = min(steps, ring + 2 * int(between))
     num_pictures = (
       plan.env_steps // plan.eval_interval
       + plan.model_updates // plan.picture_interval
@@ -163,7 +168,8 @@ class Experiment:
     num_parameters = sum(self.agent.num_parameters.values())
     return (
       rows * replay.nbytes // replay.capacity
-      + 3 * num_parameters * _BYTES_PER_PARAMETER
+      + (6 if self.evaluation.worker else 3)
+      * (num_parameters * _BYTES_PER_PARAMETER)
       + num_pictures * _BYTES_PER_PICTURES
       + _OTHER_BYTES
     )
@@ -218,11 +224,9 @@ def make_environment(
 @contextlib.contextmanager
 def making() -> Iterator[None]:
   """Turns whatever goes wrong in making environments into a UserError."""
-  try:
-    with checked.failing(), bindings.translate_gin_errors():
-      yield
-  except checked.Failure as failure:
-    raise errors.UserError(
-      f'There is nothing to train in, as {failure}: mend the environment.',
-      failure.exit_code,
-    ) from failure
+  with (
+    checked.ending_the_run(),
+    checked.failing(),
+    bindings.translate_gin_errors(),
+  ):
+    yield

@@ -55,8 +55,8 @@ class Replay:
       sequence_length: T + 1, at least 2.
       seed: decides which sequences are drawn.
       capacity: the number of steps kept.
-      joined: for each of the equal parts that a batch has, how many pairs of
-        steps, from a sequence's end, are of one episode each, 1 to T.
+      joined: for each of the equal parts of a batch, how many of a sequence's
+        last pairs of steps must each lie within one episode, 1 to T.
       num_streams: how many environments' steps there are.
 
     Raises:
@@ -77,9 +77,8 @@ class Replay:
       name: np.empty((capacity, *shape), dtype) for name, shape, dtype in leaves
     }
     self._stored = self._rows | self._order.fields
-    # Whether the step in a slot follows the one before it within an episode:
-    # only then can the two be the last pair of a sequence.
-    self._continues = np.zeros(capacity, bool)
+    # How many pairs of steps in a row, up to a slot's, are of one episode each.
+    self._pairs = np.zeros(capacity, np.min_scalar_type(max(joined)))
     self._start = self._num_added = 0
     self._generator = np.random.Generator(np.random.PCG64(seed))
     self._worker = futures.ThreadPoolExecutor(1, thread_name_prefix='replay')
@@ -104,7 +103,7 @@ class Replay:
   def nbytes(self) -> int:
     """Bytes of memory that the full ring takes."""
     rows = sum(array.nbytes for array in self._stored.values())
-    return rows + self._continues.nbytes + self._order.nbytes
+    return rows + self._pairs.nbytes + self._order.nbytes
 
   def add(self, step: Any, stream: int = 0):
     """Adds a stream's next step, in place of the oldest of all if it is full.
@@ -221,8 +220,8 @@ class Replay:
   def _draw(self, batch_size) -> _Draw:
     """Chooses sequences and starts to copy them.
 
-    The choice takes some 50 microseconds and is made here, so that the worker
-    only reads the ring.
+    The choice takes a tenth of a millisecond for a ring of 100,000 steps, and
+    is made here, so that the worker only reads the ring.
     """
     generator_state = self._generator.bit_generator.state
     size = batch_size // len(self._joined)
@@ -232,7 +231,7 @@ class Replay:
   def _choose(self, size, num_joined):
     """Returns the numbers of the steps that sequences end with, `[size]`."""
     oldest = self._num_added - self.size
-    can_end = self._order.can_end(self._continues, oldest, num_joined)
+    can_end = self._order.can_end(self._pairs, oldest, num_joined)
     slots = np.flatnonzero(can_end)
     if not slots.size:
       horizon = f', or lower the horizon of {num_joined}' * (num_joined > 1)
@@ -266,7 +265,7 @@ class Replay:
       futures.wait([self._pending.batch])
 
   def _mark(self, start, stop):
-    """Notes which of the steps from `start` to `stop` continue an episode.
+    """Counts the pairs of one episode up to the steps from `start` to `stop`.
 
     An episode ends without a LAST step where a run was resumed but its
     environment could not be restored.
@@ -274,10 +273,13 @@ class Replay:
     self._order.extend(start, stop)
     numbers = np.arange(start, stop)
     step_type = self._rows['step_type']
-    now = step_type[numbers % self._capacity]
-    before = step_type[self._order.before(numbers) % self._capacity]
-    continues = (now != ts.StepType.FIRST) & (before != ts.StepType.LAST)
-    self._continues[numbers % self._capacity] = continues
+    slots = numbers % self._capacity
+    before = self._order.before(numbers) % self._capacity
+    continues = step_type[slots] != ts.StepType.FIRST
+    continues &= step_type[before] != ts.StepType.LAST
+    for slot, previous, is_joined in zip(slots, before, continues, strict=True):
+      pairs = int(self._pairs[previous]) + 1 if is_joined else 0
+      self._pairs[slot] = min(pairs, max(self._joined))
 
   def _check_same_fields(self, arrays):
     """Raises a UserError if `arrays` are not of this replay's fields."""

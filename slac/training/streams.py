@@ -43,21 +43,18 @@ class OneStream:
     return numbers - 1
 
   def can_end(
-    self, continues: np.ndarray, oldest: int, num_joined: int
+    self, pairs: np.ndarray, oldest: int, num_joined: int
   ) -> np.ndarray:
     """Returns in which slots a sequence can end, `[capacity]`.
 
     Args:
-      continues: whether the step in each slot is of the same episode as the
-        one before, `[capacity]`.
+      pairs: how many successive pairs of steps, up to the one in each slot, are
+        of one episode each, `[capacity]`. Where a step before is gone they may
+        be wrong: no sequence ends there.
       oldest: the number of the oldest step in the ring.
-      num_joined: how many pairs of successive steps, from a sequence's end, are
-        to be of one episode each, 1 to T.
+      num_joined: how many such pairs a sequence is to end with, 1 to T.
     """
-    still, can_end = continues, continues.copy()
-    for _ in range(1, num_joined):
-      still = self._of_the_step_before(still)
-      can_end &= still
+    can_end = pairs >= num_joined
     can_end[self._too_early(oldest)] = False
     return can_end
 
@@ -67,10 +64,6 @@ class OneStream:
     for _ in range(self._sequence_length - 1):
       steps.append(self.before(steps[-1]))
     return np.stack(steps[::-1], axis=1)
-
-  def _of_the_step_before(self, values):
-    """Returns by slots the value of the step before, where that is there."""
-    return np.roll(values, 1)
 
   def _too_early(self, oldest):
     """Returns an index of the slots with too few steps before them."""
@@ -113,9 +106,6 @@ class SeveralStreams(OneStream):
   def before(self, numbers: np.ndarray) -> np.ndarray:
     """Returns the numbers of the steps before, or negative ones, `[n]`."""
     return self._before[numbers % self._capacity]
-
-  def _of_the_step_before(self, values):
-    return values[self._before % self._capacity]
 
   def _too_early(self, oldest):
     return self._begin < oldest

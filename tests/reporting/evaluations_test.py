@@ -48,6 +48,7 @@ class Run:
     monkeypatch.setattr(evaluations, 'evaluator', self._make_evaluator)
     monkeypatch.setattr(evaluations, 'run_policies', self._play)
     monkeypatch.setattr(evaluation_worker.bindings, 'resolved', dict)
+    monkeypatch.setattr(evaluations.encoding, 'encode', lambda drawn: drawn)
     self.made = cls(parts, self.counters, log, lambda: self.stop)
 
   def _add(self, episodes, greedy_episodes, assessed, counters):

@@ -9,7 +9,7 @@ import psutil
 import pytest
 import tensorflow as tf
 
-from slac.reporting import report
+from slac.reporting import encoding, report
 from slac.training import assessment, evaluation, schedule
 from tests import event_files, run_test
 
@@ -282,8 +282,9 @@ def test_pictures_and_films_are_written_by_their_names(tmp_path, counters):
   log = report.Report(tmp_path, make_parts(), counters, [])
   log.open()
   frames = np.zeros([2, 64, 64, 3], np.uint8)
-  log.draw('evaluation', 40, {'episode': frames, 'dream': frames[0]})
-  log.draw('pretraining', 80, {'episode': frames})
+  drawn = encoding.encode({'episode': frames, 'dream': frames[0]})
+  log.draw('evaluation', 40, drawn)
+  log.draw('pretraining', 80, {'episode': drawn['episode']})
   log.close()
   found = event_files.points(tmp_path)
   assert found['evaluation/episode'] == [40]

@@ -346,11 +346,12 @@ def test_what_an_environment_needs_of_gin_is_said_by_its_name():
   assert caught.value.exit_code == 78
 
 
-def disk_bytes(num_parameters, **changes):
-  """What an experiment needs with a replay of 1,000 steps of 1,000 bytes."""
+def disk_bytes(num_parameters, capacity=10_000, worker=False, **changes):
+  """What an experiment needs with a replay of steps of 1,000 bytes."""
   plan = {
     'env_steps': 80_000,
-    'action_repeat': 4,
+    'action_repeat': 1,
+    'checkpoint_seconds': 2.0,
     'eval_interval': 10_000,
     'model_updates': 3_000,
     'picture_interval': 1_000,
@@ -359,20 +360,32 @@ def disk_bytes(num_parameters, **changes):
   parts = types.SimpleNamespace(
     schedule=types.SimpleNamespace(**plan),
     agent=types.SimpleNamespace(num_parameters={'a': num_parameters}),
+    evaluation=types.SimpleNamespace(worker=worker),
   )
-  ring = types.SimpleNamespace(nbytes=1_000_000, capacity=1000)
+  ring = types.SimpleNamespace(nbytes=1000 * capacity, capacity=capacity)
   return experiment.Experiment.disk_bytes(parts, ring)
 
 
 def test_what_a_run_needs_on_the_disk():
-  # 1,000 rows and 8,192 to spare, of 1,000 bytes; three times 100 parameters of
-  # 16 bytes; pictures of 8 evaluations and 3 times in pretraining.
-  assert disk_bytes(100) == 9_192_000 + 4_800 + 11 * 6_000_000 + 20_000_000
+  # 10,000 rows, and twice the 4,096 of a file and the 200 that two seconds add,
+  # of 1,000 bytes; three times 100 parameters of 16 bytes; pictures of 8
+  # evaluations and 3 times in pretraining.
+  others = 11 * 6_000_000 + 20_000_000
+  assert disk_bytes(100) == 18_592_000 + 4_800 + others
+  # An evaluation that is under way has the parameters once more.
+  assert disk_bytes(100, worker=True) == 18_592_000 + 9_600 + others
 
 
-def test_a_short_run_does_not_fill_the_replay():
-  # 400 steps, and no more than these to spare.
-  assert disk_bytes(0, env_steps=1600, model_updates=0) == 800_000 + 20_000_000
+def test_between_two_checkpoints_the_whole_ring_may_be_replaced():
+  needed = disk_bytes(0, checkpoint_seconds=1e9, model_updates=0)
+  assert needed == 30_000_000 + 8 * 6_000_000 + 20_000_000
+
+
+def test_a_short_run_writes_no_more_steps_than_it_has():
+  needed = disk_bytes(
+    0, env_steps=1600, action_repeat=4, eval_interval=2000, model_updates=0
+  )
+  assert needed == 400_000 + 20_000_000
 
 
 def test_the_replay_is_joined_as_the_agent_asks():

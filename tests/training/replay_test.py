@@ -23,7 +23,9 @@ SPEC = Step(
 
 
 def numbered(number, step_type=MID):
-  return Step(np.int32(step_type), {'pixels': np.full(2, number, np.uint8)})
+  return Step(
+    np.int32(step_type), {'pixels': np.full(2, number % 256, np.uint8)}
+  )
 
 
 def filled(step_types, capacity=100, sequence_length=3, seed=0, joined=(1,)):
@@ -142,6 +144,14 @@ def test_episodes_that_are_shorter_than_what_is_joined_are_the_reason_then():
       ring.sample(2)
     told = 'or lower the horizon of 3.' in str(caught.value)
     assert told == remedy
+
+
+def test_an_episode_may_have_more_steps_than_a_byte_counts():
+  ring = filled([FIRST] + [MID] * 299, capacity=5, joined=(2,))
+  of_bytes = [number % 256 for number in range(295, 300)]
+  assert set(drawn(ring.sample(100))) == {
+    tuple(of_bytes[i : i + 3]) for i in range(3)
+  }
 
 
 def test_episode_that_was_cut_off_is_joined_to_nothing():
@@ -440,9 +450,10 @@ def test_a_single_stream_is_drawn_as_if_there_were_no_others():
 
 
 @pytest.mark.parametrize('capacity', [9, 100])
-def test_streams_resume_exactly(capacity):
+@pytest.mark.parametrize('joined', [(1,), (2, 1)])
+def test_streams_resume_exactly(capacity, joined):
   def make():
-    return replay.Replay(SPEC, 3, 5, capacity, num_streams=2)
+    return replay.Replay(SPEC, 3, 5, capacity, joined, num_streams=2)
 
   def go_on(ring):
     batches = []
