@@ -1,7 +1,9 @@
-"""The order of the tests, and of the first imports."""
+"""Which tests are run, in which order, and what is imported first."""
 
 import gc
 import os
+
+import pytest
 
 import slac  # noqa: F401  # Before any test imports TensorFlow.
 
@@ -20,6 +22,13 @@ SLOWEST = (
   'package_test',
   'slac_agent_test',
 )
+
+
+def pytest_configure(config):
+  """Has `pytest` leave out the long ones, unless it is told what to run."""
+  is_whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+  if is_whole and not config.option.markexpr and not config.option.keyword:
+    config.option.markexpr = 'not long'
 
 
 def pytest_collection_modifyitems(items):

@@ -67,6 +67,7 @@ def due(root):
     return False  # It was removed meanwhile.
 
 
+@pytest.mark.long
 def test_kills_of_both_processes_leave_no_trace(tmp_path):
   straight, killed = tmp_path / 'straight', tmp_path / 'killed'
   straight.mkdir()

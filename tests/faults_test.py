@@ -1,4 +1,4 @@
-"""A run that is killed and interrupted many times: the slow part of the suite.
+"""A run that is killed and interrupted many times.
 
 `python -m tests.faults --kills 200` does more of the same to a run that has a
 model, and also fails if a stop takes long or kills miss the saves; on a busy
@@ -9,7 +9,7 @@ import pytest
 
 from tests.faults import kills, tiny_runs
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 @pytest.mark.parametrize(

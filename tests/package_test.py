@@ -110,6 +110,7 @@ def test_scripts_of_an_installed_package_answer(installed, name):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_an_installed_package_finds_its_gin_files_and_trains(installed):
   elsewhere, run = installed
   process = run('slac-train', '--gin_file=gin/walkr.gin')

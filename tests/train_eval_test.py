@@ -355,6 +355,7 @@ def test_a_run_without_a_model_has_no_pictures_of_one(tmp_path):
     assert film.n_frames > 1
 
 
+@pytest.mark.long
 def test_the_documented_own_environment_trains(tmp_path):
   page = (REPOSITORY / 'docs' / 'environments.md').read_text()
   python = re.search(r'```python\n(import gin\n.*?)```', page, re.S)[1]

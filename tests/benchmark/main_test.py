@@ -125,6 +125,7 @@ def _small(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures('_small')
+@pytest.mark.long
 def test_everything_is_measured(capsys):
   subject = subjects.SUBJECTS['slac']._replace(
     tasks=('cartpole',), dtypes=('float32',)
@@ -165,6 +166,7 @@ def test_everything_is_measured(capsys):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures('_small')
+@pytest.mark.long
 def test_of_alm_there_is_one_update_and_no_reference():
   subject = subjects.SUBJECTS['alm']._replace(
     tasks=('hopper',), dtypes=('float32',)

@@ -78,6 +78,7 @@ def test_the_first_that_cannot_join_is_the_user_s(make):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_one_that_is_lost_is_followed_by_another(make, monkeypatch):
   def wait(begun):
     while not linked.get_ready([begun]):

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.slow
 STEPS = 1200
 
 
+@pytest.mark.long
 def test_no_step_is_lost_or_doubled_when_processes_are_killed(tmp_path):
   folder, log = tmp_path / 'run', tmp_path / 'run.log'
   closed = tmp_path / 'closed'

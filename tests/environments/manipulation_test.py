@@ -54,6 +54,7 @@ def resume(folder):
 
 @manipulated.has_metaworld
 @pytest.mark.slow
+@pytest.mark.long
 def test_every_task_resumes_exactly_in_another_process(tmp_path):
   expected = {}
   names = [

@@ -111,6 +111,7 @@ def test_what_bin_picking_measures_at_its_first_step_is_remembered(blank):
 
 @manipulated.has_metaworld
 @pytest.mark.slow
+@pytest.mark.long
 def test_all_fifty_do():
   rendering.choose_backend()
   from metaworld import env_dict

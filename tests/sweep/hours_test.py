@@ -159,6 +159,7 @@ def test_what_cannot_be_measured_is_said(tmp_path, measured):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_measurement_is_one_of_what_the_command_trains(tmp_path):
   command = plan.Command(('gin/cartpole.gin', TINY), (), 0, str(tmp_path))
   seconds, text = hours._measure(command)

@@ -199,6 +199,7 @@ def sweep(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_sweep_is_stopped_continued_and_drawn(tmp_path, sweep):
   train = [*sweep, '--run']
   process = subprocess.Popen(train, cwd=ROOT, stdout=subprocess.PIPE, text=True)

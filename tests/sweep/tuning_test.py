@@ -154,6 +154,7 @@ def test_a_run_that_is_at_work_is_left_alone(kept, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_run_survives_its_node_and_a_stop_to_the_last_bit(tmp_path):
   overlay, root = tmp_path / 'tiny.gin', tmp_path / 'runs'
   clusters.write_settings(overlay, env_steps=8000, seconds=1.0)
