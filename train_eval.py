@@ -27,7 +27,7 @@ import tensorflow as tf
 from slac.cluster import remote_collector
 from slac.config import bindings
 from slac.deployment import exporting
-from slac.reporting import evaluations, report, summary
+from slac.reporting import evaluation_worker, report, summary
 from slac.storage import checkpoints, disk, locks, names, run_folder, starts
 from slac.training import (
   collecting,
@@ -47,7 +47,7 @@ class Run:
   """Algorithm 1 over the parts of an experiment, saved and continued."""
 
   def __init__(self, parts, ring, folder, stop):
-    self._agent = agent = parts.agent
+    agent = parts.agent
     self._parts = parts
     self._folder = folder
     self._schedule = parts.schedule
@@ -58,15 +58,15 @@ class Run:
       name: compiled.CompiledUpdate(update)
       for name, update in agent.updates(parts.schedule.batch_size).items()
     }
-    self._random_policy = compiled.EagerPolicy(parts.random_policy)
-    self._collect_policy = compiled.EagerPolicy(agent.collect_policy)
+    self._random_policy = compiled.CompiledPolicy(parts.random_policy)
+    self._collect_policy = compiled.CompiledPolicy(agent.collect_policy)
     self._finite_check = faults.FiniteCheck(folder)
     logged = [
       *agent.trace(parts.schedule.batch_size),
       *remote_collector.names(parts.collection.workers),
     ]
     self._report = report.Report(folder, parts, self.counters, logged)
-    self._evaluations = evaluations.make(
+    self._evaluations = evaluation_worker.make(
       parts, self.counters, self._report, lambda: stop.requested
     )
     self._collector = self._make_collector(parts)
@@ -96,7 +96,7 @@ class Run:
     return collecting.Collector(
       parts.environments,
       self._replay,
-      self._agent.training_data_spec,
+      parts.agent.training_data_spec,
       self._report.stopwatch,
       parts.limit,
       parts.seed,
@@ -166,16 +166,16 @@ class Run:
     with self._report.stopwatch('sampling'):
       experience = compiled.as_tensors(self._replay.sample(update.batch_size))
     with self._report.updating(update.is_compiled):
-      names, values = update(experience)
-    self._report.add_metrics(names, values)
-    self._finite_check.add(self.counters, experience, names, values)
+      metric_names, values = update(experience)
+    self._report.add_metrics(metric_names, values)
+    self._finite_check.add(self.counters, experience, metric_names, values)
 
   def _save(self):
     self._finite_check.check()
     locks.check(self._folder)
     goes_on = self.counters.env_steps < self._schedule.env_steps
     failures = self._collector.prepare()
-    # Else nothing is begun any more.
+    # A run that ends here needs no more episodes: failures do not count.
     if goes_on and not self._stop.requested:
       faults.count(failures, self.counters, self._write)
     self._write()
@@ -188,8 +188,7 @@ class Run:
 
   def _restore(self):
     """Continues from the newest checkpoint; a new run has none."""
-    if restored := self._checkpoints.restore():
-      _, state = restored
+    if state := self._checkpoints.restore():
       with checkpoints.restoring(self._folder):
         for name, part in self._stateful.items():
           part.set_state(state[name])
@@ -220,8 +219,12 @@ def train_eval(arguments):
   )
   init = arguments.init_from, arguments.init_parts
   name = names.run_name(
-    *(arguments.gin_file, arguments.gin_param, seed, arguments.root_dir),
-    *(init, arguments.name),
+    arguments.gin_file,
+    arguments.gin_param,
+    seed,
+    arguments.root_dir,
+    init,
+    arguments.name,
   )
   folder = pathlib.Path(arguments.root_dir, name)
   origin = transfer.Origin(None if arguments.fresh else folder, *init)
@@ -243,13 +246,7 @@ def train_eval(arguments):
   origin.load(parts.agent)
   if origin.noted:
     version['init_from'] = origin.noted
-  folder = run_folder.open_run(
-    arguments.root_dir,
-    name,
-    arguments.fresh,
-    resolved,
-    version,
-  )
+  folder = run_folder.open_run(folder, arguments.fresh, resolved, version)
   streams.keep_in(folder / 'run.log')
   print(folder, summary.of_run(parts, ring, origin.noted), sep='\n', flush=True)
   disk.check(folder, parts.disk_bytes(ring))

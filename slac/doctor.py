@@ -79,7 +79,6 @@ class Finding:
 def main():
   """Runs the command line."""
   streams.guard()
-  streams.interrupt_quietly()
   prog = 'python -m slac.doctor'
   parser = errors.ArgumentParser(prog=prog, description=__doc__)
   parser.add_argument('--root_dir', default='runs', help='the folder of runs')
@@ -158,7 +157,7 @@ def tensorflow() -> Iterator[Finding]:
   output, failure = processes.run_script(_TENSORFLOW, {}, _SECONDS)
   if failure:
     text = f'fails ({failure})'
-    remedy = _LATER if _is_late(failure) else packages.INSTALL
+    remedy = _LATER if processes.LATE in failure else packages.INSTALL
     yield Finding('FAIL', 'import of TensorFlow', text, remedy)
     return
   yield Finding('PASS', 'import of TensorFlow', 'works')
@@ -196,7 +195,7 @@ def graphics() -> Iterator[Finding]:
       remedy = _INSTALL_GL.get(name, 'choose egl or osmesa')
       if 'ModuleNotFoundError' in failure:
         remedy = packages.INSTALL
-      elif _is_late(failure):
+      elif processes.LATE in failure:
         remedy = _LATER
       elif name == asked:
         remedy += ', or unset MUJOCO_GL'
@@ -274,11 +273,6 @@ def disk(root_dir: pathlib.Path) -> Finding:
     return Finding('PASS', name, text)
   remedy = 'make room, or choose another --root_dir'
   return Finding('FAIL', name, text, remedy)
-
-
-def _is_late(failure: str) -> bool:
-  """Whether a script that was run took longer than it may."""
-  return failure == processes.late(_SECONDS)
 
 
 if __name__ == '__main__':

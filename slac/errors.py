@@ -120,7 +120,7 @@ seed = functools.partial(whole_number, high=LARGEST_SEED)  # Type of --seed.
 
 
 def short(text: str, most: int = 100) -> str:
-  """Returns a text, or `most` characters of it without its middle."""
+  """Returns a text, without its middle if longer than `most`."""
   half = (most - 3) // 2
   return text if len(text) <= most else f'{text[:half]}...{text[-half:]}'
 

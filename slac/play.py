@@ -45,7 +45,9 @@ def parse_arguments():
   )
   choice = parser.add_mutually_exclusive_group()
   choice.add_argument(
-    '--greedy', action='store_true', help="act at the policy's mode, as it does"
+    '--greedy',
+    action='store_true',
+    help="act at the policy's mode: the default",
   )
   choice.add_argument(
     '--sample',
@@ -80,51 +82,46 @@ def parse_arguments():
     action='store_true',
     help='import the modules that the run was made with, and so run their code',
   )
-  return parser.parse_args()
+  arguments = parser.parse_args()
+  _check(parser, arguments)
+  return arguments
 
 
-def check(arguments):
-  """Raises a UserError (64) for flags that do not go together."""
+def _check(parser, arguments):
+  """Refuses flags that do not go together."""
   about_export = (
     arguments.carry_images or arguments.half or not arguments.episodes
   )
   if bool(arguments.run_dir) == bool(arguments.pretrained):
-    raise errors.UserError(
-      "Name a run's folder (run_dir), or a policy with --pretrained, and not "
-      'both.',
-      64,
+    parser.error(
+      "name a run's folder (run_dir), or a policy with --pretrained, and not "
+      'both'
     )
   if arguments.pretrained and (
     arguments.export or arguments.sample or about_export
   ):
-    raise errors.UserError(
+    parser.error(
       '--pretrained plays a policy that was exported as it is: leave out '
-      '--export, --sample, --carry_images, --half and --episodes=0.',
-      64,
+      '--export, --sample, --carry_images, --half and --episodes=0'
     )
   if about_export and not arguments.export:
-    raise errors.UserError(
+    parser.error(
       '--carry_images, --half and --episodes=0 are about an export: name its '
-      'folder with --export.',
-      64,
+      'folder with --export'
     )
   if arguments.video and arguments.video.suffix.lower() != '.gif':
-    raise errors.UserError(
-      f'--video={arguments.video}: films are GIFs, so end the name in .gif.',
-      64,
+    parser.error(
+      f'--video={arguments.video}: films are GIFs, so end the name in .gif'
     )
   if arguments.half and not arguments.episodes:
-    raise errors.UserError(
-      '--half writes down what the policy returns: play at least one episode.',
-      64,
+    parser.error(
+      '--half writes down what the policy returns: play at least one episode'
     )
 
 
 if __name__ == '__main__':
   # TensorFlow takes seconds; what is wrong with the command is said before.
-  early = packages.start(PROGRAM, parse_arguments)
-  with errors.reported_by(PROGRAM):
-    check(early)
+  packages.start(PROGRAM, parse_arguments)
 
 import numpy as np
 import tensorflow as tf
@@ -132,7 +129,7 @@ import tensorflow as tf
 from slac import deployment
 from slac.config import bindings
 from slac.deployment import exporting, playing, records
-from slac.reporting import pictures
+from slac.reporting import encoding, pictures
 from slac.training import devices, evaluation, experiment, trained
 
 
@@ -282,17 +279,16 @@ def draw(
   rows = pictures.as_rgb(rows)
   return {
     video: encode_film(episode, images),
-    figure.with_suffix('.png'): pictures.encode_png(
+    figure.with_suffix('.png'): encoding.png(
       pictures.strip(rows[:, 0], first[0])
     ),
-    figure: pictures.encode_gif(pictures.film(rows, first), pictures.FPS),
+    figure: encoding.gif(pictures.film(rows, first)),
   }
 
 
 def encode_film(episode: evaluation.Episode, images: np.ndarray) -> bytes:
   """Returns what `pictures.side_by_side` does, as a GIF."""
-  frames = pictures.side_by_side(episode, images)
-  return pictures.encode_gif(frames, pictures.FPS)
+  return encoding.gif(pictures.side_by_side(episode, images))
 
 
 if __name__ == '__main__':

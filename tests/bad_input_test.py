@@ -577,7 +577,7 @@ FAULTS = [
     'slac.probe',
     'probe: one episode',
     64,
-    '--episodes=1 are too few',
+    "'1' is no whole number of at least 2",
     *('runs/other', '--episodes=1'),
   ),
   module(

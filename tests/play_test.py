@@ -180,11 +180,9 @@ def refusal(run_dir, **flags):
     'export': None,
     'allow_gin_imports': False,
     'half': False,
-    'pretrained': None,
   }
   arguments = {'run_dir': run_dir, **plain, **flags}
   with pytest.raises(errors.UserError) as caught:
-    play.check(argparse.Namespace(**arguments))
     play.play(argparse.Namespace(**arguments))
   message = str(caught.value)
   assert '\n' not in message and message.endswith('.')
@@ -303,48 +301,45 @@ def test_the_greedy_policy_is_played_and_exported_unless_told(chosen, run_dir):
   }
 
 
-def test_greedy_and_sampled_exclude_each_other(chosen, capsys):
-  with pytest.raises(SystemExit, match='64'):
-    chosen('--greedy', '--sample')
-  assert 'not allowed with' in capsys.readouterr().err
+@pytest.fixture
+def refused(monkeypatch, capsys):
+  """What a wrong command line is told."""
 
+  def call(*flags):
+    monkeypatch.setattr(sys, 'argv', ['play', *flags])
+    with pytest.raises(SystemExit, match='64'):
+      play.parse_arguments()
+    return capsys.readouterr().err
 
-@pytest.mark.parametrize(
-  'flags', [{'carry_images': True}, {'episodes': 0}, {'half': True}]
-)
-def test_what_is_about_an_export_needs_one(run_dir, flags):
-  message, code = refusal(run_dir, **flags)
-  assert code == 64 and 'with --export' in message
+  return call
 
 
 @pytest.mark.parametrize(
   ('flags', 'says'),
   [
-    ({'pretrained': 'x'}, 'and not both'),
-    ({'run_dir': None}, "Name a run's folder"),
-    ({'run_dir': None, 'pretrained': 'x', 'sample': True}, 'leave out'),
-    ({'half': True, 'export': 'x', 'episodes': 0}, 'at least one episode'),
-    ({'video': pathlib.Path('x.mp4')}, 'films are GIFs'),
+    (['run', '--greedy', '--sample'], 'not allowed with'),
+    (['run', '--carry_images'], 'with --export'),
+    (['run', '--episodes=0'], 'with --export'),
+    (['run', '--half'], 'with --export'),
+    (['run', '--half', '--export=x', '--episodes=0'], 'at least one episode'),
+    (['run', '--video=x.mp4'], 'films are GIFs'),
+    (['run', '--pretrained=x'], 'and not both'),
+    ([], "name a run's folder"),
+    (['--pretrained=x', '--sample'], 'leave out'),
   ],
 )
-def test_a_run_or_a_pretrained_policy_is_played_as_it_is(run_dir, flags, says):
-  message, code = refusal(**{'run_dir': run_dir, **flags})
-  assert code == 64 and says in message
+def test_flags_that_do_not_go_together(refused, flags, says):
+  assert says in refused(*flags)
 
 
 @pytest.mark.parametrize(
-  ('flag', 'value', 'named'),
-  [
-    ('export', 'x', '--export'),
-    ('carry_images', True, '--carry_images'),
-    ('half', True, '--half'),
-    ('episodes', 0, '--episodes=0'),
-  ],
+  'flag', ['--export', '--carry_images', '--half', '--episodes=0']
 )
-def test_nothing_of_a_pretrained_policy_is_exported(flag, value, named):
-  message, code = refusal(None, pretrained='x', **{flag: value})
+def test_nothing_of_a_pretrained_policy_is_exported(refused, flag):
+  value = ['x'] if flag == '--export' else []
+  message = refused('--pretrained=x', flag, *value)
   _, remedy = message.split(': leave out ')
-  assert code == 64 and named in remedy
+  assert flag in remedy
 
 
 def test_a_gpu_is_prepared_before_a_policy_is_loaded(monkeypatch, tmp_path):

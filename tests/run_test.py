@@ -82,10 +82,10 @@ def test_the_collector_has_the_runs_limit_and_its_seed(monkeypatch):
   monkeypatch.setattr(train_eval.collecting, 'Collector', lambda *x: x)
   run = make(
     _replay='ring',
-    _agent=types.SimpleNamespace(training_data_spec='spec'),
     _report=types.SimpleNamespace(stopwatch='watch'),
   )
   parts = types.SimpleNamespace(
+    agent=types.SimpleNamespace(training_data_spec='spec'),
     collection=types.SimpleNamespace(workers=0),
     environments=['own'],
     limit='limit',

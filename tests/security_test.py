@@ -290,13 +290,13 @@ def test_no_link_leads_out_of_a_run_s_folder(tmp_path, monkeypatch, place):
   outside.mkdir()
   (outside / 'precious').write_text('kept')
   version, settings = {'commit': 'a'}, {'Replay.capacity': '1'}
-  folder = run_folder.open_run(str(tmp_path), 'run', False, settings, version)
+  folder = run_folder.open_run(tmp_path / 'run', False, settings, version)
   link = folder / place
   link.parent.mkdir(parents=True, exist_ok=True)
   link.symlink_to(outside)
   before = (folder / 'version.json').read_text()
   message, code = refused(
-    run_folder.open_run, str(tmp_path), 'run', False, settings, version
+    run_folder.open_run, tmp_path / 'run', False, settings, version
   )
   assert (message, code) == (
     f'{link} is a link, which no run makes: replace it by what it leads to.',
@@ -307,7 +307,7 @@ def test_no_link_leads_out_of_a_run_s_folder(tmp_path, monkeypatch, place):
   assert refused(play.play, play.parse_arguments()) == (message, 74)
   # Where the runs are kept may well be a link.
   link.unlink()
-  pathlib.Path('runs').symlink_to(tmp_path)
-  assert (
-    run_folder.open_run('runs', 'run', False, settings, version).name == 'run'
-  )
+  root = pathlib.Path('runs')
+  root.symlink_to(tmp_path)
+  opened = run_folder.open_run(root / 'run', False, settings, version)
+  assert opened.name == 'run'

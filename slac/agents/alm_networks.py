@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import gin
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
+from tensorflow_probability import math as tfm
 from tf_agents.utils import common
 
 from slac.config import settings
@@ -269,18 +270,14 @@ class ActionNoise:
     """
     mean, limit = pi.mean(), self._training_limit
     noise = pi.stddev() * tf.random.stateless_normal(tf.shape(mean), seed)
-    return clipped(mean + tf.clip_by_value(noise, -limit, limit))
+    action = mean + tf.clip_by_value(noise, -limit, limit)
+    return tfm.clip_by_value_preserve_gradient(action, -1, 1)
 
 
 def limited(x: tf.Tensor, low: float, high: float) -> tf.Tensor:
   """Maps all numbers smoothly to those above `low` and about below `high`."""
   below = high - tf.nn.softplus(high - x)
   return low + tf.nn.softplus(below - low)
-
-
-def clipped(action: tf.Tensor) -> tf.Tensor:
-  """Clips actions to [-1, 1], and passes the gradient as if it did not."""
-  return action + tf.stop_gradient(tf.clip_by_value(action, -1, 1) - action)
 
 
 def variables(modules: list[tf.Module]) -> list[tf.Variable]:

@@ -4,6 +4,7 @@ import gin
 import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
+from tensorflow_probability import math as tfm
 
 from slac.agents import alm, alm_bound, alm_networks, returns
 from slac.config import settings
@@ -151,7 +152,8 @@ class AlmEntropyAgent(alm.AlmAgent):
     return self._networks.actor(z)
 
   def _act(self, z, seed):
-    return alm_networks.clipped(self.pi(z).sample(seed=seed))
+    action = self.pi(z).sample(seed=seed)
+    return tfm.clip_by_value_preserve_gradient(action, -1, 1)
 
   def _bonus(self, z):
     return self._entropy_weight * self.pi(z).entropy()

@@ -35,8 +35,8 @@ class Agent(tf_agent.TFAgent):
   among its variables, so a checkpoint holds them.
   """
 
-  # For each of the equal parts that a batch of experience has, how many pairs
-  # of steps, from a sequence's end, are of one episode each.
+  # For each of the equal parts of a batch, how many of a sequence's last pairs
+  # of steps must each lie within one episode, 1 to T.
   joined: tuple[int, ...] = (1,)
   # What of `returns.Estimates` it has.
   estimated: tuple[str, ...] = ()

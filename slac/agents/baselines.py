@@ -26,9 +26,7 @@ class Baseline(sac.SoftActorCritic):
     loss, gradients, metrics = self.gradients(
       (now, now),
       (after, after),
-      experience.action[:, -2],
-      experience.reward[:, -2],
-      experience.discount[:, -2],
+      experience,
       self._draw_seeds(2),
     )
 

@@ -80,7 +80,7 @@ def minimise_in_turn(
   gradient_limit: float,
   finish: Callable[[], None],
 ) -> dict[str, tf.Tensor]:
-  """Takes a step of each loss, of the parameters that the last has left.
+  """Takes a step on each loss in turn, each from where the one before ended.
 
   If all metrics are finite `finish` is called, or else all is undone.
 

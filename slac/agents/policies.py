@@ -119,23 +119,26 @@ class StatePolicy(SeededPolicy):
   def memory(self, images: bool) -> memories.NoMemory:
     """Returns what it needs to act outside of TF-Agents: no past step."""
     del images
-    return memories.NoMemory(
-      lambda observation, draw_seed: self._actor(observation['state'])
-    )
+    return memories.NoMemory(self._act)
 
   def _variables(self):
     return [*self._actor.variables, self._generator.state]
 
   def _distribution(self, time_step, policy_state):
-    distribution = self._actor(time_step.observation['state'])
+    distribution = self._act(time_step.observation, self._next_seed)
     return policy_step.PolicyStep(distribution, policy_state)
 
+  def _act(self, observation, draw_seed):
+    """Returns pi(a | state)."""
+    del draw_seed
+    return self._actor(observation['state'])
 
-class EncodedPolicy(SeededPolicy):
+
+class EncodedPolicy(StatePolicy):
   """Acts on a latent of the state, drawn anew at each step.
 
-  If it is greedy, it acts at the mean of pi(a|z); else with noise, which is not
-  clipped as in training.
+  If it is greedy, it acts at the mean of pi(a|z); else with noise, which,
+  unlike in training, is not clipped.
   """
 
   def __init__(
@@ -157,15 +160,9 @@ class EncodedPolicy(SeededPolicy):
       pi: maps latents to a Gaussian over actions, `[B, A]`.
       **seeded: see `SeededPolicy`.
     """
-    super().__init__(time_step_spec, action_spec, **seeded)
+    super().__init__(time_step_spec, action_spec, actor, **seeded)
     self._encoder = encoder
-    self._actor = actor
     self._pi = pi
-
-  def memory(self, images: bool) -> memories.NoMemory:
-    """Returns what it needs to act outside of TF-Agents: no past step."""
-    del images
-    return memories.NoMemory(self._act)
 
   def choose(self, distribution, draw_seed):
     if self.is_greedy:
@@ -173,13 +170,7 @@ class EncodedPolicy(SeededPolicy):
     return tf.clip_by_value(distribution.sample(seed=draw_seed()), -1.0, 1.0)
 
   def _variables(self):
-    parts = self._encoder, self._actor
-    variables = [v for part in parts for v in part.variables]
-    return [*variables, self._generator.state]
-
-  def _distribution(self, time_step, policy_state):
-    distribution = self._act(time_step.observation, self._next_seed)
-    return policy_step.PolicyStep(distribution, policy_state)
+    return [*self._encoder.variables, *super()._variables()]
 
   def _act(self, observation, draw_seed):
     """Returns pi(a|z), before actions are clipped."""

@@ -179,17 +179,17 @@ class SoftActorCritic(base.Agent):
     """The temperature, without a gradient: only its own loss moves it."""
     return tf.stop_gradient(tf.exp(self._log_alpha))
 
-  def gradients(self, now, after, action, reward, discount, seeds):
-    """Returns the gradients of one step, and metrics.
+  def gradients(self, now, after, experience, seeds):
+    """Returns loss, gradients and metrics of one step.
 
     Args:
       now: (actor input, critic input) at step t, each `[B, D]`.
       after: the same at step t + 1.
-      action: a_t, `[B, A]`.
-      reward: r_t, `[B]`.
-      discount: `[B]`.
+      experience: a Trajectory of `[B, T + 1, ...]`, which ends with these two.
       seeds: two stateless seeds, `[2]` each.
     """
+    steps = experience.action, experience.reward, experience.discount
+    action, reward, discount = (x[:, -2] for x in steps)
     with tf.GradientTape() as critic_tape:
       critic_loss, critic_metrics = self.critic_loss(
         now[1], action, reward, discount, after[1], after[0], seeds[0]

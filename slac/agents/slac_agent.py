@@ -97,10 +97,6 @@ class SlacAgent(sac.SoftActorCritic):
   def compute_dtype(self) -> str:
     return self._model.compute_dtype
 
-  def train_model(self, experience) -> tf_agent.LossInfo:
-    """One update of the model alone, on all sequences of the experience."""
-    return self._train_model(experience=experience)
-
   def model_metrics(self, experience):
     """Those of the model's loss; images are as they were seen."""
     return self._model_metrics(experience)
@@ -150,6 +146,7 @@ class SlacAgent(sac.SoftActorCritic):
     return metrics
 
   def _update_model(self, experience):
+    """One update of the model alone, on all sequences of the experience."""
     *seeds, augmentation_seed = self._draw_seeds(3)
     observation = self._augment(experience, augmentation_seed)
     loss, gradients, metrics, _ = self._model_gradients(
@@ -226,14 +223,7 @@ class SlacAgent(sac.SoftActorCritic):
     actor_inputs = tf.unstack(self._actor_input(seen), axis=1)
     critic_inputs = tf.unstack(self._critic_input(seen), axis=1)
     now, after = zip(actor_inputs, critic_inputs, strict=True)
-    return self.gradients(
-      now,
-      after,
-      experience.action[:, -2],
-      experience.reward[:, -2],
-      experience.discount[:, -2],
-      seeds,
-    )
+    return self.gradients(now, after, experience, seeds)
 
   def _see_episode(self, observation, actions):
     seen = self.filtered(observation, actions)

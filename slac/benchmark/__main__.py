@@ -206,7 +206,7 @@ def measure_loop(timer, subject, gin_params):
   collector = collecting.Collector(
     parts.environments, ring, spec, metrics.Stopwatch()
   )
-  policy = compiled.EagerPolicy(agent.collect_policy)
+  policy = compiled.CompiledPolicy(agent.collect_policy)
   fill(ring, collector, policy)
   time_step = parts.environments[0].current_time_step()
   state = policy.get_initial_state()

@@ -5,12 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from slac.benchmark import measuring, run_time, tables
-from slac.training import (
-  collecting,
-  compiled,
-  experiment,
-  metrics,
-)
+from slac.training import collecting, compiled, experiment, metrics
 
 
 def measure(
@@ -38,7 +33,7 @@ def measure(
     parts.limit,
   )
   act = functools.partial(
-    collector.step, compiled.EagerPolicy(agent.collect_policy)
+    collector.step, compiled.CompiledPolicy(agent.collect_policy)
   )
   while ring.num_added < ring.capacity:
     act()
@@ -58,21 +53,13 @@ def measure(
   return row
 
 
-def steps_per_second(row: dict[str, Any], name: str) -> float:
-  """Returns agent steps per second of what `measure` has returned."""
-  return row['environments'] / row[name]['median_s']
-
-
 def print_table(rows: Sequence[dict[str, Any]]):
   """Prints the agent steps per second of what `measure` has returned."""
-  names = ('acting', 'turn')
+  cells = []
+  for row in rows:
+    n = row['environments']
+    rates = [f'{n / row[name]["median_s"]:.1f}' for name in ('acting', 'turn')]
+    cells.append([str(n), *rates])
   tables.print_table(
-    ['environments', 'agent steps per second', 'with their updates'],
-    [
-      [
-        str(row['environments']),
-        *(f'{steps_per_second(row, name):.1f}' for name in names),
-      ]
-      for row in rows
-    ],
+    ['environments', 'agent steps per second', 'with their updates'], cells
   )

@@ -102,7 +102,8 @@ def measure() -> dict[str, float]:
     parts.environments, ring, spec, metrics.Stopwatch()
   )
   random, policy = (
-    compiled.EagerPolicy(p) for p in (parts.random_policy, agent.collect_policy)
+    compiled.CompiledPolicy(p)
+    for p in (parts.random_policy, agent.collect_policy)
   )
   while ring.num_added < ring.capacity:
     collector.step(random)

@@ -25,7 +25,7 @@ _REASON = 300  # Characters.
 
 
 class Hub:
-  """Is what a run asks for steps, in a process that Ray may end with its own.
+  """Gives a run its steps, from a process that Ray may end along with its own.
 
   It has a session of its own too: a signal to all processes of a batch job
   would end Ray's among them.

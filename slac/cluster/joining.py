@@ -68,7 +68,7 @@ def check(place: Place) -> None:
   Raises:
     UserError: 69 if Ray is missing, does not answer or is too small; 73 if the
       storage cannot be written; 77 if tokens are switched off; 78 if the
-      address is none.
+      address is neither local nor HOST:PORT.
   """
   if not is_address(place.address):
     raise errors.UserError(

@@ -33,7 +33,8 @@ class Link:
     self._arguments = arguments
     self._should_stop = should_stop
     self._process: served.Served | None = None
-    self._is_late: Callable[[], bool] | None = None  # While an answer is due.
+    # Says whether it has passed; None: no answer is due.
+    self._deadline: Callable[[], bool] | None = None
     self._has_joined = False  # As one hub at least.
     self._pause_end = 0.0
 
@@ -50,7 +51,7 @@ class Link:
     if self._process or self._pause_end:
       return
     self._begin(begun)
-    while self._is_late and not self._should_stop():
+    while self._deadline and not self._should_stop():
       self.found()
 
   def get_ready(self, begun: Sequence[int]) -> bool:
@@ -60,12 +61,12 @@ class Link:
       time.sleep(min(max(left, 0.0), _WAIT_SECONDS))
       if left <= _WAIT_SECONDS:
         self._begin(begun)
-    return self._process is not None and not self._is_late
+    return self._process is not None and not self._deadline
 
   def tell(self, *arguments: Any):
     """Asks for the steps that workers make; the arguments: see `Hub.take`."""
     self._process.ask_aside('take', *arguments)
-    self._is_late = limits.Limit(_ANSWER_SECONDS).start()
+    self._deadline = limits.Limit(_ANSWER_SECONDS).start()
 
   def found(self) -> list[tuple[int, Any]]:
     """Returns what has come of that, or nothing where it takes a second.
@@ -75,10 +76,10 @@ class Link:
       HubLost: another one is begun later.
     """
     end = time.monotonic() + _WAIT_SECONDS
-    while self._is_late:
+    while self._deadline:
       if self._process.has_answered(limits.TICK):
         return self._receive() or []
-      if self._is_late():
+      if self._deadline():
         raise HubLost(self._end('it does not answer'))
       if self._should_stop() or time.monotonic() > end:
         break
@@ -88,16 +89,16 @@ class Link:
     """Ends the hub, if there is one, after it has ended its workers."""
     if self._process:
       self._process.close(_CLOSE_SECONDS)
-      self._process = self._is_late = None
+      self._process = self._deadline = None
 
   def _begin(self, begun):
     make = functools.partial(_hub, *self._arguments, begun)
     self._process = served.Served(make, served.SPAWNED)
-    self._is_late = limits.Limit(_JOIN_SECONDS).start()
+    self._deadline = limits.Limit(_JOIN_SECONDS).start()
 
   def _receive(self):
     """Returns the answer that has come."""
-    self._is_late = None
+    self._deadline = None
     try:
       answer = self._process.answer()
     except errors.UserError as error:
@@ -115,7 +116,7 @@ class Link:
   def _end(self, why: str) -> str:
     """Ends the process, whatever has become of it."""
     self._process.end()
-    self._process = self._is_late = None
+    self._process = self._deadline = None
     self._pause_end = time.monotonic() + _PAUSE_SECONDS
     return why
 

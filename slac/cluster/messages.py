@@ -30,7 +30,7 @@ class Chunk(NamedTuple):
   steps: list[Step]
   # What the episode would end with if nothing followed; None between episodes.
   ending: trajectory.Trajectory | None
-  seconds: float  # Since the chunk before was made, or it had begun.
+  seconds: float  # Since the last chunk, or since the worker began.
 
 
 class Lost(NamedTuple):

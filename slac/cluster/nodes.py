@@ -25,7 +25,7 @@ def check(nodes: Mapping[str, str], storage: str | None) -> None:
 
   mark = MARK
 
-  # A function within one goes to the nodes as it is; there need be no package.
+  # A nested function is sent as a whole; a node may lack the package.
   def look():
     import os
     import platform

@@ -38,7 +38,7 @@ class RemoteCollector:
     self,
     parts: experiment.Experiment,
     ring: replay.Replay,
-    policy: compiled.EagerPolicy,
+    policy: compiled.CompiledPolicy,
     counters: schedule.Counters,
     stopwatch: metrics.Stopwatch,
     log: Callable[[Mapping[str, float]], None],
@@ -84,7 +84,7 @@ class RemoteCollector:
     self._begun = [0] * plan.workers
     self._waited = 0.0  # For a step, in seconds.
 
-  def step(self, policy: compiled.EagerPolicy) -> collecting.Turn:
+  def step(self, policy: compiled.CompiledPolicy) -> collecting.Turn:
     """Takes the next agent step of a worker, if there is one within a second.
 
     It acts as this policy did up to `Collection.weight_interval` gradient steps

@@ -7,42 +7,14 @@ from typing import Any
 import ray
 from tf_agents.environments import py_environment
 from tf_agents.trajectories import trajectory
-from tf_agents.utils import nest_utils
 
 from slac import errors
 from slac.cluster import messages
-from slac.training import (
-  collecting,
-  collection,
-  compiled,
-  experiment,
-  metrics,
-)
+from slac.environments import own_process
+from slac.training import collecting, collection, compiled, experiment, metrics
 
 # A chunk has at most so many agent steps, and ends after about so many seconds.
 _STEPS, _SECONDS = 10, 1.0
-
-
-class Like(py_environment.PyEnvironment):
-  """Has the specs of an environment that is elsewhere."""
-
-  def __init__(self, observation_spec: Any, action_spec: Any):
-    super().__init__()
-    self._specs = observation_spec, action_spec
-
-  def observation_spec(self) -> Any:
-    """Returns the specs of what is observed."""
-    return self._specs[0]
-
-  def action_spec(self) -> Any:
-    """Returns the spec of the actions."""
-    return self._specs[1]
-
-  def _reset(self):
-    raise NotImplementedError
-
-  def _step(self, action):
-    raise NotImplementedError
 
 
 class Rows(list):
@@ -75,13 +47,13 @@ class Worker:
     try:
       own = {'Experiment.seed': str(seed), 'Collection.workers': '0'}
       collection.load_beside(resolved, **own)
-      parts = experiment.Experiment(like=Like(*specs))
+      parts = experiment.Experiment(like=own_process.Elsewhere(*specs))
     except errors.UserError as error:
       return str(error), error.exit_code
     self._environments = parts.environments
     self._agent = parts.agent
-    self._random_policy = compiled.EagerPolicy(parts.random_policy)
-    self._policy = compiled.EagerPolicy(parts.agent.collect_policy)
+    self._random_policy = compiled.CompiledPolicy(parts.random_policy)
+    self._policy = compiled.CompiledPolicy(parts.agent.collect_policy)
     self._gradient_steps: int | None = None  # Of the policy's parameters.
     self._rows = Rows()
     self._collector = collecting.Collector(
@@ -111,13 +83,8 @@ class Worker:
       steps.append(messages.Step(list(self._rows), turn, of))
       self._rows.clear()
     (ending,) = self._collector.endings()
-    spec = self._agent.training_data_spec
     began, self._chunk_end = self._chunk_end, time.monotonic()
-    return messages.Chunk(
-      steps,
-      ending and nest_utils.prune_extra_keys(spec, ending),
-      self._chunk_end - began,
-    )
+    return messages.Chunk(steps, ending, self._chunk_end - began)
 
   def close(self):
     """Closes the environment, once what it is asked for has come."""

@@ -15,7 +15,7 @@ from gin import config_parser, selector_map
 VERSION = '0.5.0'  # Of gin-config, for which this module was written.
 
 # A binding's scope ('' if it has none), complete selector (such as
-# 'slac.agents.sac.SacAgent') and parameter.
+# 'slac.agents.sac.SoftActorCritic') and parameter.
 Key = tuple[str, str, str]
 # Selector and parameter of a macro, which gin keeps as a binding with the
 # macro's name as its scope.

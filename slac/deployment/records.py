@@ -9,15 +9,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from slac import errors
-from slac.installation import packages
+from slac.config import bindings
 from slac.storage import files, run_folder
 from slac.training import evaluation
 
 NAME = 'record.json'
 # Where policies are, by their names.
-FOLDER = (
-  packages.PACKAGE if packages.IS_INSTALLED else packages.REPOSITORY
-) / 'pretrained'
+FOLDER = bindings.ROOT / 'pretrained'
 _SCHEMA = {
   'trained': {'flags': [str], 'commit': str, 'has_changes': bool},
   'config': {str: str},  # As in the run's config.json.
@@ -42,9 +40,7 @@ def write(
     seed: of the evaluator that has played it.
     episodes: of that policy, in their order.
   """
-  starts = []
-  if (run / 'version.json').exists():
-    starts = run_folder.read_starts(run / 'version.json')
+  starts = run_folder.read_starts(run)
   start = starts[-1] if starts else {}
   git = start.get('git') or {}
   clean = {**git, 'dirty': False}

@@ -79,7 +79,7 @@ class AdaptedEnvironment(offering.OfferingEnvironment):
     super().__init__(name, action_spec, offered)
 
   def _check_pixels(self):
-    if self._image is None:  # That of a bare image is ''.
+    if self._image is None:  # A bare image's name is ''.
       self._begin()
       self.render()
 

@@ -45,6 +45,11 @@ class CheckedEnvironment:
     self._within = within
     self._spec = environment.time_step_spec()
 
+  def seed(self, seed: int):
+    """Seeds the environment, unless it is one that cannot be seeded."""
+    with failing(), self._within(), contextlib.suppress(NotImplementedError):
+      self._environment.seed(seed)
+
   def reset(self) -> ts.TimeStep:
     """Begins an episode."""
     return self._checked(self._environment.reset)
@@ -113,6 +118,18 @@ def failing() -> Iterator[None]:
     if is_default and isinstance(error, KeyboardInterrupt):
       raise
     raise Failure(f'the environment raised {one_line(error)}') from error
+
+
+@contextlib.contextmanager
+def ending_the_run() -> Iterator[None]:
+  """Turns a Failure, without which nothing goes on, into a UserError."""
+  try:
+    yield
+  except Failure as failure:
+    raise errors.UserError(
+      f'There is nothing to train in, as {failure}: mend the environment.',
+      failure.exit_code,
+    ) from failure
 
 
 def one_line(error: BaseException) -> str:

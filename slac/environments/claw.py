@@ -55,6 +55,8 @@ class ClawEnvironment(manipulation.ManipulationEnvironment):
   of the valve's angle, its velocity, and the goal's angle.
   """
 
+  _step_count = 0  # Of this episode.
+
   def __init__(self, task: str = gin.REQUIRED):
     """Makes the model.
 
@@ -74,7 +76,6 @@ class ClawEnvironment(manipulation.ManipulationEnvironment):
 
     self._draw_goal = GOALS[task]
     self._goal = 0.0
-    self._num_steps = 0
     model = mujoco.MjModel.from_xml_string(model_xml())
     super().__init__(
       f'claw-{task}', model, mujoco.MjData(model), 0, _VIEW, 9, 22
@@ -93,7 +94,7 @@ class ClawEnvironment(manipulation.ManipulationEnvironment):
     self._data.qpos[:] = [*_START, valve]
     self._data.ctrl[:] = _START
     self._mujoco.mj_forward(self._model, self._data)
-    self._num_steps = 0
+    self._step_count = 0
     return self._state()
 
   def _advance(self, action: np.ndarray) -> float:
@@ -101,7 +102,7 @@ class ClawEnvironment(manipulation.ManipulationEnvironment):
     self._mujoco.mj_step(self._model, self._data, _SUBSTEPS)
     # The bodies' places are those of one substep ago.
     self._mujoco.mj_forward(self._model, self._data)
-    self._num_steps += 1
+    self._step_count += 1
     return -abs(self._error())
 
   def _state(self) -> np.ndarray:
@@ -118,14 +119,6 @@ class ClawEnvironment(manipulation.ManipulationEnvironment):
   def _error(self) -> float:
     """Returns the valve's angle from the goal, in [-pi, pi)."""
     return (self._data.qpos[9] - self._goal + np.pi) % (2 * np.pi) - np.pi
-
-  @property
-  def _step_count(self) -> int:
-    return self._num_steps
-
-  @_step_count.setter
-  def _step_count(self, count: int):
-    self._num_steps = count
 
 
 def model_xml() -> str:

@@ -91,9 +91,6 @@ class DmControlEnvironment(mujoco_environment.MujocoEnvironment):
   def _set_random_state(self, state: dict[str, Any]):
     self._environment.task.random.set_state(state)
 
-  def _physics_state(self) -> np.ndarray:
-    return self._integration_state()
-
   def _set_physics_state(self, state: np.ndarray):
     self._set_integration_state(state)
     # dm_control does this after each of its steps.

@@ -64,8 +64,8 @@ class Limit:
     try:
       try:
         yield
-      finally:  # Where it may still be raised,
+      finally:  # The alarm may strike in here,
         signal.setitimer(signal.ITIMER_REAL, 0)
-    finally:  # but hardly twice.
+    finally:  # so it is stopped again.
       signal.setitimer(signal.ITIMER_REAL, 0)
       signal.signal(signal.SIGALRM, before)

@@ -105,9 +105,6 @@ class ManipulationEnvironment(mujoco_environment.MujocoEnvironment):
   def _set_random_state(self, state: dict[str, Any]):
     self._random.bit_generator.state = state
 
-  def _physics_state(self) -> np.ndarray:
-    return self._integration_state()
-
   def _set_physics_state(self, state: np.ndarray):
     self._set_integration_state(state)
     # What images show, and rewards are of, follows from the state.

@@ -12,7 +12,7 @@ from slac.environments import manipulation, meshes, rendering
 VERSION = '3.0.0'  # Of metaworld; requirements-manipulation.in says the same.
 # What else it needs is in the lock.
 INSTALL = f'pip install --no-deps metaworld=={VERSION}'
-_LONGEST_EPISODE = 500  # Meta-World's step after it raises an exception.
+_LONGEST_EPISODE = 500  # Meta-World raises an exception at the next step.
 _DETAIL = 0.005  # Metres; what is smaller is not drawn.
 _WHOLE_TABLE = manipulation.View((0.75, -0.15, 0.75), (0, 0.65, 0.1), 45)
 

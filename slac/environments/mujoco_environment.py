@@ -176,9 +176,9 @@ class MujocoEnvironment(offering.OfferingEnvironment):
   def _set_random_state(self, state: dict[str, Any]):
     """Puts back what `_random_state` returned."""
 
-  @abc.abstractmethod
   def _physics_state(self) -> np.ndarray | None:
     """Returns what restores the simulation after the episode's reset."""
+    return self._integration_state()
 
   @abc.abstractmethod
   def _set_physics_state(self, state: np.ndarray | None):

@@ -1,9 +1,8 @@
 """An environment in a process of its own, which may hang or die there.
 
 TF-Agents' ParallelPyEnvironment and gymnasium's AsyncVectorEnv do not serve
-here. The former forks a process that has TensorFlow's threads, waits for ever,
-and both lose a process with the first exception that its environment raises;
-neither begins another one.
+here. The former forks from TensorFlow's threads and waits for ever. Both lose a
+process at the first exception of its environment, and begin no other.
 """
 
 import contextlib
@@ -20,7 +19,29 @@ from slac.environments import checked, limits, served
 _START_SECONDS = 300.0  # To import TensorFlow takes seconds, or many.
 
 
-class ProcessEnvironment(py_environment.PyEnvironment):
+class Elsewhere(py_environment.PyEnvironment):
+  """Has the specs of an environment that is elsewhere."""
+
+  def __init__(self, observation_spec: Any, action_spec: Any):
+    super().__init__()
+    self._specs = observation_spec, action_spec
+
+  def observation_spec(self) -> Any:
+    """Returns the specs of what is observed."""
+    return self._specs[0]
+
+  def action_spec(self) -> Any:
+    """Returns the spec of the actions."""
+    return self._specs[1]
+
+  def _reset(self) -> ts.TimeStep:
+    raise NotImplementedError
+
+  def _step(self, action: np.ndarray) -> ts.TimeStep:
+    raise NotImplementedError
+
+
+class ProcessEnvironment(Elsewhere):
   """Passes calls on to an environment that another process has made.
 
   Where a call takes longer than the limit, or its process ends, this is a
@@ -47,23 +68,14 @@ class ProcessEnvironment(py_environment.PyEnvironment):
         the number of the process, from 0.
       limit: how long a call may take.
     """
-    super().__init__()
+    super().__init__(like.observation_spec(), like.action_spec())
     self._make = make
-    self._specs = like.observation_spec(), like.action_spec()
     self._seed = seed
     self._seed_of = seed_of
     self._limit = limit
     self._num_begun = 0
     self._process: Any = None
     self._begin()
-
-  def observation_spec(self) -> Any:
-    """Returns the specs of what is observed."""
-    return self._specs[0]
-
-  def action_spec(self) -> Any:
-    """Returns the spec of the actions."""
-    return self._specs[1]
 
   def wait(self):
     """Waits until the environment is made, and seeds it if it can be.
@@ -101,7 +113,7 @@ class ProcessEnvironment(py_environment.PyEnvironment):
     """Puts back what `get_state` returned."""
     self._call('set_state', state['environment'])
     self._num_begun = state['num_begun']
-    self._seed = state.get('seed', self._seed)  # Once it was not told.
+    self._seed = state.get('seed', self._seed)  # Older states lack it.
     self._current_time_step = self._call('current_time_step')
 
   def close(self):

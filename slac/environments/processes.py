@@ -7,6 +7,8 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
+LATE = 'no end within'  # So begins the reason of a script that took too long.
+
 
 def run_script(
   script: str, settings: Mapping[str, str], seconds: float
@@ -31,7 +33,7 @@ def run_script(
       timeout=seconds,
     )
   except subprocess.TimeoutExpired:
-    return '', late(seconds)
+    return '', f'{LATE} {seconds} s'
   if process.returncode == 0:
     return process.stdout, None
   if process.returncode < 0:
@@ -39,8 +41,3 @@ def run_script(
   # Tracebacks of destructors may follow that of the error.
   error = process.stderr.partition('Exception ignored in')[0].strip()
   return '', (error or f'exit {process.returncode}').splitlines()[-1]
-
-
-def late(seconds: float) -> str:
-  """Returns the reason why a script failed that has not ended in time."""
-  return f'no end within {seconds} s'

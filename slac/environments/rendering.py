@@ -119,7 +119,7 @@ def settings_of(name: str) -> dict[str, str]:
 def _have_mujoco_use(name: str):
   """Has MuJoCo use a GL library in place of what it was imported with.
 
-  So does dm_control, which has contexts of its own.
+  The same is done for dm_control, which has its own contexts.
   """
   if 'mujoco' not in sys.modules or name not in BACKENDS:
     return

@@ -19,9 +19,8 @@ _IGNORED = (
   *(signal.SIGINT, signal.SIGTERM, signal.SIGHUP),
   *(signal.SIGXCPU, signal.SIGUSR1),
 )
-# Forked from this process, they would inherit the locks of its threads. They
-# are forked from one that has imported TensorFlow, which takes seconds, and is
-# waited for.
+# A fork of this process would inherit the locks of its threads. So they are
+# forked from a server, which first imports TensorFlow; that takes seconds.
 FORKED = multiprocessing.get_context('forkserver')
 FORKED.set_forkserver_preload(['slac.environments.requirements'])
 # Or they import it themselves, while this process goes on.

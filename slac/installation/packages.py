@@ -33,15 +33,8 @@ INSTALL = (
 
 
 def pythons() -> tuple[tuple[int, ...], tuple[int, ...]]:
-  """Returns the first Python that is supported, and the first that is not.
-
-  pyproject.toml, or the installed package's metadata, says so.
-  """
-  if IS_INSTALLED:
-    text = metadata.metadata('slac')['Requires-Python']
-  else:
-    project = (REPOSITORY / 'pyproject.toml').read_text(encoding='utf-8')
-    (text,) = re.findall('^requires-python = "(.*)"', project, re.M)
+  """Returns the first Python that is supported, and the first that is not."""
+  text = _of_project('requires-python')
   versions = {
     kind: tuple(map(int, version.split('.')))
     for kind, version in re.findall(r'(>=|<)([\d.]+)', text)
@@ -51,10 +44,15 @@ def pythons() -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 def version() -> str:
   """Returns the version of this project."""
+  return _of_project('version')
+
+
+def _of_project(name: str) -> str:
+  """Returns what pyproject.toml, or the installed package's metadata, says."""
   if IS_INSTALLED:
-    return metadata.version('slac')
+    return metadata.metadata('slac')[name]
   project = (REPOSITORY / 'pyproject.toml').read_text(encoding='utf-8')
-  (text,) = re.findall('^version = "(.*)"', project, re.M)
+  (text,) = re.findall(f'^{name} = "(.*)"', project, re.M)
   return text
 
 
@@ -152,10 +150,9 @@ def start(program: str, parse_arguments: Callable[[], argparse.Namespace]):
   """Answers --help, a wrong flag and a missing package; returns the flags.
 
   A command calls this before its other imports, which take seconds. From here
-  on, it does not end of what becomes of its standard streams.
+  on, closed or broken standard streams do not end it.
   """
   streams.guard()
-  streams.interrupt_quietly()
   arguments = parse_arguments()
   with errors.reported_by(program):
     check(program)

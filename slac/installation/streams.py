@@ -1,7 +1,7 @@
 """Standard streams that may be closed or broken, and a file of what they said.
 
 A terminal is closed, a pipe's reader ends, a disk fills up: what is said then
-does not appear, but no command ends of it.
+does not appear, but no command ends because of it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ def guard() -> None:
   """Has `sys.stdout` and `sys.stderr` raise no errors; does so once.
 
   Descriptors that are closed lead nowhere from here on. Else the next file that
-  is opened, such as a checkpoint, would have what libraries print in it.
+  is opened, such as a checkpoint, would have what libraries print in it. And
+  Ctrl-C, where nothing heeds it, ends the process without a trace.
   """
   with contextlib.suppress(OSError):
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
@@ -32,10 +33,10 @@ def guard() -> None:
     transcript = _Transcript()
     sys.stdout = _Stream(sys.stdout, transcript)  # type: ignore[assignment]
     sys.stderr = _Stream(sys.stderr, transcript)  # type: ignore[assignment]
+    _interrupt_quietly()
 
 
-def interrupt_quietly() -> None:
-  """Has Ctrl-C, where nothing heeds it, end the process without a trace."""
+def _interrupt_quietly() -> None:
   report = sys.excepthook
 
   def without_trace(kind, error, trace):

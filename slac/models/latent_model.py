@@ -129,7 +129,7 @@ class LatentModel(observation_model.ObservationModel, abc.ABC):
     Returns:
       States, a structure of `[B, n, ...]`.
     """
-    # Every step is inferred afresh, as only the data tell which are first ones.
+    # All steps are also inferred as first ones: only the data tell which are.
     fresh_seed, seed = latents.split_seed(seed)
     fresh = self.first_posterior(features, fresh_seed)
     first = step_type == ts.StepType.FIRST

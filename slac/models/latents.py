@@ -56,4 +56,4 @@ def where(mask, x, y):
 
 def split_seed(seed: tf.Tensor, n: int = 2) -> list[tf.Tensor]:
   """Returns n independent stateless seeds, `[2]` each."""
-  return tf.unstack(tfr.split_seed(seed, n))
+  return tfr.split_seed(seed, n)

@@ -1,4 +1,4 @@
-"""Networks of the model, the actor and the critics (App. B and C)."""
+"""Networks of the models (App. B), and the MLP that SAC is built of, too."""
 
 from collections.abc import Sequence
 

@@ -11,6 +11,7 @@ replay, with the run's settings or those of --gin_file. So models are compared
 on the same data within minutes. No file of the run is changed.
 """
 
+import functools
 import pathlib
 import textwrap
 from collections.abc import Sequence
@@ -45,7 +46,10 @@ def parse_arguments():
     '--gin_param', action='append', default=[], help='one binding, over these'
   )
   parser.add_argument(
-    '--episodes', type=errors.whole_number, default=10, help='at least 2'
+    '--episodes',
+    type=functools.partial(errors.count, low=2),
+    default=10,
+    help='at least 2: the probe is fitted to half of them',
   )
   parser.add_argument(
     '--seed', type=errors.seed, default=0, help='decides every random draw'
@@ -55,34 +59,22 @@ def parse_arguments():
     action='store_true',
     help='import the modules that gin files name, and so run their code',
   )
-  return parser.parse_args()
-
-
-def check(arguments):
-  """Raises a UserError (64) for flags that do not go together."""
-  if arguments.episodes < 2:
-    raise errors.UserError(
-      f'--episodes={arguments.episodes} are too few: the probe is fitted to '
-      'half of them, so give 2 at least.',
-      64,
-    )
+  arguments = parser.parse_args()
   if arguments.gin_file and not arguments.updates:
-    raise errors.UserError(
+    parser.error(
       '--gin_file is for a new model: say with --updates how many it is '
-      'trained for.',
-      64,
+      'trained for'
     )
   if arguments.gin_param and not arguments.gin_file:
-    raise errors.UserError(
-      "--gin_param is a binding over a task's: name that with --gin_file.", 64
+    parser.error(
+      "--gin_param is a binding over a task's: name that with --gin_file"
     )
+  return arguments
 
 
 if __name__ == '__main__':
   # TensorFlow takes seconds; what is wrong with the command is said before.
-  early = packages.start(PROGRAM, parse_arguments)
-  with errors.reported_by(PROGRAM):
-    check(early)
+  packages.start(PROGRAM, parse_arguments)
 
 import numpy as np
 import tensorflow as tf

@@ -93,12 +93,7 @@ FIGURES = (
     for number, title, tasks, variants in (
       (3, 'DeepMind Control', DM_CONTROL, FULL),
       (4, 'OpenAI Gym', GYM, FULL),
-      (
-        5,
-        'design choices',
-        DM_CONTROL,
-        ALL,
-      ),
+      (5, 'design choices', DM_CONTROL, ALL),
       (8, 'latent variable models', DM_CONTROL, MODELS),
       (9, 'inputs of actor and critic', DM_CONTROL, INPUTS),
       (10, 'pretraining of the model', DM_CONTROL, PRETRAINING),

@@ -35,7 +35,7 @@ class Run(trials.Trial):
   seed: int
   # The literal text of each binding; under 'init_from', what it began with.
   config: Mapping[str, str]
-  starts: Sequence[Mapping[str, Any]]  # Of `runs.version`, one a start.
+  starts: Sequence[Mapping[str, Any]]  # Of `versions.version`, one a start.
   # Share of episodes that solve the task, by steps; empty where none can.
   success_rates: Mapping[int, float] = dataclasses.field(default_factory=dict)
   # How right its model was, by names and steps; see `assessed`.
@@ -86,9 +86,7 @@ def _evaluated_in(parent: pathlib.Path) -> list[pathlib.Path]:
 def _read_run(folder: pathlib.Path) -> Run:
   path = folder / 'config.json'
   config = run_folder.read_config(path)
-  starts = []
-  if (folder / 'version.json').exists():
-    starts = run_folder.read_starts(folder / 'version.json')
+  starts = run_folder.read_starts(folder)
   names, base = _task(path, config)
   action_repeat = _value(path, config, 'Schedule.action_repeat', int)
   of_environment = action_repeat

@@ -12,7 +12,7 @@ SEEDS = 5
 RANDOM_STEPS = 5_000
 _BUDGET = 200_000
 
-# Of HalfCheetah-v4, and so on, theirs are the versions -v2.
+# The authors' versions are -v2: HalfCheetah-v2, and so on.
 _CHEETAH, _WALKER, _HOPPER = 'HalfCheetah-v4', 'Walker2d-v4', 'Hopper-v4'
 _ANT, _HUMANOID = 'Ant-v4', 'Humanoid-v4'
 _T_ANT, _T_HUMANOID = 'Ant-v4-first27', 'Humanoid-v4-first45'
@@ -44,8 +44,8 @@ _SCORES = {
     *((304, 43), (472, 66), (2762, 1706)),
   ),
 }
-# Those of the score files are other ones for Walker2d and T-Humanoid. The
-# deviations of SAC-SVG(2) and SAC are not among what was noted.
+# The score files differ from these for Walker2d and T-Humanoid. The deviations
+# of SAC-SVG(2) and SAC are not among what was noted.
 _TABLE_1 = {
   'ALM': {
     _T_HUMANOID: (5306, 437),

@@ -109,14 +109,14 @@ class Checkpoints:
     files.fsync(self._folder)
     self._prune()
 
-  def restore(self) -> tuple[int, dict[str, Any]] | None:
+  def restore(self) -> dict[str, Any] | None:
     """Loads the newest whole checkpoint.
 
     What killed processes left behind is removed. If newer checkpoints are
     damaged, this is reported and they are set aside.
 
     Returns:
-      The `step` and `state` that were saved; None if there is no checkpoint.
+      The `state` that was saved; None if there is no checkpoint.
 
     Raises:
       UserError: If all checkpoints are damaged, or the newest whole one holds
@@ -136,7 +136,7 @@ class Checkpoints:
       state = states.read(path)
       self._segments.restore(manifest['segments'], manifest['oldest_row'])
       self._replay.set_state(state['replay'])
-      return manifest['step'], state['state']
+      return state['state']
 
   def _new_path(self, step) -> pathlib.Path:
     """Returns a path behind those of all other checkpoints of this step."""
@@ -203,7 +203,7 @@ def newest(
 
 def restore_variables(
   folder: str | os.PathLike, variables: tf.train.Checkpoint
-) -> tuple[int, dict[str, Any]]:
+) -> dict[str, Any]:
   """Loads `variables` from the newest whole checkpoint, changing no file.
 
   Args:
@@ -211,15 +211,15 @@ def restore_variables(
     variables: The objects to load; the checkpoint may hold more.
 
   Returns:
-    The `step` and `state` that were saved.
+    The `state` that was saved.
 
   Raises:
     UserError: If there is no whole checkpoint, or the variables differ.
   """
-  path, manifest = newest(pathlib.Path(folder))
+  path, _ = newest(pathlib.Path(folder))
   variable_files.read(path / VARIABLES, variables, partial=True)
   with restoring(path):
-    return manifest['step'], states.read(path)['state']
+    return states.read(path)['state']
 
 
 @contextlib.contextmanager
@@ -256,7 +256,7 @@ def _checkpoints(folder) -> list[tuple[int, int, pathlib.Path]]:
   return sorted(found, reverse=True)
 
 
-def _newest_whole(folder, replay_folder=None):
+def _newest_whole(folder, replay_folder):
   """Looks for the newest whole checkpoint.
 
   Args:

@@ -18,8 +18,8 @@ _SUFFIXES = ('.csv', '.json', '.log')
 # seconds for a million. A run of the paper has 2,000.
 _MAX_CONFIG = 100_000
 BUDGET = 'Schedule.env_steps'  # It may grow.
-# What a run may go on with changed, as nothing that it has computed depends on
-# it; but see `_DECIDE_PRETRAINING`.
+# Settings that may change when a run goes on, as nothing computed so far
+# depends on them; but see `_DECIDE_PRETRAINING`.
 MAY_CHANGE = (
   BUDGET,
   'Schedule.eval_interval',
@@ -54,21 +54,19 @@ _ADDED = {
 
 
 def open_run(
-  root_dir: str,
-  name: str,
+  folder: pathlib.Path,
   fresh: bool,
   resolved: Mapping[str, str],
   version: Mapping[str, Any],
 ) -> pathlib.Path:
-  """Returns the run's folder `root_dir/name`, new or to be continued.
+  """Returns the run's folder, new or to be continued.
 
   No other process can open the folder until this one ends.
 
   Args:
-    root_dir: The folder of all runs; created if need be.
-    name: The run's name, see `names.run_name`.
-    fresh: Whether to take the first free of `name`, `name-2`, `name-3`, ...
-      instead of continuing the run in `name`.
+    folder: Where the run is to be; folders above it are created if need be.
+    fresh: Whether to take the first free of `folder`, `folder-2`, `folder-3`,
+      ... instead of continuing the run in `folder`.
     resolved: What `bindings.resolved` returns; written to config.json. A run
       goes on if no more than `MAY_CHANGE` differs.
     version: What `versions.version` returns; appended to version.json's list,
@@ -79,11 +77,10 @@ def open_run(
       file in it is damaged; 75 if another process uses it; 78 if it belongs
       to a run with another configuration, or to no run.
   """
-  folder = pathlib.Path(root_dir, name)
   _check_is_text(folder)
   _check_is_short(resolved)
   try:
-    folder = _make(pathlib.Path(root_dir), name, fresh)
+    folder = _make(folder, fresh)
     refuse_what_no_run_makes(folder)
     if _is_taken(folder) and not (folder / 'config.json').exists():
       raise errors.UserError(
@@ -96,16 +93,15 @@ def open_run(
       changes = _changes(folder, resolved)
     else:
       files.write_json(folder / 'config.json', dict(resolved))
-    starts = []
-    if (folder / 'version.json').exists():
-      starts = read_starts(folder / 'version.json')
-    elif (folder / 'checkpoints').exists():  # Made after the first start's.
+    starts, record = read_starts(folder), folder / 'version.json'
+    # The first start makes checkpoints/ after it.
+    if not record.exists() and (folder / 'checkpoints').exists():
       console.warn(
-        f'{folder / "version.json"} is gone, and with it the record of earlier '
-        'starts; a new one begins.'
+        f'{record} is gone, and with it the record of earlier starts; a new '
+        'one begins.'
       )
     start = {**version, 'changes': changes} if changes else dict(version)
-    files.write_json(folder / 'version.json', [*starts, start])
+    files.write_json(record, [*starts, start])
     if changes:  # After they were noted, lest a kill leaves them unnoted.
       files.write_json(folder / 'config.json', dict(resolved))
       texts = [f'{name}: {change}' for name, change in changes.items()]
@@ -142,8 +138,8 @@ def complete(config: Mapping[str, str]) -> dict[str, str]:
 def experiment(config: Mapping[str, str]) -> dict[str, str]:
   """Returns a configuration without what is a single trial's own.
 
-  That is its seed, and what it may go on with changed, unless pretraining has
-  ended by it.
+  That is its seed, and the settings that may change when it goes on, unless
+  they have decided when pretraining ended.
   """
   own = {'Experiment.seed', *MAY_CHANGE}
   if config.get(_PATIENCE, 'None') != 'None':
@@ -151,9 +147,14 @@ def experiment(config: Mapping[str, str]) -> dict[str, str]:
   return {k: text for k, text in config.items() if k not in own}
 
 
-def read_starts(path: pathlib.Path) -> list[dict[str, Any]]:
-  """Returns each start's entry of a version.json; UserError (74) if damaged."""
-  return _read(path, [dict])
+def read_starts(folder: pathlib.Path) -> list[dict[str, Any]]:
+  """Returns each start's entry of version.json, none where there is no such.
+
+  Raises:
+    UserError: 74 if it is damaged.
+  """
+  path = folder / 'version.json'
+  return _read(path, [dict]) if path.exists() else []
 
 
 def _read(path: pathlib.Path, schema: Any, most: float = math.inf) -> Any:
@@ -241,17 +242,17 @@ def _check_is_short(resolved: Mapping[str, str]) -> None:
     )
 
 
-def _make(root: pathlib.Path, name: str, fresh: bool) -> pathlib.Path:
+def _make(folder: pathlib.Path, fresh: bool) -> pathlib.Path:
   """Creates a run's folder; a fresh one is nobody else's."""
   if not fresh:
-    (root / name).mkdir(parents=True, exist_ok=True)
-    return root / name
-  root.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+  folder.parent.mkdir(parents=True, exist_ok=True)
   for number in itertools.count(1):
-    folder = root / (name if number == 1 else f'{name}-{number}')
+    name = folder.name if number == 1 else f'{folder.name}-{number}'
     with contextlib.suppress(FileExistsError):
-      folder.mkdir()
-      return folder
+      folder.with_name(name).mkdir()
+      return folder.with_name(name)
 
 
 def _is_taken(folder: pathlib.Path) -> bool:

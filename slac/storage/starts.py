@@ -19,8 +19,7 @@ def warn_of_other_code(folder: pathlib.Path) -> None:
   Raises:
     UserError: (74) its version.json is damaged.
   """
-  path = folder / 'version.json'
-  starts = run_folder.read_starts(path) if path.exists() else []
+  starts = run_folder.read_starts(folder)
   before = starts[-1].get('code') if starts else None
   if before not in (None, packages.digest(['.py'])):
     console.warn(

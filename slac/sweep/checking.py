@@ -14,7 +14,7 @@ from slac.training import (
 
 
 @dataclasses.dataclass(frozen=True)
-class Experiment:
+class Planned:
   """What a command is going to train, whatever its seed."""
 
   settings: Mapping[str, str]  # Of `run_folder.experiment`.
@@ -22,7 +22,7 @@ class Experiment:
   command: plan.Command  # That of the first seed.
 
 
-def experiments(commands: Sequence[plan.Command]) -> list[Experiment]:
+def experiments(commands: Sequence[plan.Command]) -> list[Planned]:
   """Returns the experiment of each command.
 
   Raises:
@@ -45,7 +45,7 @@ def experiments(commands: Sequence[plan.Command]) -> list[Experiment]:
   return [found[c.gin_files, c.gin_params] for c in commands]
 
 
-def _load(command) -> Experiment:
+def _load(command) -> Planned:
   bindings.load(
     command.gin_files,
     [*command.gin_params, f'Experiment.seed = {command.seed}'],
@@ -53,10 +53,10 @@ def _load(command) -> Experiment:
   )
   settings = run_folder.experiment(run_folder.complete(bindings.resolved()))
   with bindings.translate_gin_errors():
-    return Experiment(settings, schedule.Schedule(), command)
+    return Planned(settings, schedule.Schedule(), command)
 
 
-def _refuse_the_same(found: Sequence[Experiment]) -> None:
+def _refuse_the_same(found: Sequence[Planned]) -> None:
   seen = {}
   for item in found:
     same = seen.setdefault(tuple(item.settings.items()), item)

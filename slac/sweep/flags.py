@@ -16,7 +16,7 @@ _EXAMPLE = "'SlacAgent.model_learning_rate = [1e-4, 3e-4]'"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-  """Adds those that say what becomes of the commands."""
+  """Adds the flags that say what becomes of the commands."""
   parser.add_argument(
     '--root_dir',
     default='runs',

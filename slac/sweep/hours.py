@@ -19,60 +19,9 @@ from slac.sweep import checking, pace, plan
 _MEASURING_SECONDS = 600  # At most, on a busy machine.
 
 
-class Estimator:
-  """Estimates the hours of one experiment after another."""
-
-  def __init__(self, root: pathlib.Path, may_measure: bool):
-    """Reads the runs in a folder."""
-    self._root = root
-    self._may_measure = may_measure
-    self._runs = pace.read(root)
-    self._measured = {}
-
-  @property
-  def damaged(self) -> list[str]:
-    """What is wrong with the runs that tell nothing, in sentences."""
-    return self._runs.damaged
-
-  def needs_measuring(self, item: checking.Experiment) -> bool:
-    """Whether neither a run nor a measurement tells how long it takes."""
-    is_told = _size(item) in self._measured or self._by_runs(item) is not None
-    return self._may_measure and not is_told
-
-  def hours(self, item: checking.Experiment) -> tuple[float | None, str]:
-    """Returns the hours of a run, and what they rest on.
-
-    They are None if nothing could be measured; the text then says why.
-    """
-    hours = self._by_runs(item)
-    if hours is not None:
-      return hours, f'the pace of runs in {self._root} with the same settings'
-    if not self._may_measure:
-      return None, f'no run in {self._root} has the same settings'
-    if self.needs_measuring(item):
-      self._measured[_size(item)] = _measure(item.command)
-    seconds, text = self._measured[_size(item)]
-    if not seconds:
-      return None, text
-    return run_time.hours(item.schedule, item.settings, seconds), text
-
-  def left(
-    self, command: plan.Command, item: checking.Experiment, hours: float
-  ) -> float:
-    """Returns how many of a run's hours are left."""
-    total = sum(run_time.agent_steps(item.schedule, item.settings))
-    if self._runs.finished.get(command.name, 0) > total:
-      return 0.0
-    return max(0.0, hours - self._runs.spent.get(command.name, 0.0))
-
-  def _by_runs(self, item):
-    found = self._runs.paces.get(frozenset(item.settings.items()))
-    return found and found.hours(item.schedule, item.settings)
-
-
 def lines(
   commands: Sequence[plan.Command],
-  experiments: Sequence[checking.Experiment],
+  experiments: Sequence[checking.Planned],
   root: pathlib.Path,
   may_measure: bool,
 ) -> Iterator[str]:
@@ -84,20 +33,24 @@ def lines(
     root: the folder of runs.
     may_measure: whether to measure what no run tells.
   """
-  estimator = Estimator(root, may_measure)
-  if damaged := estimator.damaged:
-    yield f'{_runs(len(damaged))} passed over: {errors.listed(damaged, " ")}'
-  total, left, known, unknown = 0.0, 0.0, *(collections.Counter() for _ in 'ab')
-  for command, item in zip(commands, experiments, strict=True):
-    if estimator.needs_measuring(item):
+  runs, measured = pace.read(root), {}
+  if runs.damaged:
+    told = errors.listed(runs.damaged, ' ')
+    yield f'{_runs(len(runs.damaged))} passed over: {told}'
+  for item in experiments if may_measure else ():
+    if _by_runs(runs, item) is None and _size(item) not in measured:
       yield f'Measuring for a minute how long {item.command.name} takes ...'
-    hours, text = estimator.hours(item)
+      measured[_size(item)] = _measure(item.command)
+  known, unknown = collections.Counter(), collections.Counter()
+  total = left = 0.0
+  for command, item in zip(commands, experiments, strict=True):
+    hours, text = _hours(runs, measured, item, root)
     if hours is None:
       unknown[text] += 1
-      continue
-    known[text] += 1
-    total += hours
-    left += estimator.left(command, item, hours)
+    else:
+      known[text] += 1
+      total += hours
+      left += _left(runs, command, item, hours)
   if known:
     yield (
       f'{_runs(known.total())}: {total:.1f} hours on this machine, one after '
@@ -109,11 +62,38 @@ def lines(
     yield f'The hours of {_runs(number)} are unknown: {text}.'
 
 
+def _hours(runs, measured, item, root) -> tuple[float | None, str]:
+  """Returns the hours of a run, or None, and what they rest on, or why not."""
+  hours = _by_runs(runs, item)
+  if hours is not None:
+    return hours, f'the pace of runs in {root} with the same settings'
+  if _size(item) not in measured:
+    return None, f'no run in {root} has the same settings'
+  seconds, text = measured[_size(item)]
+  if not seconds:
+    return None, text
+  return run_time.hours(item.schedule, item.settings, seconds), text
+
+
+def _by_runs(runs: pace.Runs, item: checking.Planned) -> float | None:
+  """Returns the hours of a run as runs with the same settings tell them."""
+  found = runs.paces.get(frozenset(item.settings.items()))
+  return found and found.hours(item.schedule, item.settings)
+
+
+def _left(runs: pace.Runs, command, item, hours: float) -> float:
+  """Returns how many of a run's hours are left."""
+  total = sum(run_time.agent_steps(item.schedule, item.settings))
+  if runs.finished.get(command.name, 0) > total:
+    return 0.0
+  return max(0.0, hours - runs.spent.get(command.name, 0.0))
+
+
 def _runs(number: int) -> str:
   return '1 run' if number == 1 else f'{number} runs'
 
 
-def _size(item: checking.Experiment) -> frozenset[tuple[str, str]]:
+def _size(item: checking.Planned) -> frozenset[tuple[str, str]]:
   """Returns the settings that decide how long an update takes.
 
   Schedules are counted, a number with a point is a rate or the like, and of the

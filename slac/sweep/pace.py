@@ -85,8 +85,7 @@ def read(root: pathlib.Path) -> Runs:
 
 
 def _is_of_this_machine(folder) -> bool:
-  path = folder / 'version.json'
-  starts = run_folder.read_starts(path) if path.exists() else []
+  starts = run_folder.read_starts(folder)
   return {start.get('host') for start in starts} == {platform.node()}
 
 
@@ -108,7 +107,7 @@ def _reached(table) -> int:
 
 
 def _pace(table) -> Pace:
-  """Returns what happened between the rows; such as have two phases are none.
+  """Returns what happened between rows, but for intervals of two phases.
 
   What was before the first row is left out, as it has the run's start in it.
   """

@@ -15,7 +15,7 @@ Settings = Mapping[str, Mapping[str, str]]
 
 
 def settings_of(
-  commands: Sequence[plan.Command], experiments: Sequence[checking.Experiment]
+  commands: Sequence[plan.Command], experiments: Sequence[checking.Planned]
 ) -> Settings:
   """Returns what decides the results of runs, and how long they train."""
   return {

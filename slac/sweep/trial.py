@@ -62,7 +62,7 @@ class Trial(tune.Trainable):
     """Takes the run: its name, arguments, folder to run in, environment steps.
 
     Args:
-      config: they are in its 'run', as `tuning.trials` makes it.
+      config: they are in its 'run', as `tuning.trial_of` makes it.
     """
     self._run = config['run']
     self._root, self._lock = _own_folder()

@@ -34,7 +34,7 @@ _REDUCTION = 3  # At 1/9 and 1/3 of the steps, the best third goes on.
 def run(
   sweep: plan.Sweep,
   commands: Sequence[plan.Command],
-  experiments: Sequence[checking.Experiment],
+  experiments: Sequence[checking.Planned],
   arguments: argparse.Namespace,
 ) -> int:
   """Runs all commands, or continues them; returns the exit code.
@@ -85,7 +85,7 @@ def run(
         checkpoint_config=tune.CheckpointConfig(
           num_to_keep=_STORED, checkpoint_at_end=True
         ),
-        max_failures=1,  # The board knows better.
+        max_failures=1,  # The board replaces it.
         max_concurrent_trials=arguments.jobs,
         trial_dirname_creator=lambda made: made.config['run']['name'],
         resume=None if is_new else 'AUTO+ERRORED',
@@ -106,7 +106,7 @@ def run(
 
 
 def trial_of(
-  command: plan.Command, experiment: checking.Experiment, cpus: float
+  command: plan.Command, experiment: checking.Planned, cpus: float
 ) -> dict[str, Any]:
   """Returns what a node is told of a run: JSON values."""
   task, *overlays = (pathlib.Path(path).stem for path in command.gin_files)

@@ -14,8 +14,8 @@ from tf_agents.trajectories import trajectory
 from slac.agents import base
 from slac.training import evaluation
 
-# So many sequences of an episode are looked at: all that its ends enclose at an
-# action repeat of 4 would take twice as long.
+# How many sequences of an episode are looked at: at an action repeat of 4, to
+# cover a whole episode without overlaps would take twice as long.
 SEQUENCES = 16
 # Of the metrics of training, by the same names.
 ERROR = 'model/squared_error_per_pixel'

@@ -15,7 +15,7 @@ from tf_agents.utils import nest_utils
 
 from slac import console
 from slac.environments import checked, limits
-from slac.training import collection, compiled, evaluation, metrics, replay
+from slac.training import collection, compiled, metrics, replay
 
 
 class Finished(NamedTuple):
@@ -73,18 +73,18 @@ class Collector:
       )
       within = contextlib.nullcontext  # They keep their limit themselves.
 
-    def add(stream, step):
-      replay.add(nest_utils.prune_extra_keys(experience_spec, step), stream)
-
     self._streams = [
       _Stream(
-        *(environment, within, functools.partial(add, number)),
+        environment,
+        within,
+        experience_spec,
+        functools.partial(replay.add, stream=number),
         functools.partial(collection.seed_of, seed, number, 0),
       )
       for number, environment in enumerate(environments)
     ]
 
-  def step(self, policy: compiled.EagerPolicy) -> Turn:
+  def step(self, policy: compiled.CompiledPolicy) -> Turn:
     """Takes an agent step in each environment.
 
     A failure ends the environment's episode without a step; the next call
@@ -165,11 +165,13 @@ class _Stream:
     self,
     environment: py_environment.PyEnvironment,
     within: Callable[[], contextlib.AbstractContextManager],
+    experience_spec: trajectory.Trajectory,
     add: Callable[[trajectory.Trajectory], None],
     seed_of: Callable[[int], int],
   ):
     self._environment = environment
     self._checked = checked.CheckedEnvironment(environment, within)
+    self._experience_spec = experience_spec
     self._add_row = add
     self._seed_of = seed_of
     self._num_continued = 0  # Without the environment's state.
@@ -243,8 +245,8 @@ class _Stream:
     if state['environment'] is None:
       self._num_continued += 1
       console.warn('The environment cannot be restored: a new episode begins.')
-      seed = self._seed_of(self._num_continued)
-      evaluation.seed_environment(self._environment, seed)
+      with checked.ending_the_run():
+        self._checked.seed(self._seed_of(self._num_continued))
       return
     self._environment.set_state(state['environment'])
     self._time_step = self._checked.current()
@@ -268,7 +270,7 @@ class _Stream:
     return None
 
   def _row(self, action, next_time_step):
-    return trajectory.Trajectory(
+    row = trajectory.Trajectory(
       step_type=self._time_step.step_type,
       observation=self._time_step.observation,
       action=action,
@@ -277,6 +279,7 @@ class _Stream:
       reward=next_time_step.reward,
       discount=next_time_step.discount,
     )
+    return nest_utils.prune_extra_keys(self._experience_spec, row)
 
 
 def ending_before(row: trajectory.Trajectory) -> trajectory.Trajectory:

@@ -57,7 +57,7 @@ class CompiledUpdate:
     return tf.stack(list(metrics.values()))
 
 
-class EagerPolicy:
+class CompiledPolicy:
   """A policy, compiled, that acts on an environment's time steps."""
 
   def __init__(self, policy: tf_policy.TFPolicy):

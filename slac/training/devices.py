@@ -9,7 +9,7 @@ import tensorflow as tf
 CPU_INFO = pathlib.Path('/proc/cpuinfo')
 # The first GPUs with units for bfloat16 are NVIDIA's of this capability.
 BFLOAT16_CAPABILITY = (8, 0)
-# Of so many a run whose updates a GPU computes leaves some idle.
+# With this many cores, a run whose updates a GPU computes leaves some idle.
 ENOUGH_CORES = 4
 
 

@@ -44,7 +44,7 @@ class Episode(NamedTuple):
     """The number of agent steps."""
     return len(self.actions) - 1
 
-  def observation(self, steps: np.ndarray) -> dict[str, np.ndarray]:
+  def observation(self, steps: np.ndarray | slice) -> dict[str, np.ndarray]:
     """Returns what a model may see of steps, given their numbers `[...]`."""
     found = {'pixels': self.pixels[steps]}
     if self.states is not None:
@@ -56,9 +56,8 @@ def estimates(agent: base.Agent, episode: Episode) -> returns.Estimates | None:
   """Returns what an agent says of returns, if it does, beside those seen."""
   if episode.length < agent.train_sequence_length:
     return None
-  seen = {'pixels': episode.pixels, 'state': episode.states}
   return agent.estimates(
-    {name: x for name, x in seen.items() if x is not None},
+    episode.observation(slice(None)),
     episode.actions,
     episode.rewards,
     episode.has_terminated,
@@ -94,7 +93,7 @@ class Evaluator:
     self._environment = environment
     self._checked = checked.CheckedEnvironment(environment, within)
     self._policy = policy
-    self._eager_policy = compiled.EagerPolicy(policy)
+    self._compiled_policy = compiled.CompiledPolicy(policy)
     self._within = within
     self._seed = seed
     self._film: filming.Film | None = None
@@ -110,8 +109,8 @@ class Evaluator:
   ) -> list[Episode] | None:
     """Returns episodes, or None if it was told to stop before their end.
 
-    The first is filmed, where the environment can draw itself; or be rendered,
-    if the policy does not observe pixels.
+    The first is filmed if the environment can draw itself, or, where the policy
+    does not observe pixels, if it can be rendered.
     Episodes depend on the seed, the environment steps and the policy's
     parameters alone, if the environment can be seeded.
 
@@ -126,7 +125,7 @@ class Evaluator:
       checked.Failure: the environment has failed.
     """
     seeds = np.random.SeedSequence([self._seed, env_steps]).generate_state(2)
-    seed_environment(self._environment, int(seeds[0]))
+    self._checked.seed(int(seeds[0]))
     self._policy.reseed(int(seeds[1]))
     episodes: list[Episode] = []
     renders = 'pixels' not in self._environment.observation_spec()
@@ -143,13 +142,13 @@ class Evaluator:
 
   def _episode(self, should_stop):
     time_step = self._checked.reset()
-    policy_state = self._eager_policy.get_initial_state()
+    policy_state = self._compiled_policy.get_initial_state()
     self._film_step(0)
     seen, actions, rewards = [_kept(time_step.observation)], [], []
     while not time_step.is_last():
       if should_stop():
         return None
-      step = self._eager_policy.action(time_step, policy_state)
+      step = self._compiled_policy.action(time_step, policy_state)
       policy_state = step.state
       time_step = self._checked.step(step.action)
       seen.append(_kept(time_step.observation))
@@ -198,9 +197,3 @@ def _kept(observation):
 
 def _stacked(images):
   return np.stack(images) if images else np.empty([0], np.uint8)
-
-
-def seed_environment(environment: py_environment.PyEnvironment, seed: int):
-  """Seeds an environment, unless it is one that cannot be seeded."""
-  with contextlib.suppress(NotImplementedError):
-    environment.seed(seed)

@@ -14,8 +14,8 @@ from slac.environments import checked
 from slac.storage import files
 from slac.training import schedule
 
-# So many episodes in a row may fail; the last of them ends the run. In
-# environments side by side it is so many times that some do.
+# This many episodes in a row may fail; the last of them ends the run. With
+# environments side by side, turns are counted in which any of them fails.
 LIMIT = 3
 
 

@@ -41,17 +41,15 @@ class Film:
   def add(self, step: int):
     """Draws what is there now, if this step is to be seen.
 
-    Whatever the drawing raises ends the film.
+    Whatever the drawing raises ends the film: no step is to be added any more.
     """
     if self._draw is None or step % self._interval:
       return
     if len(self.frames) == MAX_FRAMES:
       self._interval *= 2
       self.steps, self.frames = self.steps[::2], self.frames[::2]
-    draw, self._draw = self._draw, None
-    self.frames.append(_checked(draw(SIZE), self.frames))
+    self.frames.append(_checked(self._draw(SIZE), self.frames))
     self.steps.append(step)
-    self._draw = draw
 
 
 def _checked(frame, before: Sequence[np.ndarray]) -> np.ndarray:

@@ -22,9 +22,9 @@ def keep_freed():
 
   By itself it returns blocks as large as an update's to the system, which then
   has every page of them zeroed and mapped again in the next update: 200,000
-  pages and half the time, at the sizes of gin/quick.gin. One heap for all
-  threads, as with one for each what one thread allocates another frees, and
-  they grow for days. Elsewhere than on glibc this does nothing.
+  pages and half the time, at the sizes of gin/quick.gin. All threads share one
+  heap: with one each, what one thread allocates another would free, and heaps
+  would grow for days. Elsewhere than on glibc this does nothing.
   """
   mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
   if mallopt:

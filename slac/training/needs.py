@@ -128,10 +128,8 @@ def image_shape_of(environment: Any) -> tuple[int, ...]:
   """Returns `[H, W, C]` of an environment's images, or the smallest there are.
 
   Args:
-    environment: a class or function that makes environments, or None.
+    environment: a class or function that makes environments.
   """
-  if not environment:
-    return _SMALLEST_IMAGE
   size = _given(environment).get('image_size')
   if size is None:
     parameter = inspect.signature(environment).parameters.get('image_size')

@@ -8,9 +8,9 @@ import gin
 
 from slac.config import settings
 
-# What a model knows by heart makes its error on other episodes larger than that
-# in training, by this factor at least. It was 1.7 to 3.5 where that was so, and
-# 1.05 where next to nothing had been learned yet (docs/pretraining.md).
+# On other episodes, the error of a model that has memorised its data is larger
+# than in training by this factor at least. It was 1.7 to 3.5 where that was so,
+# and 1.05 where next to nothing had been learned yet (docs/pretraining.md).
 BY_HEART = 1.25
 
 
@@ -49,9 +49,9 @@ class Schedule:
   picture_interval: settings.Count = gin.REQUIRED
   # Wall time between checkpoints, in seconds.
   checkpoint_seconds: settings.Positive = gin.REQUIRED
-  # Pretraining ends early after so many assessments that find no smaller error
-  # than one before on episodes that it is not trained on, and more than
-  # `BY_HEART` of that in training; None: it does not.
+  # Pretraining ends early after this many assessments whose error, on episodes
+  # that are not trained on, is no new minimum and is more than `BY_HEART` times
+  # the error in training; None: it does not.
   pretraining_patience: settings.Count | None = None
 
   def phase(self, counters: 'Counters') -> str:
@@ -75,8 +75,8 @@ class Schedule:
 
     Pretraining that goes on is taken to go on to its end.
     """
-    is_known = self._is_pretrained(counters)
-    updates = counters.model_updates if is_known else self.model_updates
+    is_over = self._is_pretrained(counters)
+    updates = counters.model_updates if is_over else self.model_updates
     return -(-self.env_steps // self.action_repeat) + updates
 
   def _is_pretrained(self, counters):
@@ -103,7 +103,7 @@ class Counters:
   next_evaluation: int = 0  # In environment steps.
   drawn_at: int = -1  # The environment steps of the last evaluation's pictures.
   failed_episodes: int = 0  # Training episodes whose environment failed.
-  failures_in_a_row: int = 0  # Times since an episode was last finished.
+  failures_in_a_row: int = 0  # Turns with a failure since an episode finished.
 
   @property
   def env_steps(self) -> int:

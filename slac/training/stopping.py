@@ -11,8 +11,11 @@ from slac import console, errors
 # What tells a run to stop: Ctrl-C, a closed terminal, and what batch systems
 # send before they kill.
 SIGNALS = (
-  *(signal.SIGINT, signal.SIGTERM, signal.SIGHUP),
-  *(signal.SIGXCPU, signal.SIGUSR1),
+  signal.SIGINT,
+  signal.SIGTERM,
+  signal.SIGHUP,
+  signal.SIGXCPU,
+  signal.SIGUSR1,
 )
 # A terminal, or coreutils' timeout, may send several signals at once.
 SECONDS_AS_ONE = 1.0

@@ -1,20 +1,12 @@
 """Has the parts of a run that was trained before, as it was last saved."""
 
 import pathlib
-from typing import NamedTuple
 
 import tensorflow as tf
 
 from slac.config import bindings
 from slac.storage import checkpoints, run_folder, segments
 from slac.training import collection, devices, experiment, replay
-
-
-class Trained(NamedTuple):
-  """A run's parts, and how far it had come."""
-
-  parts: experiment.Experiment
-  env_steps: int
 
 
 def load_settings(
@@ -34,10 +26,13 @@ def load_settings(
   return config
 
 
-def restore(folder: pathlib.Path) -> Trained:
+def restore(folder: pathlib.Path) -> tuple[experiment.Experiment, int]:
   """Builds a run's parts by the settings that are loaded, and restores these.
 
   No file is changed.
+
+  Returns:
+    The parts, and the environment steps that the run had come to.
 
   Raises:
     errors.UserError: the settings have a fault (78), or no checkpoint is whole
@@ -46,11 +41,11 @@ def restore(folder: pathlib.Path) -> Trained:
   devices.prepare()
   with bindings.translate_gin_errors():
     parts = experiment.Experiment()
-  _, state = checkpoints.restore_variables(
+  state = checkpoints.restore_variables(
     folder / 'checkpoints', tf.train.Checkpoint(agent=parts.agent)
   )
   agent_steps = state['counters']['agent_steps']
-  return Trained(parts, agent_steps * parts.schedule.action_repeat)
+  return parts, agent_steps * parts.schedule.action_repeat
 
 
 def make_replay(

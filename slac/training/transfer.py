@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from slac import errors
 from slac.agents import base
-from slac.storage import checkpoints, manifests, run_folder, variables
+from slac.storage import checkpoints, manifests, run_folder, states, variables
 from slac.training import schedule
 
 
@@ -86,10 +86,9 @@ class Origin:
 def _recorded(folder, asked):
   """Returns what a run has noted of its origin, if that is what is asked."""
   run_folder.refuse_what_no_run_makes(folder)
-  record = folder / 'version.json'
-  if not record.exists():  # It is warned of later.
+  if not (folder / 'version.json').exists():  # It is warned of later.
     return asked
-  starts = run_folder.read_starts(record)
+  starts = run_folder.read_starts(folder)
   with checkpoints.restoring(folder):
     origin = starts[-1].get('init_from', {}) if starts else {}
     begun = {key: origin[key] for key in ('run', 'parts') if origin}
@@ -111,7 +110,7 @@ def _load(source, wanted):
   run_folder.refuse_what_no_run_makes(source)
   path, manifest = checkpoints.newest(source / 'checkpoints')
   with checkpoints.restoring(path):
-    state = checkpoints.states.read(path)['state']
+    state = states.read(path)['state']
     env_steps = schedule.Counters(**state['counters']).env_steps
   prefix = os.fspath(path / checkpoints.VARIABLES)
   if differences := variables.differences(prefix, wanted, partial=True):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
 from slac.agents import alm_networks
 from tests import tiny
@@ -88,11 +89,13 @@ def test_weights_begin_orthogonal_and_biases_at_zero():
 
 
 def test_the_gradient_passes_the_bounds_of_actions():
-  x = tf.Variable([-3.0, 0.5, 2.0])
+  noise = alm_networks.ActionNoise(1.0, 0.1, 10, training_limit=0.3)
+  mean = tf.Variable([-3.0, 0.5, 2.0])
   with tf.GradientTape() as tape:
-    action = alm_networks.clipped(x)
-  np.testing.assert_array_equal(action, [-1, 0.5, 1])
-  np.testing.assert_array_equal(tape.gradient(action, x), [1, 1, 1])
+    pi = tfd.MultivariateNormalDiag(mean, 1e-6 * tf.ones([3]))
+    action = noise.sample_clipped(pi, tf.constant([1, 2]))
+  np.testing.assert_allclose(action, [-1, 0.5, 1], atol=1e-4)
+  np.testing.assert_array_equal(tape.gradient(action, mean), [1, 1, 1])
 
 
 def test_means_of_actions_are_bounded():

@@ -681,7 +681,7 @@ def test_sequences_are_of_one_episode_and_steps_are_all_there_are(agent):
     agent.training_data_spec,
     metrics.Stopwatch(),
   )
-  policy = compiled.EagerPolicy(agent.collect_policy)
+  policy = compiled.CompiledPolicy(agent.collect_policy)
   for _ in range(50):  # The ring overflows.
     collector.step(policy)
   batch = ring.sample(4000)

@@ -238,7 +238,7 @@ def test_no_critic_learns_on_a_pair_that_joins_episodes(agent_class):
     agent.training_data_spec,
     metrics.Stopwatch(),
   )
-  random_policy = compiled.EagerPolicy(
+  random_policy = compiled.CompiledPolicy(
     policies.UniformPolicy(
       agent.time_step_spec,
       agent.action_spec,

@@ -52,7 +52,7 @@ def test_the_return_that_followed_has_the_entropies_that_q_counts(monkeypatch):
 @pytest.mark.parametrize('kind', ['history', 'latent', 'frames'])
 def test_an_episode_is_seen_as_in_acting(kind):
   agent = exported.make_agent(kind)
-  policy = compiled.EagerPolicy(agent.greedy_policy)
+  policy = compiled.CompiledPolicy(agent.greedy_policy)
   state, actions = policy.get_initial_state(), []
   observations = exported.observations(6)
   for t, observation in enumerate(observations):

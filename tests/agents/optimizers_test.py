@@ -235,7 +235,7 @@ def test_pretraining_by_a_bad_reward_changes_nothing(eager):
   experience = tf.nest.map_structure(
     lambda x: x[:MODEL_BATCH], with_reward((1, 2), NAN)
   )
-  broken = broken_by(eager, eager.train_model, experience)
+  broken = broken_by(eager, eager._train_model, experience)
   assert {'model/elbo', 'model/gradient_norm'} <= broken
 
 

@@ -1,5 +1,7 @@
 """SAC's losses against numpy, and which of them moves what."""
 
+import types
+
 import gin
 import numpy as np
 import pytest
@@ -242,14 +244,13 @@ def step_gradients(agent):
   data = batch()
   now = (vectors(ACTOR_SIZE, 5), data['inputs'])
   after = (data['next_actor_inputs'], data['next_inputs'])
-  return agent.gradients(
-    now,
-    after,
-    data['action'],
-    data['reward'],
-    data['discount'],
-    [SEED, tf.constant([5, 6])],
+  names = 'action', 'reward', 'discount'
+  # Of the last step nothing is used.
+  experience = types.SimpleNamespace(
+    **{name: tf.stack([data[name], np.nan * data[name]], 1) for name in names}
   )
+  seeds = [SEED, tf.constant([5, 6])]
+  return agent.gradients(now, after, experience, seeds)
 
 
 def test_each_loss_has_the_gradients_of_its_own_variables(agent):

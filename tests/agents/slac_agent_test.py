@@ -123,7 +123,7 @@ def test_trace_names_the_metrics_and_nothing_is_traced_again(agent):
   names = agent.trace(BATCH)
   for seed in range(3):
     info = agent.train(tiny.experience(BATCH, seed=seed))
-    model_info = agent.train_model(tiny.experience(MODEL_BATCH, seed=seed))
+    model_info = agent._train_model(tiny.experience(MODEL_BATCH, seed=seed))
   assert isinstance(info, tf_agent.LossInfo)
   assert set(names) == {*info.extra, *model_info.extra}
   assert len(names) == len(set(names))
@@ -160,7 +160,7 @@ def test_encoder_is_differentiated_for_the_models_sequences_alone(agent):
 def test_pretraining_moves_the_model_alone(agent):
   before = values(agent)
   counter = agent.train_step_counter.numpy()
-  info = agent.train_model(tiny.experience(MODEL_BATCH))
+  info = agent._train_model(tiny.experience(MODEL_BATCH))
   assert moved(before, values(agent)) == {'model'}
   assert agent.train_step_counter.numpy() == counter
   assert isinstance(info, tf_agent.LossInfo)
@@ -194,7 +194,7 @@ def test_the_model_has_a_learning_rate_of_its_own_while_it_is_alone(eagerly):
     return max(np.abs(after - value).max() for value, after in pairs)
 
   experience = tiny.experience(BATCH)
-  alone = longest_step(agent.train_model, head_of(experience))
+  alone = longest_step(agent._train_model, head_of(experience))
   assert alone == pytest.approx(1e-2, rel=1e-3)
   assert 0.5e-3 < longest_step(agent.train, experience) < 1.002e-3
 
@@ -238,7 +238,7 @@ def test_models_gradients_are_of_its_sequences_alone(plain):
   )
 
   plain._draw_seeds = lambda n: seeds[:n]
-  pretraining, _ = step_of(plain, plain.train_model, head_of(experience))
+  pretraining, _ = step_of(plain, plain._train_model, head_of(experience))
   assert_same(step['model'], pretraining['model'], rtol=1e-4, atol=tolerance)
 
 
@@ -357,7 +357,7 @@ def test_a_batch_may_be_no_larger_than_the_models(plain, batch_size):
   seeds = plain._draw_seeds(2)
   plain._draw_seeds = lambda n: (seeds * 3)[:n]
   step, _ = step_of(plain, plain.train, experience)
-  pretraining, _ = step_of(plain, plain.train_model, experience)
+  pretraining, _ = step_of(plain, plain._train_model, experience)
   assert_same(step['model'], pretraining['model'], rtol=0, atol=0)
 
 
@@ -508,7 +508,7 @@ def test_the_encoder_sees_the_augmented_images_and_the_target_stays(plain):
   plain.train(experience)
   np.testing.assert_allclose(perceived[0].features, expected, atol=1e-4)
   experience = head_of(experience)
-  plain.train_model(experience)
+  plain._train_model(experience)
   for images in fitted:
     np.testing.assert_array_equal(images, experience.observation['pixels'])
   assert len(fitted) == 2 and len({tuple(seed) for seed in calls}) == 2
@@ -553,7 +553,7 @@ def test_states_are_augmented_nowhere_and_seen_everywhere(of_both):
 def test_the_model_s_updates_move_what_is_of_state_vectors(of_both):
   part = of_both.model.proprioception
   before = [v.numpy() for v in part.trainable_variables]
-  of_both.train_model(tiny.experience(MODEL_BATCH, has_state=True))
+  of_both._train_model(tiny.experience(MODEL_BATCH, has_state=True))
   after = [v.numpy() for v in part.trainable_variables]
   assert len(before) == 2 * 6
   assert all((a != b).any() for a, b in zip(before, after, strict=True))
@@ -576,6 +576,7 @@ def test_model_learns():
   agent = tiny.agent(SlacAgent__pretraining_learning_rate=1e-2)
   experience = tiny.experience(MODEL_BATCH)
   elbo = [
-    agent.train_model(experience).extra['model/elbo'].numpy() for _ in range(60)
+    agent._train_model(experience).extra['model/elbo'].numpy()
+    for _ in range(60)
   ]
   assert np.mean(elbo[-5:]) > np.mean(elbo[:5]) + 1000

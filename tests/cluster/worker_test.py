@@ -39,8 +39,8 @@ def worker_like(parts, **changed):
 
 def test_its_steps_are_those_of_a_run_that_collects_itself(parts):
   agent, rows = parts.agent, worker.Rows()
-  policy = compiled.EagerPolicy(agent.collect_policy)
-  random_policy = compiled.EagerPolicy(parts.random_policy)
+  policy = compiled.CompiledPolicy(agent.collect_policy)
+  random_policy = compiled.CompiledPolicy(parts.random_policy)
   collector = collecting.Collector(
     parts.environments, rows, agent.training_data_spec, metrics.Stopwatch()
   )

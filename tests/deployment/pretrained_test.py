@@ -146,7 +146,7 @@ def test_actions_reach_an_environment_in_its_own_bounds():
   time_step = environment.reset()
   seen = exported.observations(1)[0]
   time_step = time_step._replace(observation=seen)
-  player = evaluation.compiled.EagerPolicy(playing.PlayedPolicy(policy))
+  player = evaluation.compiled.CompiledPolicy(playing.PlayedPolicy(policy))
   step = player.action(time_step, player.get_initial_state())
   environment.step(step.action)
   own, _ = policy(seen, policy.initial_state())

@@ -1,6 +1,7 @@
 """Tests of slac/environments/checked.py: what counts as a failure."""
 
 import signal
+import time
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from tf_agents.specs import array_spec
 from tf_agents.trajectories import time_step as ts
 
 from slac import errors
-from slac.environments import checked, dm_control_tasks
+from slac.environments import checked, dm_control_tasks, limits
 
 ACTION = np.zeros(1, np.float32)
 GOOD = {
@@ -145,6 +146,27 @@ def test_an_action_stays_as_it_is_when_the_environment_changes_it():
   action = np.ones(1, np.float32)
   environment.step(action)
   assert action.tolist() == [1]
+
+
+def test_seeding_fails_as_a_reset_does_where_there_is_a_seed():
+  environment, seeds = Scripted(time_step()), []
+  environment.seed = seeds.append
+  protected = checked.CheckedEnvironment(environment)
+  protected.seed(3)
+  assert seeds == [3]
+  environment.seed = lambda seed: 1 / 0
+  with pytest.raises(checked.Failure, match='raised ZeroDivisionError'):
+    protected.seed(3)
+
+  def refuse(seed):
+    raise NotImplementedError
+
+  environment.seed = refuse
+  protected.seed(3)
+  environment.seed = lambda seed: time.sleep(100)
+  within = limits.Limit(0.3).alarm
+  with pytest.raises(checked.Failure, match='TimeoutError: no end within'):
+    checked.CheckedEnvironment(environment, within).seed(3)
 
 
 def test_success_is_told_if_the_environment_tells_it():

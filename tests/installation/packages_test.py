@@ -4,6 +4,7 @@ import importlib.util
 import platform
 import re
 import shutil
+from email import message
 from importlib import metadata
 
 import pytest
@@ -49,9 +50,11 @@ def test_an_installed_package_says_what_it_needs(locked, monkeypatch):
   monkeypatch.setattr(packages, 'IS_INSTALLED', True)
   monkeypatch.setattr(metadata, 'requires', lambda _: ['a[b]==1.2', 'c==3'])
   assert packages.pins() == {'a': '1.2', 'c': '3'}
-  told = {'Requires-Python': '<3.14,>=3.11'}
+  told = message.Message()
+  told['Requires-Python'], told['Version'] = '<3.14,>=3.11', '7.8'
   monkeypatch.setattr(metadata, 'metadata', lambda _: told)
   assert packages.pythons() == ((3, 11), (3, 14))
+  assert packages.version() == '7.8'
 
 
 def test_the_start_refuses_what_is_missing(locked):

@@ -124,8 +124,7 @@ def test_ctrl_c_leaves_no_trace_and_faults_do(raised, code, says):
   process = subprocess.run(
     [
       *(sys.executable, '-c'),
-      'from slac.installation import streams\n'
-      f'streams.interrupt_quietly()\nraise {raised}',
+      f'from slac.installation import streams\nstreams.guard()\nraise {raised}',
     ],
     stderr=subprocess.PIPE,
     text=True,

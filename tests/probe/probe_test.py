@@ -43,7 +43,7 @@ def save(folder, files, settings):
     parts.agent.training_data_spec,
     metrics.Stopwatch(),
   )
-  policy = compiled.EagerPolicy(parts.random_policy)
+  policy = compiled.CompiledPolicy(parts.random_policy)
   for _ in range(STEPS):
     collector.step(policy)
   saver = checkpoints.Checkpoints(

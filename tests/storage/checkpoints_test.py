@@ -101,10 +101,10 @@ def saved(folder, steps=(1, 2), **settings):
 def restored_step(folder, **settings):
   """Restores, checks that all parts are those of one step, returns it."""
   run = Run(folder, **settings)
-  result = run.checkpoints.restore()
-  if result is None:
+  state = run.checkpoints.restore()
+  if state is None:
     return None
-  step, state = result
+  step = state['step']
   expected = Run(folder.parent / 'expected', **settings)
   for _ in range(step):
     expected.advance()
@@ -133,8 +133,7 @@ def segments(folder):
 def test_restores_what_was_saved(tmp_path):
   saved(tmp_path / 'a')
   run = Run(tmp_path / 'a')
-  step, state = run.checkpoints.restore()
-  assert step == 2
+  state = run.checkpoints.restore()
   assert state['step'] == 2
   assert state['environment']['names'] == ['a', None]
   assert state['environment']['qpos'].dtype == np.float64
@@ -164,7 +163,7 @@ def test_empty_folder_has_nothing_to_restore(tmp_path):
 def test_state_without_replay_rows(tmp_path):
   run = Run(tmp_path / 'a')
   run.checkpoints.save(0, {'x': 1})
-  assert Run(tmp_path / 'a').checkpoints.restore() == (0, {'x': 1})
+  assert Run(tmp_path / 'a').checkpoints.restore() == {'x': 1}
 
 
 def test_keeps_the_last_two(tmp_path):
@@ -177,8 +176,7 @@ def test_saves_twice_at_one_step(tmp_path):
   run = saved(tmp_path / 'a', steps=(1,))
   for count in range(12):
     run.checkpoints.save(1, {'count': count})
-    step, state = Run(tmp_path / 'a').checkpoints.restore()
-    assert (step, state) == (1, {'count': count})
+    assert Run(tmp_path / 'a').checkpoints.restore() == {'count': count}
   assert len(list((tmp_path / 'a').glob('checkpoint-*'))) == 2
 
 
@@ -621,8 +619,7 @@ def test_full_disk_is_an_error_of_one_line_and_leaves_no_rest(tmp_path):
     assert '\n' not in message and 'File too large' in message
     assert 'make room on the file system' in message
   again = Run(folder)
-  step, state = again.checkpoints.restore()
-  assert (step, state['size']) == (3, size)
+  assert again.checkpoints.restore()['size'] == size
   assert again.values() == run.values()
   assert again.ring.restored == list(range(run.ring.num_added))
 
@@ -694,8 +691,8 @@ def test_variables_alone_for_a_policy(tmp_path):
   before = names(tmp_path / 'a')
   kernel = tf.Variable(tf.zeros([3]))
   variables = tf.train.Checkpoint(kernel=kernel)
-  step, state = checkpoints.restore_variables(tmp_path / 'a', variables)
-  assert (step, state['step']) == (2, 2)
+  state = checkpoints.restore_variables(tmp_path / 'a', variables)
+  assert state['step'] == 2
   assert kernel.numpy().tolist() == run.kernel.numpy().tolist()
   assert names(tmp_path / 'a') == before
 

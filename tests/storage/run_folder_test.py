@@ -16,7 +16,7 @@ VERSION = {'commit': 'abc'}
 
 def open_run(root, name='walker', fresh=False, resolved=None, version=None):
   return run_folder.open_run(
-    str(root), name, fresh, resolved or CONFIG, version or VERSION
+    root / name, fresh, resolved or CONFIG, version or VERSION
   )
 
 

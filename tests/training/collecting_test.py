@@ -1,5 +1,6 @@
 """What two episodes leave in the replay, and going on after a checkpoint."""
 
+import re
 import threading
 import time
 
@@ -12,6 +13,7 @@ from tf_agents.specs import array_spec
 from tf_agents.trajectories import policy_step, trajectory
 from tf_agents.trajectories import time_step as ts
 
+from slac import errors
 from slac.environments import checked, limits, requirements
 from slac.training import collecting, collection, metrics, replay
 from tests import tiny
@@ -224,6 +226,36 @@ def test_each_continuation_without_a_state_has_a_seed_of_its_own():
     state = collector.get_state()['streams'][0]
   assert len(set(seeds)) == 6 and 3 not in seeds
   assert seeds[2] == collection.seed_of(3, 0, 0, continued=2)
+
+
+def no_seed(_):
+  raise ValueError('no seed')
+
+
+@pytest.mark.parametrize(
+  ('seed', 'fault'),
+  [
+    (no_seed, r'ValueError: no seed \('),
+    (lambda _: time.sleep(1000), 'TimeoutError: no end within'),
+  ],
+)
+def test_where_a_continuation_cannot_be_seeded_it_says_what_to_mend(
+  seed, fault
+):
+  environment = Counting()
+  environment.seed = seed
+  memory = replay.Replay(SPEC, sequence_length=2, seed=0, capacity=50)
+  collector = collecting.Collector(
+    [environment], memory, SPEC, metrics.Stopwatch(), limits.Limit(0.5)
+  )
+  with pytest.raises(errors.UserError) as caught:
+    collector.set_state({'environment': None})
+  assert re.fullmatch(
+    f'There is nothing to train in, as the environment raised {fault}.*: mend '
+    'the environment.',
+    str(caught.value),
+  )
+  assert caught.value.exit_code == 69
 
 
 @pytest.mark.parametrize('before', range(7))

@@ -43,9 +43,9 @@ def test_an_update_that_the_device_has_no_memory_for_is_one_sentence():
     call({'x': tf.constant([[5.0]])})
 
 
-def test_eager_policy_takes_single_steps_with_other_observations():
+def test_compiled_policy_takes_single_steps_with_other_observations():
   agent = tiny.agent()
-  policy = compiled.EagerPolicy(agent.greedy_policy)
+  policy = compiled.CompiledPolicy(agent.greedy_policy)
   pixels = tiny.pixels(2)
   state = policy.get_initial_state()
   actions = []
@@ -68,10 +68,10 @@ def test_eager_policy_takes_single_steps_with_other_observations():
   np.testing.assert_allclose(actions, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_eager_policy_acts_on_several_environments_at_once():
+def test_compiled_policy_acts_on_several_environments_at_once():
   """As on each of them alone, which are at other steps of their episodes."""
   agent = tiny.agent()
-  policy = compiled.EagerPolicy(agent.greedy_policy)
+  policy = compiled.CompiledPolicy(agent.greedy_policy)
   pixels = tiny.pixels(2, 3)
 
   def time_step(i, t):

@@ -227,6 +227,20 @@ def test_what_is_not_drawn_costs_no_more_than_the_film(
     assert pictures.of_episode(agent, episode, [0, 0]) == {}
 
 
+def test_after_a_fault_nothing_of_the_episode_is_drawn():
+  runner, environment = evaluator(environment=Unseen, spec=STATE_SPEC)
+  drawn = []
+
+  def draw(size):
+    drawn.append(environment._t)
+    raise OSError('no display')
+
+  environment.draw_for_film = draw
+  for _ in range(2):
+    assert len(take(runner, 2)[0].film) == 0
+  assert drawn == [0, 0]  # Of each evaluation's first episode.
+
+
 def test_an_episode_is_its_frames_its_actions_and_their_return():
   dice, environment = evaluator()
   episodes = take(dice, 2)
@@ -344,12 +358,10 @@ def test_an_episode_tells_its_rewards_and_whether_it_has_terminated():
     assert episode.has_terminated == (limit == LENGTH)
 
 
-def test_a_call_in_an_evaluation_is_limited():
-  class Hanging(Dice):
-    def _step(self, action):
-      time.sleep(100)
-
-  runner, environment = evaluator(environment=Hanging)
+@pytest.mark.parametrize('name', ['seed', '_step'])
+def test_a_call_in_an_evaluation_is_limited(name):
+  runner, environment = evaluator()
+  setattr(environment, name, lambda _: time.sleep(100))
   limited = evaluation.Evaluator(
     environment, runner._policy, 0, limits.Limit(0.3)
   )

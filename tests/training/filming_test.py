@@ -50,17 +50,6 @@ def test_what_cannot_draw_has_no_film():
   assert film.frames == []
 
 
-def test_a_fault_is_met_once():
-  def draw(size):
-    raise OSError('no display')
-
-  film = filming.Film(types.SimpleNamespace(draw_for_film=draw))
-  with pytest.raises(OSError, match='no display'):
-    film.add(0)
-  film.add(1)
-  assert film.frames == film.steps == []
-
-
 def test_an_image_that_is_drawn_over_leaves_its_frames():
   image = np.zeros([4, 4, 3], np.uint8)
 

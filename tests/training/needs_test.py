@@ -110,7 +110,6 @@ def test_the_shape_of_images_is_the_environment_s():
   assert needs.image_shape_of(environment_class()) == (96, 128, 3)
   for other in (some_agent, lambda image_size: None, lambda image_size=96: 0):
     assert needs.image_shape_of(other) == (32, 32, 1)
-  assert needs.image_shape_of(None) == (32, 32, 1)
 
 
 def environment_class():
