@@ -22,7 +22,7 @@ import tensorflow as tf
 from slac.storage import run_folder
 from tests import event_files, run_folders
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 ARCHIVE = REPOSITORY / 'tests' / 'data' / 'run-0.1.tar.xz'

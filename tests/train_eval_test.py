@@ -324,6 +324,7 @@ def test_play_prints_returns_and_writes_pictures(straight, tmp_path):
     assert two.read_bytes() == path.read_bytes()
 
 
+@pytest.mark.long
 def test_a_run_without_a_model_has_no_pictures_of_one(tmp_path):
   code, stdout, stderr = run(
     tmp_path,

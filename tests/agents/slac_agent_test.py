@@ -454,6 +454,7 @@ def test_bfloat16_is_used_where_rounding_does_no_harm(agent):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_xla_compiles_the_updates_if_told_to(agent):
   compiled = tiny.agent(SlacAgent__jit_compile=True)
   experience = tiny.experience(MODEL_BATCH)

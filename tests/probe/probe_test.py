@@ -103,6 +103,7 @@ def test_the_runs_own_model_is_probed(own):
   assert len(probed) == 5 and all(float(x) <= 1 for x in probed)
 
 
+@pytest.mark.long
 def test_a_new_model_learns_from_the_runs_steps(saved, own, capsys):
   folder, _ = saved
   rate = 'SlacAgent.pretraining_learning_rate = 0.02'
@@ -185,6 +186,7 @@ def test_the_replay_of_several_streams_is_too(saved, tmp_path, setting):
   assert found['stream'].tolist() == [0, 1] * 4 + [0]
 
 
+@pytest.mark.long
 def test_a_model_is_trained_on_the_images_of_sac_from_the_state(
   tmp_path, capsys
 ):

@@ -117,6 +117,7 @@ def lost_blocks(call):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_no_memory_is_lost_with_tensors():
   """Over the days of a run the least of it would add up."""
   double = tf.function(lambda x: {'y': 2 * x, 'z': (x, x)})
