@@ -210,6 +210,7 @@ def export_as_it_is(folder):
   assert action.shape == (1,) and abs(action[0]) < 1
 
 
+@pytest.mark.long
 def test_stopped_killed_and_extended_it_ends_as_if_it_had_not_been(
   straight, tmp_path
 ):
