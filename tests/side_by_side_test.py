@@ -12,7 +12,7 @@ import pytest
 
 from tests import processes, run_folders
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 SECONDS = 600  # After so many a process hangs, on a busy machine too.
@@ -78,7 +78,6 @@ def test_there_are_as_many_updates_as_agent_steps(straight):
   assert [row['env_steps'] for row in evaluated] == ['0', '100', '200', '300']
 
 
-@pytest.mark.long
 def test_killed_and_continued_it_ends_as_if_it_had_not_been(straight, tmp_path):
   process = start(tmp_path)
   processes.wait_until(
@@ -107,7 +106,6 @@ def test_killed_and_continued_it_ends_as_if_it_had_not_been(straight, tmp_path):
     assert tables[0] == tables[1]
 
 
-@pytest.mark.long
 def test_a_hang_is_a_failed_episode_and_a_signal_is_heeded_meanwhile(tmp_path):
   def is_trapped():
     return not (tmp_path / 'trap').exists()

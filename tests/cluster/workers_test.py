@@ -9,12 +9,11 @@ from tests import processes, run_folders
 from tests.cluster import pace
 
 pytest.importorskip('ray', reason='Ray is not installed.')
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 STEPS = 1200
 
 
-@pytest.mark.long
 def test_no_step_is_lost_or_doubled_when_processes_are_killed(tmp_path):
   folder, log = tmp_path / 'run', tmp_path / 'run.log'
   closed = tmp_path / 'closed'
