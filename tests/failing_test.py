@@ -147,6 +147,7 @@ def test_an_evaluation_is_tried_twice_and_then_left_out(failed):
     assert consequence in warning
 
 
+@pytest.mark.long
 def test_numbers_that_are_not_finite_end_the_run_and_nothing_is_saved(failed):
   """A reward whose square is infinite in float32."""
   root, _, _ = failed

@@ -61,6 +61,7 @@ def test_libraries_keep_quiet_and_we_do_not():
   assert all(text in shown for text in ('ours 1', 'ours 2', 'an error'))
 
 
+@pytest.mark.long
 def test_the_users_settings_win():
   script = 'import slac, tensorflow'
   told = {'TF_CPP_MIN_LOG_LEVEL': '0'}

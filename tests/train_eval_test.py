@@ -161,6 +161,7 @@ def test_a_run_that_has_ended_is_not_run_again(straight):
   assert len(run_folders.table(folder, 'eval')) == 3
 
 
+@pytest.mark.long
 def test_a_run_whose_checkpoints_are_gone_keeps_its_results(straight, tmp_path):
   folder, _, _ = straight
   copy = tmp_path / 'runs' / folder.name
@@ -294,6 +295,7 @@ def play_one_episode(folder, video):
   return process.stdout
 
 
+@pytest.mark.long
 def test_play_prints_returns_and_writes_pictures(straight, tmp_path):
   folder, _, _ = straight
   output = play_one_episode(folder, tmp_path / 'one.gif')

@@ -262,6 +262,7 @@ environments[0].step(np.float32([misbehaving.HANG]))
 """
 
 
+@pytest.mark.long
 def test_processes_end_with_their_parent_however_it_ends():
   parent = subprocess.Popen(
     [sys.executable, '-c', PARENT], stdout=subprocess.PIPE, text=True

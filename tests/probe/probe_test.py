@@ -132,6 +132,7 @@ def shift(
   return tf.roll(pixels, most, axis=2)
 
 
+@pytest.mark.long
 def test_what_is_read_where_updates_are_traced_has_an_effect(saved):
   folder, _ = saved
   augmented = [SETTINGS[0], 'SlacAgent.augmentation = @shift', 'shift.most = 2']
@@ -141,6 +142,7 @@ def test_what_is_read_where_updates_are_traced_has_an_effect(saved):
     probe(folder, updates=1, gin_file=FILES, gin_param=misspelt)
 
 
+@pytest.mark.long
 def test_the_runs_own_settings_make_a_new_model_too(saved, own, capsys):
   folder, _ = saved
   probe(folder, updates=1)

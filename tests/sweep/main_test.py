@@ -170,6 +170,7 @@ def test_the_commands_are_run(call, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_reader_may_leave_early():
   process = subprocess.Popen(
     [sys.executable, '-m', 'slac.replication', 'plan', '--figure=4'],

@@ -68,6 +68,7 @@ finally:
 """
 
 
+@pytest.mark.long
 def test_a_run_whose_replay_does_not_fit_is_refused_at_once(tmp_path):
   """In a control group that has 500 MB left, of which 30 MB are file cache."""
   for name, text in (

@@ -118,6 +118,7 @@ def test_a_gpu_is_prepared_before_an_agent_is_made(findings, monkeypatch):
 @pytest.mark.parametrize(
   'imports', ['gin, gymnasium', 'gin, gymnasium, mujoco']
 )
+@pytest.mark.long
 def test_gymnasium_renders_what_is_observed(tmp_path, imports):
   (tmp_path / 'arm.py').write_text(
     f'import {imports}\n'
