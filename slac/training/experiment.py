@@ -166,10 +166,10 @@ class Experiment:
       + plan.model_updates // plan.picture_interval
     )
     num_parameters = sum(self.agent.num_parameters.values())
+    copies = 6 if self.evaluation.worker else 3
     return (
       rows * replay.nbytes // replay.capacity
-      + (6 if self.evaluation.worker else 3)
-      * (num_parameters * _BYTES_PER_PARAMETER)
+      + copies * num_parameters * _BYTES_PER_PARAMETER
       + num_pictures * _BYTES_PER_PICTURES
       + _OTHER_BYTES
     )
