@@ -11,8 +11,12 @@ pytestmark = pytest.mark.slow
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 
 SCRIPT = """
-import resource, sys, threading
+import ctypes, resource, sys, threading
 from slac.training import memory
+# No huge pages, which some systems give to all: one stands for 512 of those
+# that are counted here.
+PR_SET_THP_DISABLE = 41
+assert ctypes.CDLL(None).prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) == 0
 {call}
 
 def update():
