@@ -64,10 +64,21 @@ def _telling(configs) -> set[str]:
 def differing(configs: Sequence[Mapping[str, str]]) -> list[str]:
   """Returns the names of the settings that are not the same in all.
 
-  Those of single trials do not count; see `run_folder.experiment`.
+  Those of single trials do not count; see `run_folder.experiment`. One that
+  counts for some runs only has to differ among these.
   """
-  names = sorted(set().union(*map(run_folder.experiment, configs)))
-  return [n for n in names if len({config.get(n) for config in configs}) > 1]
+  counted = [run_folder.experiment(config) for config in configs]
+  pairs = list(zip(configs, counted, strict=True))
+
+  def values(name):
+    return {
+      config.get(name)
+      for config, own in pairs
+      if name in own or name not in config
+    }
+
+  names = sorted(set().union(*counted))
+  return [name for name in names if len(values(name)) > 1]
 
 
 def short(name: str) -> str:

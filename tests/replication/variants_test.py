@@ -84,7 +84,7 @@ def test_a_setting_that_a_variant_lacks_is_not_in_its_name():
 
 
 def test_what_is_a_trials_own_unless_it_ends_pretraining():
-  """The log's interval does, where there is patience."""
+  """The log's interval does, where there is patience; and only there."""
   none = {'Schedule_pretraining_patience': 'None'}
   runs = [
     run('a', Schedule_pretraining_patience='3', Schedule_log_interval='2'),
@@ -96,7 +96,14 @@ def test_what_is_a_trials_own_unless_it_ends_pretraining():
   }
   runs.append(run('c', Schedule_log_interval='4', **none))
   assert group(*runs)['walker walk'] == {
+    'pretraining_patience = 3': ['a'],
+    'pretraining_patience = None': ['b', 'c'],
+  }
+  own = {'Schedule_pretraining_patience': '3', 'Schedule_log_interval': '8'}
+  runs.append(run('d', **own))
+  assert group(*runs)['walker walk'] == {
     'log_interval = 2, pretraining_patience = 3': ['a'],
+    'log_interval = 8, pretraining_patience = 3': ['d'],
     'pretraining_patience = None': ['b', 'c'],
   }
 
