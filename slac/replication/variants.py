@@ -67,17 +67,16 @@ def differing(configs: Sequence[Mapping[str, str]]) -> list[str]:
   Those of single trials do not count; see `run_folder.experiment`. One that
   counts for some runs only has to differ among these.
   """
-  counted = [run_folder.experiment(config) for config in configs]
-  pairs = list(zip(configs, counted, strict=True))
+  pairs = [(config, run_folder.experiment(config)) for config in configs]
 
   def values(name):
     return {
       config.get(name)
-      for config, own in pairs
-      if name in own or name not in config
+      for config, counted in pairs
+      if name in counted or name not in config
     }
 
-  names = sorted(set().union(*counted))
+  names = sorted({name for _, counted in pairs for name in counted})
   return [name for name in names if len(values(name)) > 1]
 
 
