@@ -113,7 +113,7 @@ def table(trials: Sequence[Any]) -> str:
 
 def _row(trial) -> tuple[str, ...]:
   run, last = trial.config['run'], trial.last_result or {}
-  phase = last.get('phase', 'random data')
+  phase = last.get('phase', 'running')
   if last.get('stopped'):
     phase = 'saved'
   elif trial.status in ('PENDING', 'PAUSED'):

@@ -20,16 +20,13 @@ def read(folder: pathlib.Path) -> dict[str, Any]:
   """
   trained = last_row(folder / 'train.csv')
   evaluated = last_row(folder / 'eval.csv')
-  found: dict[str, Any] = {'phase': 'random data'}
   row = trained or evaluated
-  if row:
-    found['env_steps'] = int(row['env_steps'])
-    if row['wall_seconds']:
-      found['wall_seconds'] = float(row['wall_seconds'])
-    if int(row['gradient_steps'] or 0):
-      found['phase'] = 'training'
-    elif int(row['model_updates'] or 0):
-      found['phase'] = 'pretraining'
+  found: dict[str, Any] = {'env_steps': int(row['env_steps'])} if row else {}
+  if not row:
+    found['phase'] = 'random data'
+  elif row['wall_seconds']:
+    found['phase'] = _phase(row)
+    found['wall_seconds'] = float(row['wall_seconds'])
   if evaluated:
     found['average_return'] = float(evaluated['average_return'])
     if int(evaluated['gradient_steps'] or 0):
@@ -61,6 +58,12 @@ def last_row(path: pathlib.Path) -> Mapping[str, str] | None:
   return (
     dict(zip(names, cells, strict=True)) if len(cells) == len(names) else None
   )
+
+
+def _phase(row) -> str:
+  if int(row['gradient_steps']):
+    return 'training'
+  return 'pretraining' if int(row['model_updates']) else 'random data'
 
 
 class TimeLeft:

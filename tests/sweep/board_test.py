@@ -48,6 +48,7 @@ def test_a_line_for_each_trial():
   table = board.table(
     [
       trial('RUNNING', {**last, 'seconds_left': 3 * 3600 + 120}),
+      trial('RUNNING', {'env_steps': 400}),  # Of a row that was mended.
       trial('PENDING', seed=1),
       trial('TERMINATED', last, ('A.x = 1',), seed=2),
       trial('TERMINATED', {**last, 'phase': 'finished', 'seconds_left': 0.0}),
@@ -58,6 +59,7 @@ def test_a_line_for_each_trial():
   assert [' '.join(line.split()) for line in table.splitlines()] == [
     'task variant seed phase steps return time left',
     'walker - 0 training 12,000 3.1 3:02 h',
+    'walker - 0 running 400',
     'walker - 1 waiting 0',
     'walker A.x = 1 2 stopped early 12,000 3.1',
     'walker - 0 finished 12,000 3.1 0:00 h',

@@ -36,7 +36,7 @@ def test_the_phase_follows_from_what_is_counted(tmp_path, row, phase):
 
 def test_of_a_row_that_was_mended_the_step_is_known(tmp_path):
   write(tmp_path, '40,7,9,2.5', '80,,,', '')
-  assert progress.read(tmp_path) == {'phase': 'random data', 'env_steps': 80}
+  assert progress.read(tmp_path) == {'env_steps': 80}
 
 
 def test_a_line_that_is_being_written_does_not_count(tmp_path):
