@@ -72,6 +72,7 @@ AGENT_SETTINGS = {
   'StochasticActor.max_stddev': 7.0,
   'SoftActorCritic.hidden_size': 6,
   'Critic.layer_norm': False,
+  'NStepReturn.num_steps': 1,
   'SoftActorCritic.stddev_scale': 2.0,
   'SoftActorCritic.learning_rate': 3e-4,
   'SoftActorCritic.gamma': 0.99,

@@ -16,13 +16,14 @@ class Baseline(sac.SoftActorCritic):
   """
 
   def _see(self, experience):
-    """Maps experience to what is seen at its last two steps, `[B, 2, ...]`."""
+    """Maps experience to `[B, n + 1, ...]`, what is seen from step T on."""
     raise NotImplementedError
 
   def _train(self, experience, weights=None):
     """One gradient step; every gradient is of the parameters before it."""
     del weights
-    now, after = tf.unstack(self._see(experience), axis=1)
+    seen = self._see(experience)
+    now, after = seen[:, 0], seen[:, -1]
     loss, gradients, metrics = self.gradients(
       (now, now),
       (after, after),
@@ -40,7 +41,7 @@ class Baseline(sac.SoftActorCritic):
 
 @gin.configurable
 class SacStateAgent(Baseline):
-  """SAC from the true state, an upper bound; experience is two steps."""
+  """SAC from the true state, an upper bound; T is 1."""
 
   def __init__(
     self,
@@ -66,9 +67,8 @@ class SacStateAgent(Baseline):
       time_step_spec,
       action_spec,
       seed,
-      actor_input_size=size,
-      critic_input_size=size,
-      experience_length=2,
+      input_sizes=(size, size),
+      window=1,
       jit_compile=jit_compile,
     )
 
@@ -128,9 +128,8 @@ class SacPixelsAgent(Baseline):
       time_step_spec,
       action_spec,
       seed,
-      actor_input_size=feature_size,
-      critic_input_size=feature_size,
-      experience_length=num_frames + 1,
+      input_sizes=(feature_size, feature_size),
+      window=num_frames,
       jit_compile=jit_compile,
     )
 

@@ -1,9 +1,12 @@
 """Returns of imagined steps, and of those that were seen."""
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
+import gin
 import numpy as np
 import tensorflow as tf
+
+from slac.config import settings
 
 
 class Estimates(NamedTuple):
@@ -12,6 +15,36 @@ class Estimates(NamedTuple):
   seen: np.ndarray  # The discounted return that followed; see `seen`.
   q: np.ndarray  # The critics' value of the action that was taken.
   bound: np.ndarray | None = None  # The lower bound of which an agent learns.
+
+
+@gin.configurable
+class NStepReturn:
+  """The rewards of n steps in a row, and what discounts the value after them.
+
+  One step is Eq. (9). More are beyond the paper, as in Rainbow (Hessel et al.
+  2018): off-policy they are not corrected, and the entropies of the steps
+  between are left out.
+  """
+
+  def __init__(self, num_steps: Annotated[int, settings.Range(1, 100)] = 1):
+    """Takes n; experience is n - 1 steps longer than with one."""
+    self.num_steps = num_steps
+
+  def __call__(
+    self, reward: tf.Tensor, discount: tf.Tensor, gamma: float
+  ) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns R and D, `[B]` each, of the target R + gamma D V(z_{t+n}).
+
+    Args:
+      reward: r_t to r_{t+n-1}, `[B, n]`.
+      discount: `[B, n]`: 0 at a true termination, else 1.
+      gamma: the discount factor.
+    """
+    *rewards, total = tf.unstack(reward, axis=1)
+    *discounts, kept = tf.unstack(discount, axis=1)
+    for r, d in zip(reversed(rewards), reversed(discounts), strict=True):
+      total, kept = r + gamma * d * total, gamma * d * kept
+    return total, kept
 
 
 def of_lambda(

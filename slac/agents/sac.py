@@ -28,8 +28,8 @@ class SoftActorCritic(base.Agent):
     time_step_spec,
     action_spec,
     seed: int,
-    actor_input_size: int,
-    critic_input_size: int,
+    input_sizes: tuple[int, int],
+    window: int,
     hidden_size: settings.Count = gin.REQUIRED,
     stddev_scale: settings.Positive = gin.REQUIRED,
     learning_rate: settings.Positive = gin.REQUIRED,
@@ -43,8 +43,8 @@ class SoftActorCritic(base.Agent):
 
     Args:
       time_step_spec, action_spec, seed: see `base.Agent`.
-      actor_input_size: D of the actor's input `[B, D]`.
-      critic_input_size: D of the critics' input `[B, D]`.
+      input_sizes: D of the actor's input `[B, D]`, and of the critics'.
+      window: T, the number of steps that an input is made of.
       hidden_size: the size of the two hidden layers of actor and critics.
       stddev_scale: multiplies the actor's standard deviation before the tanh.
       learning_rate: Adam's, for actor, critics and temperature.
@@ -56,6 +56,7 @@ class SoftActorCritic(base.Agent):
       **of_every_agent: the other arguments of `base.Agent`.
     """
     action_size = action_spec.shape.num_elements()
+    actor_input_size, critic_input_size = input_sizes
     self._actor = networks.TanhGaussianActor(
       actor_input_size, action_size, hidden_size, stddev_scale
     )
@@ -74,6 +75,9 @@ class SoftActorCritic(base.Agent):
     self._gamma = gamma
     self._target_update_rate = target_update_rate
     self._reward_scale = reward_scale
+    self._n_step_return = returns.NStepReturn()
+    num_steps = self._n_step_return.num_steps
+    self.joined = (num_steps,)
 
     self._actor_optimizer = optimizers.Adam(
       learning_rate, self._actor.variables
@@ -84,7 +88,10 @@ class SoftActorCritic(base.Agent):
     self._alpha_optimizer = optimizers.Adam(
       temperature_learning_rate or learning_rate, [self._log_alpha]
     )
-    super().__init__(time_step_spec, action_spec, seed, **of_every_agent)
+    experience_length = window + num_steps
+    super().__init__(
+      time_step_spec, action_spec, seed, experience_length, **of_every_agent
+    )
 
   def _trained_modules(self) -> Mapping[str, list[tf.Module]]:
     return {'actor': [self._actor], 'critics': self._critics}
@@ -107,10 +114,10 @@ class SoftActorCritic(base.Agent):
     Args:
       inputs: the critics' inputs at step t, `[B, D]`.
       action: a_t, `[B, A]`.
-      reward: r_t, `[B]`.
-      discount: `[B]`: 0 at a true termination, else 1.
-      next_inputs: the critics' inputs at step t + 1, `[B, D]`.
-      next_actor_inputs: the actor's inputs at step t + 1, `[B, D']`.
+      reward: r_t, `[B]`, or what `returns.NStepReturn` makes of n steps.
+      discount: `[B]`: 0 at a true termination, else 1; or likewise.
+      next_inputs: the critics' inputs at step t + n, `[B, D]`; n is 1.
+      next_actor_inputs: the actor's inputs at the same step, `[B, D']`.
       seed: a stateless seed, `[2]`.
 
     Returns:
@@ -184,12 +191,17 @@ class SoftActorCritic(base.Agent):
 
     Args:
       now: (actor input, critic input) at step t, each `[B, D]`.
-      after: the same at step t + 1.
-      experience: a Trajectory of `[B, T + 1, ...]`, which ends with these two.
+      after: the same at step t + n.
+      experience: a Trajectory of `[B, T + n, ...]`; its last step is t + n.
       seeds: two stateless seeds, `[2]` each.
     """
-    steps = experience.action, experience.reward, experience.discount
-    action, reward, discount = (x[:, -2] for x in steps)
+    first = -1 - self._n_step_return.num_steps
+    action = experience.action[:, first]
+    reward, discount = self._n_step_return(
+      experience.reward[:, first:-1],
+      experience.discount[:, first:-1],
+      self._gamma,
+    )
     with tf.GradientTape() as critic_tape:
       critic_loss, critic_metrics = self.critic_loss(
         now[1], action, reward, discount, after[1], after[0], seeds[0]
@@ -219,7 +231,7 @@ class SoftActorCritic(base.Agent):
 
     Q is the mean of both critics. As it counts the entropies of all later
     steps, Eq. (9), the return that followed does, each of an action that is
-    drawn anew.
+    drawn anew. With returns of n steps Q counts those of each n-th alone.
     """
     actor_inputs, critic_inputs = self._see_episode(observation, actions)
     first = len(actions) - len(actor_inputs)

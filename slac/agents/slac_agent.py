@@ -16,7 +16,8 @@ class SlacAgent(sac.SoftActorCritic):
   """SAC on a latent variable model's states, and the model's own loss.
 
   A sequence of experience is T + 1 steps; critics and actor are trained on its
-  last pair, (z_T, a_T, r_T, z_{T+1}).
+  last pair, (z_T, a_T, r_T, z_{T+1}). With `returns.NStepReturn` it is T + n,
+  and z_{T+n} stands in place of z_{T+1}.
   """
 
   def __init__(
@@ -82,9 +83,8 @@ class SlacAgent(sac.SoftActorCritic):
       time_step_spec,
       action_spec,
       seed,
-      actor_input_size=self._actor_input.size,
-      critic_input_size=self._critic_input.size,
-      experience_length=sequence_length + 1,
+      input_sizes=(self._actor_input.size, self._critic_input.size),
+      window=sequence_length,
       jit_compile=jit_compile,
     )
 
@@ -218,11 +218,10 @@ class SlacAgent(sac.SoftActorCritic):
     return loss, gradients, metrics, seen
 
   def _sac_gradients(self, seen, experience, seeds):
-    """Returns loss, gradients and metrics of SAC on the last pair of steps."""
+    """Returns loss, gradients and metrics of SAC on steps T and T + n."""
     seen = tf.nest.map_structure(tf.stop_gradient, seen)
-    actor_inputs = tf.unstack(self._actor_input(seen), axis=1)
-    critic_inputs = tf.unstack(self._critic_input(seen), axis=1)
-    now, after = zip(actor_inputs, critic_inputs, strict=True)
+    inputs_seen = self._actor_input(seen), self._critic_input(seen)
+    now, after = (tuple(x[:, i] for x in inputs_seen) for i in (0, -1))
     return self.gradients(now, after, experience, seeds)
 
   def _see_episode(self, observation, actions):

@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from concurrent import futures
-from typing import Any
+from typing import Annotated, Any
 
 import gin
 import numpy as np
@@ -13,7 +13,7 @@ from tf_agents.trajectories import time_step as ts
 
 from slac import errors
 from slac.config import settings
-from slac.training import memory, streams
+from slac.training import memory, recency, streams
 
 
 @dataclasses.dataclass
@@ -46,6 +46,7 @@ class Replay:
     capacity: settings.Count = gin.REQUIRED,
     joined: Sequence[int] = (1,),
     num_streams: int = 1,
+    recency: Annotated[float, settings.Range(1, 100)] = 1.0,
   ):
     """Allocates the ring, whose pages are committed only as it fills.
 
@@ -58,6 +59,7 @@ class Replay:
       joined: for each of the equal parts of a batch, how many of a sequence's
         last pairs of steps must each lie within one episode, 1 to T.
       num_streams: how many environments' steps there are.
+      recency: how much rather newer sequences are drawn; see `recency.places`.
 
     Raises:
       errors.UserError: there is not enough memory for `capacity` steps.
@@ -66,10 +68,11 @@ class Replay:
     self._sequence_length = sequence_length
     self._capacity = capacity
     leaves = [
-      ('/'.join(map(str, path)), leaf.shape, _numpy_dtype(leaf))
+      ('/'.join(map(str, path)), leaf.shape, np.dtype(dtype))
       for path, leaf in tree.flatten_with_path(spec)
+      for dtype in [getattr(leaf.dtype, 'as_numpy_dtype', leaf.dtype)]
     ]
-    self._joined = joined
+    self._joined, self._recency = joined, recency
     self._order = streams.make(num_streams, sequence_length, capacity)
     step = 1 + sum(math.prod(s) * dtype.itemsize for _, s, dtype in leaves)
     memory.check_fits('Replay.capacity', capacity, step)
@@ -126,7 +129,7 @@ class Replay:
     self._mark(self._num_added - 1, self._num_added)
 
   def sample(self, batch_size: int) -> Any:
-    """Draws sequences, each valid one of a part with the same probability.
+    """Draws sequences, all valid ones of a part alike or newer ones rather.
 
     A sequence is T + 1 successive steps. It may run over the end of an
     episode, but its last pair may not: z_{T+1} would not follow from z_T.
@@ -240,8 +243,9 @@ class Replay:
         f'{self._sequence_length} steps: raise Schedule.random_agent_steps, or '
         f'Replay.capacity = {self._capacity}{horizon}.'
       )
-    slots = slots[self._generator.integers(slots.size, size=size)]
-    return oldest + (slots - oldest) % self._capacity
+    places = recency.places(self._generator, slots.size, size, self._recency)
+    places += np.searchsorted(slots, oldest % self._capacity)
+    return oldest + (slots[places % slots.size] - oldest) % self._capacity
 
   def _copy_out(self, indices, generator_state, lost=None) -> _Draw:
     """Starts to copy steps `indices`, those no longer there from `lost`."""
@@ -294,7 +298,3 @@ class Replay:
           f'{there.get(name, "missing")} there and '
           f'{here.get(name, "missing")} here.'
         )
-
-
-def _numpy_dtype(spec) -> np.dtype:
-  return np.dtype(getattr(spec.dtype, 'as_numpy_dtype', spec.dtype))

@@ -33,11 +33,12 @@ def _eager():
   tf.config.run_functions_eagerly(False)
 
 
-def make_agent(agent_class, action_size=2):
+def make_agent(agent_class, action_size=2, **settings):
   return tiny.agent(
     agent_class=agent_class,
     action_size=action_size,
     time_step_spec=TIME_STEP_SPEC,
+    **settings,
   )
 
 
@@ -79,16 +80,24 @@ def all_equal(one, two):
     np.testing.assert_array_equal(a, b)
 
 
-def set_to_multiple_of_the_state(critic, factor):
-  """Makes Q(s, a) = factor * s, for s > 0."""
-  for kernel, bias in tiny.weights(critic):
-    bias.assign(tf.zeros_like(bias))
-    kernel.assign(tf.scatter_nd([[0, 0]], [1.0], kernel.shape))
-  kernel.assign(factor * kernel)
+def of_multiples_of_the_state(**settings):
+  """An agent without a temperature, of critics s and 2 s, targets 4 s and 3 s.
+
+  This is so for s > 0.
+  """
+  agent = make_agent(baselines.SacStateAgent, **settings)
+  critics = [*agent._critics, *agent._target_critics]
+  for critic, factor in zip(critics, (1, 2, 4, 3), strict=True):
+    for kernel, bias in tiny.weights(critic):
+      bias.assign(tf.zeros_like(bias))
+      kernel.assign(tf.scatter_nd([[0, 0]], [1.0], kernel.shape))
+    kernel.assign(factor * kernel)
+  agent._log_alpha.assign(-40.0)
+  return agent
 
 
-# With s = 3, r = 2, s' = 5, critics s and 2 s, their targets 4 s and 3 s, and
-# no temperature: y = 2 + 0.99 * 15 = 16.85, or 2 where the task itself ended.
+# With s = 3, r = 2 and s' = 5: y = 2 + 0.99 * 15 = 16.85, or 2 where the task
+# itself ended.
 @pytest.mark.parametrize(
   ('discount', 'loss'),
   [
@@ -97,12 +106,7 @@ def set_to_multiple_of_the_state(critic, factor):
   ],
 )
 def test_critic_loss_of_one_pair_by_hand(discount, loss):
-  agent = make_agent(baselines.SacStateAgent)
-  critics = [*agent._critics, *agent._target_critics]
-  for critic, factor in zip(critics, (1, 2, 4, 3), strict=True):
-    set_to_multiple_of_the_state(critic, factor)
-  agent._log_alpha.assign(-40.0)
-  pair = tf.ones([BATCH, 1])
+  agent, pair = of_multiples_of_the_state(), tf.ones([BATCH, 1])
   # What belongs to the second step plays no part but for its state.
   experience = make_experience(
     baselines.SacStateAgent,
@@ -112,6 +116,26 @@ def test_critic_loss_of_one_pair_by_hand(discount, loss):
   )
   found = agent.train(experience).extra['critic/loss'].numpy()
   assert found == pytest.approx(loss, rel=1e-5)
+
+
+# With s = 3, r = 2, r' = 4 and s'' = 5: y = 2 + 0.99 * 4 + 0.99^2 * 15.
+@pytest.mark.parametrize(('discount', 'target'), [(1.0, 20.6615), (0.0, 5.96)])
+def test_critic_loss_of_two_steps_in_a_row_by_hand(discount, target):
+  agent = of_multiples_of_the_state(NStepReturn__num_steps=2)
+  assert agent.train_sequence_length == 3
+  # No state is between, and of the last step nothing else plays a part.
+  state, reward, discounts = (
+    tf.tile(tf.constant([row]), [BATCH, 1])
+    for row in ([3.0, np.nan, 5.0], [2.0, 4.0, np.nan], [1, discount, np.nan])
+  )
+  experience = tiny.experience(BATCH, length=3)._replace(
+    observation={'state': state[..., tf.newaxis]},
+    reward=reward,
+    discount=discounts,
+  )
+  found = agent.train(experience).extra['critic/loss'].numpy()
+  errors = np.array([3, 6]) - target
+  assert found == pytest.approx(np.sum(errors**2) / 2, rel=1e-5)
 
 
 def critic_loss(agent):

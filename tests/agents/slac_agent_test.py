@@ -322,6 +322,31 @@ def test_the_last_transition_of_a_sequence_is_learned_from(plain, t):
   assert_same(step['model'], of_discount['model'], rtol=0, atol=0)
 
 
+def test_returns_of_n_steps_are_from_step_T_to_the_last(eagerly):
+  agent = tiny.agent(NStepReturn__num_steps=3)
+  assert agent.train_sequence_length == tiny.T + 3
+  assert agent.joined == (3,)  # No return may go on in another episode.
+  experience = tiny.experience(BATCH, length=tiny.T + 3)
+  calls, gradients = [], agent.gradients
+  agent.gradients = lambda *args: calls.append(args) or gradients(*args)
+  rows = []
+  for name in ('_actor_input', '_critic_input'):
+    made = getattr(agent, name)
+    setattr(agent, name, lambda x, made=made: rows.append(made(x)) or rows[-1])
+  losses, critic_loss = [], agent.critic_loss
+  agent.critic_loss = lambda *args: losses.append(args) or critic_loss(*args)
+  agent.train(experience)
+  (now, after, _, _), (of_actor, of_critics) = calls[0], rows
+  assert of_critics.shape[1] == 3 + 1
+  assert_same(now, (of_actor[:, 0], of_critics[:, 0]), rtol=0, atol=0)
+  assert_same(after, (of_actor[:, 3], of_critics[:, 3]), rtol=0, atol=0)
+  _, action, reward, *_ = losses[0]
+  np.testing.assert_array_equal(action, experience.action[:, tiny.T - 1])
+  r = experience.reward.numpy()[:, tiny.T - 1 :]
+  expected = r[:, 0] + 0.99 * r[:, 1] + 0.99**2 * r[:, 2]
+  np.testing.assert_allclose(reward, expected, rtol=1e-5)
+
+
 def test_no_gradient_of_actor_or_critics_reaches_the_model(plain):
   """Rewards so large that their gradients could not be overlooked."""
   experience = tiny.experience(BATCH)

@@ -28,8 +28,17 @@ def numbered(number, step_type=MID):
   )
 
 
-def filled(step_types, capacity=100, sequence_length=3, seed=0, joined=(1,)):
-  ring = replay.Replay(SPEC, sequence_length, seed, capacity, joined)
+def filled(
+  step_types,
+  capacity=100,
+  sequence_length=3,
+  seed=0,
+  joined=(1,),
+  recency=1.0,
+):
+  ring = replay.Replay(
+    SPEC, sequence_length, seed, capacity, joined, recency=recency
+  )
   for number, step_type in enumerate(step_types):
     ring.add(numbered(number, step_type))
   return ring
@@ -181,6 +190,36 @@ def test_draws_uniformly():
   # Chi-square with 15 degrees of freedom exceeds 44.3 once in 10,000.
   deviation = sum((n - 2000) ** 2 / 2000 for n in counts.values())
   assert deviation < 44.3
+
+
+def test_newer_sequences_are_drawn_rather_if_told_to():
+  ring = filled([FIRST, MID, LAST] * 10, capacity=25, recency=2.0)
+  draws = drawn(ring.sample(32000))
+  counts = collections.Counter(draws)
+  ends = sorted(counts)  # From the oldest to the newest.
+  assert len(ends) == 16
+  # Of the newest k of 16 are the share (k / 16)^(1/2).
+  up_to = np.sqrt(np.arange(17) / 16)
+  expected = 32000 * np.diff(up_to)[::-1]
+  found = np.array([counts[end] for end in ends])
+  # Chi-square with 15 degrees of freedom exceeds 44.3 once in 10,000.
+  assert np.sum((found - expected) ** 2 / expected) < 44.3
+
+
+def test_newer_sequences_are_drawn_alike_by_a_resumed_run():
+  def make():
+    return replay.Replay(SPEC, 3, 5, 20, recency=3.0)
+
+  ring, resumed = make(), make()
+  for number in range(50):
+    ring.add(numbered(number))
+  ring.sample(8)
+  resumed.restore_rows(30, ring.rows(30, 50))
+  resumed.set_state(ring.get_state())
+  for number in range(50, 55):
+    assert drawn(ring.sample(8)) == drawn(resumed.sample(8))
+    ring.add(numbered(number))
+    resumed.add(numbered(number))
 
 
 def test_seed_decides_the_draws():
