@@ -8,6 +8,7 @@ from typing import Any
 import gin
 
 from slac import errors
+from slac.agents import returns
 from slac.config import settings
 from slac.models import networks
 from slac.training import (
@@ -47,8 +48,9 @@ def check():
   if capacity:
     # Without either, critics learn of a step and the next.
     length = _length(sizes) or _total(sizes, 'horizon') or 1
+    num_steps = _given(returns.NStepReturn).get('num_steps', 1)
     streams = collection.Collection().streams
-    check_data(plan, capacity, length + 1, streams)
+    check_data(plan, capacity, length + num_steps, streams)
 
 
 def check_memory(sizes: Mapping[str, int], image_shape: Sequence[int]):

@@ -148,6 +148,13 @@ def test_sac_learns_of_two_steps_at_least():
   check(none, 'Schedule.random_agent_steps = 1', **files)
 
 
+def test_returns_of_n_steps_need_as_many():
+  none = 'Schedule.random_episodes = 0', 'NStepReturn.num_steps = 5'
+  message = refusal(*none)
+  assert 'leave no sequence of 13 steps to begin training with' in message
+  check(*none, 'Schedule.random_agent_steps = 13')
+
+
 def test_no_more_parameters_of_alm_are_counted_than_there_are():
   check(files=['gin/alm.gin'])
   agent = gin.get_bindings(experiment.Experiment)['agent']
