@@ -114,9 +114,9 @@ class SoftActorCritic(base.Agent):
     Args:
       inputs: the critics' inputs at step t, `[B, D]`.
       action: a_t, `[B, A]`.
-      reward: r_t, `[B]`, or what `returns.NStepReturn` makes of n steps.
+      reward: r_t, `[B]`, or what `returns.NStepReturn` makes of n rewards.
       discount: `[B]`: 0 at a true termination, else 1; or likewise.
-      next_inputs: the critics' inputs at step t + n, `[B, D]`; n is 1.
+      next_inputs: the critics' inputs at step t + n, `[B, D]`.
       next_actor_inputs: the actor's inputs at the same step, `[B, D']`.
       seed: a stateless seed, `[2]`.
 

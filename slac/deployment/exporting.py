@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tf_agents.specs import tensor_spec
 
 from slac import errors
 from slac.deployment import acting, description, halving, records
@@ -147,8 +148,8 @@ def _arrays(specs):
 
 
 def _array(spec):
-  dtype = np.dtype(getattr(spec.dtype, 'as_numpy_dtype', spec.dtype))
-  return {'shape': list(spec.shape), 'dtype': dtype.name}
+  spec = tensor_spec.to_array_spec(spec)
+  return {'shape': list(spec.shape), 'dtype': spec.dtype.name}
 
 
 def _bound(values, spec):

@@ -46,11 +46,10 @@ def check():
   check_memory(sizes, image_shape_of(environment))
   capacity = _given(replay.Replay).get('capacity')
   if capacity:
-    # Without either, critics learn of a step and the next.
+    # Without either, critics learn of a step and the n-th after it.
     length = _length(sizes) or _total(sizes, 'horizon') or 1
-    num_steps = _given(returns.NStepReturn).get('num_steps', 1)
-    streams = collection.Collection().streams
-    check_data(plan, capacity, length + num_steps, streams)
+    length += returns.NStepReturn().num_steps
+    check_data(plan, capacity, length, collection.Collection().streams)
 
 
 def check_memory(sizes: Mapping[str, int], image_shape: Sequence[int]):

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import gin
 import numpy as np
 import tree
+from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import time_step as ts
 
 from slac import errors
@@ -68,9 +69,8 @@ class Replay:
     self._sequence_length = sequence_length
     self._capacity = capacity
     leaves = [
-      ('/'.join(map(str, path)), leaf.shape, np.dtype(dtype))
-      for path, leaf in tree.flatten_with_path(spec)
-      for dtype in [getattr(leaf.dtype, 'as_numpy_dtype', leaf.dtype)]
+      ('/'.join(map(str, path)), leaf.shape, leaf.dtype)
+      for path, leaf in tree.flatten_with_path(tensor_spec.to_array_spec(spec))
     ]
     self._joined, self._recency = joined, recency
     self._order = streams.make(num_streams, sequence_length, capacity)
