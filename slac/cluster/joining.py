@@ -4,6 +4,7 @@ import contextlib
 import math
 import os
 import re
+import signal
 import socket
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 
 from slac import errors
 from slac.cluster import nodes
-from slac.environments import processes
+from slac.environments import processes, signals
 
 _ADDRESS = re.compile(r'[\w.-]+:\d{1,5}')
 INSTALL = 'pip install --no-deps -r requirements-cluster.txt'
@@ -24,6 +25,9 @@ _LOCAL = {
   # No list of calls, which nobody looks at; it grows by 30 MB in an hour.
   'RAY_task_events_report_interval_ms': '0',
 }
+# Of these Ray's own processes would die, with which a sweep could not save any
+# more. They heed SIGTERM, by which Ray ends them, and ignore SIGINT.
+_KEPT_FROM_RAY = set(signals.STOPPING) - {signal.SIGINT, signal.SIGTERM}
 # All that can be wrong is said within 20 seconds, unless a node is so busy that
 # it begins no process.
 _REACH_SECONDS, _PROBE_SECONDS = 3.0, 12.0
@@ -123,7 +127,8 @@ def joined(place: Place) -> Iterator[None]:
   if place.address == 'local':
     settings |= {'num_cpus': _cores(), 'include_dashboard': False}
   try:
-    ray.init(place.address, **settings)
+    with signals.waiting(_KEPT_FROM_RAY):
+      ray.init(place.address, **settings)
   except Exception as error:  # Ray's own have no common class.
     raise errors.UserError(
       f'{place} cannot be joined or begun ({error}): is this machine too busy '

@@ -11,14 +11,9 @@ from multiprocessing import resource_tracker
 from typing import Any
 
 from slac import errors
-from slac.environments import checked
+from slac.environments import checked, signals
 
 _CLOSE_SECONDS = 3.0
-# What tells the run to stop, which decides what becomes of its environments.
-_IGNORED = (
-  *(signal.SIGINT, signal.SIGTERM, signal.SIGHUP),
-  *(signal.SIGXCPU, signal.SIGUSR1),
-)
 # A fork of this process would inherit the locks of its threads. So they are
 # forked from a server, which first imports TensorFlow; that takes seconds.
 FORKED = multiprocessing.get_context('forkserver')
@@ -132,18 +127,16 @@ def _start(process):
   Before, it imports TensorFlow, and would end with a stack trace.
   """
   resource_tracker.ensure_running()  # To begin that one would unblock some.
-  before = signal.pthread_sigmask(signal.SIG_BLOCK, _IGNORED)
-  try:
+  with signals.waiting():
     process.start()
-  finally:
-    signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _serve(connection, make: Callable[[], Any]):
   """Makes an object and calls its methods, until nobody asks any more."""
-  for number in _IGNORED:
+  # The run decides what becomes of its environments.
+  for number in signals.STOPPING:
     signal.signal(number, signal.SIG_IGN)
-  signal.pthread_sigmask(signal.SIG_UNBLOCK, _IGNORED)  # See `_start`.
+  signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.STOPPING)  # See `_start`.
   threading.Thread(target=_end_with_parent, daemon=True).start()
   made: list[Any] = []
   name = ''

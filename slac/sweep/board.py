@@ -25,8 +25,8 @@ _COLUMNS = ('task', 'variant', 'seed', 'phase', 'steps', 'return', 'time left')
 class Board(tune.Callback):
   """Prints the table each minute.
 
-  At the first SIGINT or SIGTERM all trials save, which is waited for; a second
-  one ends the sweep with what is stored.
+  At the first signal to stop all trials save, which is waited for; a second one
+  ends the sweep with what is stored.
   """
 
   def __init__(self, rungs: Sequence[tuple[float, dict[str, float]]] = ()):

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from slac import errors
-from slac.training import stopping
+from slac.environments import signals
 
 _POLL_SECONDS = 0.2
 
@@ -41,17 +41,8 @@ class Launcher:
       UserError: 73 if a log cannot be written; the exit code of the first
         command that failed, when the others have ended.
     """
-    handlers = {
-      number: signal.signal(number, self._handle)
-      for number in stopping.SIGNALS
-      # Under nohup, a closed terminal is to be ignored.
-      if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN
-    }
-    try:
+    with signals.handled(self._handle):
       return self._run(commands)
-    finally:
-      for number, handler in handlers.items():
-        signal.signal(number, handler)
 
   def _run(self, commands):
     waiting, failed, ended = list(commands.items()), {}, 0

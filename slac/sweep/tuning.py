@@ -2,12 +2,10 @@
 
 import argparse
 import collections
-import contextlib
 import hashlib
 import logging
 import os
 import pathlib
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,6 +15,7 @@ import numpy as np
 
 from slac import errors
 from slac.cluster import joining
+from slac.environments import signals
 from slac.storage import files, locks, snapshots
 from slac.sweep import checking, place, plan, progress, stored
 
@@ -74,7 +73,7 @@ def run(
       stored.refuse_others(settings, there.storage, name)
     scheduler = _scheduler(arguments.tune, experiments)
     shown = board.Board(scheduler._brackets[0]._rungs if scheduler else ())
-    with _heeding(shown.heed):
+    with signals.handled(shown.heed):
       analysis = tune.run(
         trial.Trial,
         name=name,
@@ -166,17 +165,6 @@ def _refuse_what_is_there(root, commands) -> None:
       'by --run in place of --ray.',
       os.EX_CANTCREAT,
     )
-
-
-@contextlib.contextmanager
-def _heeding(handler) -> Iterator[None]:
-  numbers = signal.SIGINT, signal.SIGTERM
-  before = [signal.signal(number, handler) for number in numbers]
-  try:
-    yield
-  finally:
-    for number, own in zip(numbers, before, strict=True):
-      signal.signal(number, own)
 
 
 def _scheduler(tuned, experiments):

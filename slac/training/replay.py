@@ -237,11 +237,11 @@ class Replay:
     can_end = self._order.can_end(self._pairs, oldest, num_joined)
     slots = np.flatnonzero(can_end)
     if not slots.size:
-      horizon = f', or lower the horizon of {num_joined}' * (num_joined > 1)
+      ahead = f', or look fewer steps ahead than {num_joined}'
       raise errors.UserError(
         f'The {self.size} steps in the replay hold no sequence of '
         f'{self._sequence_length} steps: raise Schedule.random_agent_steps, or '
-        f'Replay.capacity = {self._capacity}{horizon}.'
+        f'Replay.capacity = {self._capacity}{ahead * (num_joined > 1)}.'
       )
     places = recency.places(self._generator, slots.size, size, self._recency)
     places += np.searchsorted(slots, oldest % self._capacity)

@@ -2,28 +2,19 @@
 
 import math
 import os
-import signal
 import time
 from collections.abc import Callable
 
 from slac import console, errors
+from slac.environments import signals
 
-# What tells a run to stop: Ctrl-C, a closed terminal, and what batch systems
-# send before they kill.
-SIGNALS = (
-  signal.SIGINT,
-  signal.SIGTERM,
-  signal.SIGHUP,
-  signal.SIGXCPU,
-  signal.SIGUSR1,
-)
 # A terminal, or coreutils' timeout, may send several signals at once.
 SECONDS_AS_ONE = 1.0
 _FAILURES = 3  # So many saves in a row may fail; the last ends the run.
 
 
 class StopRequest:
-  """Remembers the first of SIGNALS; a later one ends the process at once.
+  """Remembers the first signal to stop; a later one ends the process at once.
 
   Those within a second of the first count as the same. Before `defer` the run
   has done nothing, and after `release` all of it is saved: then the first
@@ -34,10 +25,7 @@ class StopRequest:
     self._signal = None
     self._when = math.inf  # The first signal came, by the monotonic clock.
     self._deferred = False
-    for number in SIGNALS:
-      # Under nohup, a closed terminal is to be ignored.
-      if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
-        signal.signal(number, self._handle)
+    signals.handle(self._handle)
 
   def defer(self):
     """From here on, the first signal only sets `requested`."""

@@ -108,8 +108,9 @@ def sweep(
   root: pathlib.Path,
   *more: str,
   task: str = 'cartpole',
+  alone: bool = False,
 ) -> subprocess.Popen:
-  """Begins a sweep on a cluster; returns its process."""
+  """Begins a sweep on a cluster, perhaps in a session of its own."""
   with open(root.with_suffix('.log'), 'ab') as log:
     return subprocess.Popen(
       [
@@ -121,6 +122,7 @@ def sweep(
       env={**variables(), **os.environ},  # A namespace has its own.
       stdout=log,
       stderr=subprocess.STDOUT,
+      start_new_session=alone,
     )
 
 

@@ -1,6 +1,7 @@
 """Tests of a sweep on a cluster: a node is killed, and all is stopped."""
 
 import fcntl
+import os
 import signal
 import types
 
@@ -151,6 +152,22 @@ def test_a_run_that_is_at_work_is_left_alone(kept, capsys):
     tuning._fetch([trial], root)
   assert (root / NAME / 'eval.csv').read_text() == 'own'
   assert f'{root / NAME} is in use by' in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_a_closed_terminal_has_a_sweep_saved(tmp_path):
+  """It tells Ray's own processes on this machine, too."""
+  overlay, root = tmp_path / 'tiny.gin', tmp_path / 'runs'
+  clusters.write_settings(overlay, env_steps=400_000, seconds=1.0)
+  process = clusters.sweep('local', overlay, root, alone=True)
+  processes.wait_until(lambda: clusters.stored(root, NAME), process)
+  before = clusters.stored(root, NAME)
+  os.killpg(process.pid, signal.SIGHUP)
+  assert process.wait(clusters.SECONDS) == 128 + signal.SIGHUP
+  assert clusters.stored(root, NAME)[-1] != before[-1]
+  said = root.with_suffix('.log').read_text()
+  assert 'Stopped; the same command continues.' in said
 
 
 @pytest.mark.slow

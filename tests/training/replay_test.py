@@ -151,7 +151,7 @@ def test_episodes_that_are_shorter_than_what_is_joined_are_the_reason_then():
     ring = filled(episodes, sequence_length=20, joined=joined)
     with pytest.raises(errors.UserError) as caught:
       ring.sample(2)
-    told = 'or lower the horizon of 3.' in str(caught.value)
+    told = 'or look fewer steps ahead than 3.' in str(caught.value)
     assert told == remedy
 
 

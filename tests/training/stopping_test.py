@@ -10,6 +10,7 @@ import time
 import pytest
 
 from slac import errors
+from slac.environments import signals
 from slac.training import stopping
 
 SECONDS, FOREVER = 600, 3600  # After the first a process hangs.
@@ -31,7 +32,7 @@ if 'wait' in sys.argv:
   time.sleep({FOREVER})
 sys.exit(stop.exit_code)
 """
-SIGNALS = pytest.mark.parametrize('number', stopping.SIGNALS)
+SIGNALS = pytest.mark.parametrize('number', signals.STOPPING)
 
 
 @pytest.fixture
@@ -85,7 +86,7 @@ def test_signals_sent_together_are_one(start, gap):
   process = start('defer', 'save')
   process.send_signal(signal.SIGTERM)
   time.sleep(gap)
-  for number in stopping.SIGNALS:
+  for number in signals.STOPPING:
     process.send_signal(number)
   out, _ = process.communicate(timeout=SECONDS)
   # Those that come before the handler runs are handled in another order.
