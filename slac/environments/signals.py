@@ -14,6 +14,8 @@ STOPPING = (
   signal.SIGXCPU,
   signal.SIGUSR1,
 )
+# A terminal, or coreutils' timeout, may send several at once.
+SECONDS_AS_ONE = 1.0
 _Handler = Callable[[int, FrameType | None], None]
 
 

@@ -13,6 +13,7 @@ from ray import tune
 from ray.tune import result as keys
 from ray.util import scheduling_strategies
 
+from slac.environments import signals
 from slac.sweep import trial as trials_
 
 _TABLE_SECONDS = 60.0
@@ -26,7 +27,7 @@ class Board(tune.Callback):
   """Prints the table each minute.
 
   At the first signal to stop all trials save, which is waited for; a second one
-  ends the sweep with what is stored.
+  ends the sweep with what is stored, unless it comes within a second.
   """
 
   def __init__(self, rungs: Sequence[tuple[float, dict[str, float]]] = ()):
@@ -50,6 +51,7 @@ class Board(tune.Callback):
     self._printed = time.monotonic()
     self._told = False
     self.signal: int | None = None
+    self._when = 0.0  # The signal came, by the monotonic clock.
 
   def get_state(self) -> dict[str, Any] | None:
     """Is called by Tune when it stores what it knows."""
@@ -64,11 +66,12 @@ class Board(tune.Callback):
   def heed(self, number: int, frame: Any):
     """Is the handler of the signals."""
     del frame
-    if self.signal:
-      os.kill(os.getpid(), _TUNE_INTERRUPT)
-    else:
+    now = time.monotonic()
+    if not self.signal:
       print('Stopping all runs, which save first.', file=sys.stderr, flush=True)
-    self.signal = number
+      self.signal, self._when = number, now
+    elif now - self._when >= signals.SECONDS_AS_ONE:
+      os.kill(os.getpid(), _TUNE_INTERRUPT)
 
   def on_trial_start(self, iteration, trials, trial, **info):
     """Is called by Tune when a trial begins anywhere."""

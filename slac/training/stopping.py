@@ -8,8 +8,6 @@ from collections.abc import Callable
 from slac import console, errors
 from slac.environments import signals
 
-# A terminal, or coreutils' timeout, may send several signals at once.
-SECONDS_AS_ONE = 1.0
 _FAILURES = 3  # So many saves in a row may fail; the last ends the run.
 
 
@@ -48,7 +46,7 @@ class StopRequest:
   def _handle(self, number, frame):
     del frame
     now = time.monotonic()
-    if not self._deferred or now - self._when >= SECONDS_AS_ONE:
+    if not self._deferred or now - self._when >= signals.SECONDS_AS_ONE:
       os._exit(128 + number)
     if not self.requested:
       self._signal, self._when = number, now

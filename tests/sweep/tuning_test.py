@@ -164,6 +164,7 @@ def test_a_closed_terminal_has_a_sweep_saved(tmp_path):
   processes.wait_until(lambda: clusters.stored(root, NAME), process)
   before = clusters.stored(root, NAME)
   os.killpg(process.pid, signal.SIGHUP)
+  process.send_signal(signal.SIGHUP)  # As a shell does besides.
   assert process.wait(clusters.SECONDS) == 128 + signal.SIGHUP
   assert clusters.stored(root, NAME)[-1] != before[-1]
   said = root.with_suffix('.log').read_text()

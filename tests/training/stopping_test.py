@@ -74,7 +74,7 @@ def test_the_second_signal_ends_the_process_at_once(start, number):
   process = start('defer', 'wait')
   process.send_signal(signal.SIGTERM)
   assert process.stdout.readline() == f'requested {128 + signal.SIGTERM}\n'
-  time.sleep(stopping.SECONDS_AS_ONE)
+  time.sleep(signals.SECONDS_AS_ONE)
   process.send_signal(number)
   assert process.wait(timeout=SECONDS) == 128 + number
 
